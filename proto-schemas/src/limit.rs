@@ -1,0 +1,46 @@
+//! The numbers that bound every input; all from DESIGN §6 unless a line says otherwise.
+
+/// Bytes of a request body.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// Characters of a description (ACCEPTANCE TASK-4).
+pub const DESCRIPTION_CHARS_MAX: usize = 10_000;
+/// Bytes of one subtask's payload, as JSON text.
+pub const PAYLOAD_BYTES_MAX: usize = 64 << 10;
+/// Bytes of one stored result, as JSON text.
+pub const RESULT_BYTES_MAX: usize = 256 << 10;
+/// Subtasks of one task.
+pub const SUBTASKS_MAX: usize = 1_000;
+/// Nesting of arrays and objects in a request.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Characters of an id, a kind or a queue name.
+pub const TOKEN_CHARS_MAX: usize = 64;
+/// Bytes of a terminal record, so that `outcomes:<id>` stays a listpack.
+pub const RECORD_BYTES_MAX: usize = 64;
+/// Characters of a failure message kept in a result or a dead letter.
+pub const MESSAGE_CHARS_MAX: usize = 1_024;
+/// Fact lines of one `events` entry, and items of one settle call.
+pub const BATCH_ITEMS_MAX: usize = 128;
+/// Bytes of results that one settle call carries.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+/// Attempts of a subtask unless its definition says otherwise.
+pub const ATTEMPTS_DEFAULT: u32 = 5;
+/// Crashes after which an entry is buried, counted apart from attempts.
+pub const CRASHES_MAX: u32 = 3;
+/// Milliseconds one attempt may take unless its definition says otherwise.
+pub const TIMEOUT_MS_DEFAULT: u64 = 600_000;
+/// The longest timeout a definition may ask for, in milliseconds.
+pub const TIMEOUT_MS_MAX: u64 = 3_600_000;
+/// Milliseconds after which an open task is past its deadline.
+pub const TASK_DEADLINE_MS: u64 = 7 * 24 * 3_600 * 1_000;
+/// Seconds a task outlives its end.
+pub const TASK_TTL_SECONDS: u64 = 7 * 24 * 3_600;
+/// Seconds a result is kept.
+pub const RESULT_TTL_SECONDS: u64 = 24 * 3_600;
+/// Entries of one queue, all priorities together, beyond which a submit is refused.
+pub const BACKLOG_MAX: u64 = 1_000_000;
+/// Entries of `dead-letters`, approximately.
+pub const DEAD_LETTERS_MAX: u64 = 100_000;
+/// Wake-up tokens in a bell.
+pub const BELL_TOKENS_MAX: u64 = 64;
+/// Milliseconds a dead worker's entries wait before they are reaped.
+pub const LEASE_MS_DEFAULT: u64 = 10_000;

@@ -1,0 +1,14 @@
+//! JSON Schema of what crosses a process boundary as JSON, generated from the types and checked in under `schemas/`.
+
+use crate::{Fact, SubtaskDefinition, SubtaskResult, WorkEntry};
+use schemars::{Schema, schema_for};
+
+/// File name and schema of every document type.
+pub fn all() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("fact.json", schema_for!(Fact)),
+        ("subtask-definition.json", schema_for!(SubtaskDefinition)),
+        ("subtask-result.json", schema_for!(SubtaskResult)),
+        ("work-entry.json", schema_for!(WorkEntry)),
+    ]
+}

@@ -1,0 +1,1 @@
+//! The HTTP API and submission: the only crate that knows poem.

@@ -1,0 +1,1 @@
+//! Every key, every script, every command: the only crate that knows Redis.

@@ -1,0 +1,1 @@
+//! The real stack under test: started, killed in part, its books checked.

@@ -1,0 +1,1 @@
+//! The rules of Millstream, pure: plan, transitions, fold, priority.

@@ -1,0 +1,1 @@
+//! The consumer group: fetch, execute, settle, renew, reap.
