@@ -1,1 +1,3 @@
 //! The real stack under test: started, killed in part, its books checked.
+
+pub mod redis;
