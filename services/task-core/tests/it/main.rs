@@ -1,0 +1,7 @@
+//! The properties of the rules, on random histories: a module for each rule.
+
+#![allow(clippy::unwrap_used)] // also in the functions that build what a test needs
+
+mod fold;
+mod plan;
+mod share;
