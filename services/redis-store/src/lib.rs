@@ -1,1 +1,36 @@
-//! Every key, every script, every command: the only crate that knows Redis.
+//! Every key, every script and every command of Millstream: the only crate that knows Redis.
+//!
+//! It holds no policy: it records a decision atomically, if the caller still has the right to record it. Every
+//! transition is one Lua script in `lua/`, sent by EVALSHA and safe to run twice, because a lost reply is answered by
+//! sending the script again. A command that is not safe to run twice (a plain XADD, HINCRBY) is never sent. All errors
+//! are one small enum that says what a loop should do about them.
+//!
+//! In reading order: [`key`] the names; [`client`] the connection and its patience; then one file for each script, in
+//! the order of a task's path, [`submit`] to [`expire`]; [`read`] what people ask for; [`server`] what the connected
+//! Redis is and promises.
+
+pub mod bury;
+pub mod client;
+pub mod collect_consumer;
+pub mod error;
+pub mod events;
+pub mod expire;
+pub mod fetch;
+pub mod fold;
+pub mod hand_back;
+pub mod heartbeat;
+pub mod key;
+pub mod read;
+pub mod reap;
+pub mod recount;
+pub mod renew;
+pub mod script;
+pub mod server;
+pub mod settle;
+pub mod start;
+pub mod submit;
+mod value;
+
+pub use client::{RedisConfig, Store};
+pub use error::StoreError;
+pub use key::Stream;

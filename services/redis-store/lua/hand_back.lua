@@ -1,0 +1,30 @@
+-- Gives entries back unfinished, each only if it is still pending: a new entry, no attempt and no crash counted.
+-- KEYS  stream, events, bell
+-- ARGV  group, by, then the entry ids
+-- Answers for each entry: returned · stale
+-- Appends the fact `returned` for what can be read, and wakes a worker for each.
+local stream, events, bell = KEYS[1], KEYS[2], KEYS[3]
+local group, by = ARGV[1], ARGV[2]
+
+redis.call('XLEN', stream)
+redis.call('XLEN', events)
+redis.call('LLEN', bell)
+
+local now = now_ms()
+local answers, lines, added = {}, {}, 0
+for i = 3, #ARGV do
+  local entry = redis.call('XRANGE', stream, ARGV[i], ARGV[i])[1]
+  if redis.call('XACK', stream, group, ARGV[i]) == 1 and entry then
+    redis.call('XDEL', stream, ARGV[i])
+    redis.call('XADD', stream, '*', unpack(entry[2]))
+    local it = identify(entry[2])
+    if it then lines[#lines + 1] = fact_line(it, 'returned', it.crashes, by, now) end
+    added = added + 1
+    answers[#answers + 1] = 'returned'
+  else
+    answers[#answers + 1] = 'stale'
+  end
+end
+append_facts(events, by, lines)
+ring(bell, added)
+return answers

@@ -1,0 +1,159 @@
+//! The connection: one pipelined command client, and one of its own for each blocking call.
+//!
+//! A command is sent once and fails at once while there is no connection; [`Store`] itself sends it again, with
+//! jittered backoff, until its patience ends. That is safe because every script is safe to run twice. A command that
+//! failed is therefore never still queued somewhere: what was answered with an error does not happen later unless it
+//! already had.
+
+use crate::error::StoreError;
+use crate::script::LuaScript;
+use backon::{ExponentialBuilder, Retryable};
+use fred::prelude::*;
+use fred::types::RespVersion;
+use fred::types::config::{Options, ReconnectError, UnresponsiveConfig};
+use fred::types::{ClusterHash, CustomCommand};
+use secrecy::{ExposeSecret, SecretString};
+use std::time::Duration;
+
+/// How to reach Redis and how long to insist.
+#[derive(Debug, Clone)]
+pub struct RedisConfig {
+    /// `redis[s]://[user:password@]host:port/db`; never printed.
+    pub url: SecretString,
+    /// How long a command is tried again while Redis is unavailable.
+    pub patience: Duration,
+}
+
+/// A handle on Redis; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    client: Client,
+    patience: Duration,
+}
+
+/// One answer of Redis must come within this, or the command counts as unavailable.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Store {
+    /// Starts connecting and returns at once; it keeps reconnecting for ever. Must be called inside a tokio runtime,
+    /// to whose threads the connection then belongs.
+    pub fn connect(config: &RedisConfig) -> Result<Self, StoreError> {
+        let mut address = Config::from_url(config.url.expose_secret()).map_err(|_| StoreError::Address)?;
+        address.version = RespVersion::RESP2;
+        address.fail_fast = false;
+        let mut builder = Builder::from_config(address);
+        builder.set_policy(ReconnectPolicy::new_exponential(0, 20, 1_000, 2));
+        builder.with_connection_config(|connection| {
+            connection.connection_timeout = Duration::from_secs(2);
+            connection.internal_command_timeout = Duration::from_secs(3);
+            connection.max_command_attempts = 1;
+            connection.unresponsive =
+                UnresponsiveConfig { max_timeout: Some(Duration::from_secs(10)), interval: Duration::from_secs(2) };
+            connection.reconnect_errors = vec![
+                ReconnectError::Loading,
+                ReconnectError::ReadOnly,
+                ReconnectError::ClusterDown,
+                ReconnectError::MasterDown,
+            ];
+            connection.tcp = TcpConfig { nodelay: Some(true), ..Default::default() };
+        });
+        let client = builder.build().map_err(|_| StoreError::Address)?;
+        let _ = client.connect();
+        Ok(Self { client, patience: config.patience })
+    }
+
+    /// The same address through a connection of its own, for blocking calls or for another runtime.
+    pub fn connect_again(&self) -> Self {
+        let client = self.client.clone_new();
+        let _ = client.connect();
+        Self { client, patience: self.patience }
+    }
+
+    /// The same connection with another patience.
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { client: self.client.clone(), patience }
+    }
+
+    /// Whether there is a connection right now; touches nothing.
+    pub fn is_connected(&self) -> bool {
+        self.client.is_connected()
+    }
+
+    /// Waits until there is a connection, at most `limit`; says whether there is.
+    pub async fn wait_connected(&self, limit: Duration) -> bool {
+        tokio::time::timeout(limit, self.client.wait_for_connect()).await.is_ok_and(|result| result.is_ok())
+    }
+
+    /// Closes the connection; never hangs.
+    pub async fn close(&self) {
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.client.quit()).await;
+    }
+
+    /// Sends one command that is safe to send twice, until it is answered or patience ends.
+    pub(crate) async fn command(&self, name: &'static str, args: Vec<Value>) -> Result<Value, StoreError> {
+        self.insist(|| self.send(name, args.clone(), COMMAND_TIMEOUT)).await
+    }
+
+    /// Sends one command exactly once: for reads that lease, and for calls that block up to `block`.
+    pub(crate) async fn command_once(
+        &self,
+        name: &'static str,
+        args: Vec<Value>,
+        block: Duration,
+    ) -> Result<Value, StoreError> {
+        self.send(name, args, block + COMMAND_TIMEOUT).await
+    }
+
+    /// Runs a script, loading it where the server does not know it, until it is answered or patience ends.
+    pub(crate) async fn eval(
+        &self,
+        script: &LuaScript,
+        keys: Vec<String>,
+        args: Vec<Value>,
+    ) -> Result<Value, StoreError> {
+        self.insist(|| async {
+            let mut call: Vec<Value> = Vec::with_capacity(keys.len() + args.len() + 2);
+            call.push(script.digest.as_str().into());
+            call.push((keys.len() as i64).into());
+            call.extend(keys.iter().map(|key| Value::from(key.as_str())));
+            call.extend(args.iter().cloned());
+            match self.send_raw("EVALSHA", call.clone(), COMMAND_TIMEOUT).await {
+                Err(error) if error.details().starts_with("NOSCRIPT") => {
+                    call[0] = script.source.as_str().into();
+                    self.send("EVAL", call, COMMAND_TIMEOUT).await
+                }
+                other => other.map_err(StoreError::from),
+            }
+        })
+        .await
+    }
+
+    async fn insist<F, T>(&self, attempt: F) -> Result<Value, StoreError>
+    where
+        F: FnMut() -> T,
+        T: Future<Output = Result<Value, StoreError>>,
+    {
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(10))
+            .with_max_delay(Duration::from_millis(500))
+            .without_max_times()
+            .with_total_delay(Some(self.patience))
+            .with_jitter();
+        attempt.retry(pauses).when(StoreError::is_transient).await
+    }
+
+    async fn send(&self, name: &'static str, args: Vec<Value>, timeout: Duration) -> Result<Value, StoreError> {
+        self.send_raw(name, args, timeout).await.map_err(StoreError::from)
+    }
+
+    async fn send_raw(&self, name: &'static str, args: Vec<Value>, timeout: Duration) -> FredResult<Value> {
+        let timeout = timeout.min(self.patience.max(Duration::from_secs(2)) + timeout.saturating_sub(COMMAND_TIMEOUT));
+        let options = Options { max_attempts: Some(1), fail_fast: true, timeout: Some(timeout), ..Default::default() };
+        let command = CustomCommand::new_static(name, ClusterHash::FirstKey, is_blocking(name, &args));
+        self.client.with_options(&options).custom(command, args).await
+    }
+}
+
+fn is_blocking(name: &str, args: &[Value]) -> bool {
+    name == "BLPOP" || (name == "XREADGROUP" && args.iter().any(|arg| arg.as_str().is_some_and(|text| text == "BLOCK")))
+}

@@ -1,0 +1,76 @@
+//! What can go wrong, sorted by what a caller does about it.
+
+use fred::error::{Error, ErrorKind};
+
+/// An error of Redis, of its bytes, or a bug. Expected answers (`stale`, `existing`) are values, not errors.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No connection, loading, read-only, failing over, timed out: try again after a pause.
+    #[error("redis is unavailable")]
+    Unavailable(#[source] Error),
+    /// A write was refused for lack of memory and nothing was written.
+    #[error("redis is out of memory")]
+    OutOfMemory(#[source] Error),
+    /// A key of ours holds something else; nothing was written. A person must look.
+    #[error("a key holds a value of another type")]
+    WrongType(#[source] Error),
+    /// The consumer group is gone: create it at 0.
+    #[error("the consumer group is missing")]
+    NoGroup(#[source] Error),
+    /// Redis refused the command for another reason, such as missing rights.
+    #[error("redis refused a command")]
+    Refused(#[source] Error),
+    /// A reply of a shape that the command does not have.
+    #[error("unexpected reply to {0}")]
+    Reply(&'static str),
+    /// A stored document that cannot be read.
+    #[error("a stored document cannot be read")]
+    Document(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The address of Redis cannot be used. The address itself is not repeated: it may carry a password.
+    #[error("the address of redis is not valid")]
+    Address,
+}
+
+/// Prefixes after which the same command may succeed a little later.
+const TRANSIENT: [&str; 10] = [
+    "LOADING",
+    "READONLY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "BUSY ",
+    "MISCONF",
+    "NOREPLICAS",
+    "UNBLOCKED",
+    "UNKILLABLE",
+];
+
+impl StoreError {
+    /// Whether trying the same again after a pause is the right answer.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        // Inside a script the server wraps the words, so look anywhere in the text.
+        let text = error.details();
+        let says = |word: &str| text.contains(word);
+        match error.kind() {
+            ErrorKind::IO
+            | ErrorKind::Timeout
+            | ErrorKind::Canceled
+            | ErrorKind::Backpressure
+            | ErrorKind::Routing
+            | ErrorKind::Cluster
+            | ErrorKind::Sentinel
+            | ErrorKind::Tls => Self::Unavailable(error),
+            _ if says("WRONGTYPE") => Self::WrongType(error),
+            _ if says("NOGROUP") => Self::NoGroup(error),
+            _ if says("OOM ") => Self::OutOfMemory(error),
+            _ if TRANSIENT.iter().any(|word| says(word)) => Self::Unavailable(error),
+            _ => Self::Refused(error),
+        }
+    }
+}

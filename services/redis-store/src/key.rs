@@ -1,0 +1,96 @@
+//! Every key, one function each; the only place that spells them.
+
+use proto_schemas::{Priority, QueueName, SubtaskId, TaskId, TaskStatus};
+use std::fmt;
+
+/// The group that reads work.
+pub const WORKERS_GROUP: &str = "workers";
+/// The group that folds `events`.
+pub const PROJECTOR_GROUP: &str = "projector";
+/// The log.
+pub const EVENTS: &str = "events";
+/// Entries that gave up.
+pub const DEAD_LETTERS: &str = "dead-letters";
+/// Every task by the ms it was created.
+pub const TASKS: &str = "tasks";
+/// Every task by the ms its life ends: its deadline while open, its end plus the TTL afterwards.
+pub const LIFETIMES: &str = "lifetimes";
+/// Queues in use.
+pub const QUEUES: &str = "queues";
+/// Consumers by the ms of their last heartbeat.
+pub const WORKERS: &str = "workers";
+/// Schema, epoch, lease and groups of this installation.
+pub const META: &str = "meta";
+
+/// The hash that people and the API read.
+pub fn task(id: &TaskId) -> String {
+    format!("task:{id}")
+}
+
+/// Terminal records and progress of a task's subtasks.
+pub fn outcomes(id: &TaskId) -> String {
+    format!("outcomes:{id}")
+}
+
+/// Dependencies of a task.
+pub fn plan(id: &TaskId) -> String {
+    format!("plan:{id}")
+}
+
+/// What a subtask left behind.
+pub fn result(id: &SubtaskId) -> String {
+    format!("result:{id}")
+}
+
+/// Tasks of one status by the ms they were created.
+pub fn tasks_with(status: TaskStatus) -> String {
+    format!("tasks:{status}")
+}
+
+/// Wakes idle workers of a queue.
+pub fn bell(queue: &QueueName) -> String {
+    format!("bell:{queue}")
+}
+
+/// Who runs this second's maintenance of a queue.
+pub fn maintenance(queue: &QueueName) -> String {
+    format!("maintenance:{queue}")
+}
+
+/// A worker's heartbeat.
+pub fn worker(consumer: &str) -> String {
+    format!("worker:{consumer}")
+}
+
+/// The status indexes in the order in which the scripts take them.
+pub(crate) fn status_indexes() -> impl Iterator<Item = String> {
+    TaskStatus::ALL.iter().map(|status| tasks_with(*status))
+}
+
+/// One stream of live attempts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stream {
+    /// The queue.
+    pub queue: QueueName,
+    /// How urgent its entries are.
+    pub priority: Priority,
+}
+
+impl Stream {
+    /// The four streams of a queue, most urgent first.
+    pub fn of(queue: &QueueName) -> [Stream; 4] {
+        [Priority::Critical, Priority::High, Priority::Medium, Priority::Low]
+            .map(|priority| Stream { queue: queue.clone(), priority })
+    }
+
+    /// Its key.
+    pub fn key(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "subtasks:{}:{}", self.queue, self.priority)
+    }
+}

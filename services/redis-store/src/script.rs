@@ -1,0 +1,43 @@
+//! The scripts as data: name, source with the shared prelude in front, and digest.
+
+use fred::types::scripts::Script;
+use std::sync::LazyLock;
+
+/// One atomic transition.
+pub struct LuaScript {
+    /// The file's name without its extension.
+    pub name: &'static str,
+    /// Prelude and file.
+    pub source: String,
+    pub(crate) digest: String,
+}
+
+macro_rules! scripts {
+    ($($static:ident = $name:literal,)+) => {
+        $(pub(crate) static $static: LazyLock<LuaScript> = LazyLock::new(|| {
+            let source = concat!(
+                include_str!("../lua/prelude.lua"), "\n", include_str!(concat!("../lua/", $name, ".lua"))
+            );
+            let digest = Script::from_lua(source).sha1().to_string();
+            LuaScript { name: $name, source: source.to_owned(), digest }
+        });)+
+
+        /// Every script, in the order of a task's path.
+        pub fn all() -> Vec<&'static LuaScript> {
+            vec![$(&*$static),+]
+        }
+    };
+}
+
+scripts! {
+    SUBMIT = "submit",
+    START = "start",
+    SETTLE = "settle",
+    BURY = "bury",
+    HAND_BACK = "hand_back",
+    REAP = "reap",
+    FOLD = "fold",
+    COLLECT_CONSUMER = "collect_consumer",
+    RECOUNT = "recount",
+    EXPIRE = "expire",
+}

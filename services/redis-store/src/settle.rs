@@ -1,0 +1,72 @@
+//! Recording how attempts ended.
+
+use crate::client::Store;
+use crate::error::StoreError;
+use crate::key::{self, Stream};
+use crate::{script, value};
+use fred::types::Value;
+use proto_schemas::{ConsumerName, Fact, SubtaskId};
+use std::time::Duration;
+
+/// How one attempt ended.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Where its entry is pending.
+    pub stream: Stream,
+    /// Its entry.
+    pub entry_id: String,
+    /// Whose result it is.
+    pub subtask_id: SubtaskId,
+    /// The terminal fact; its time is set by Redis.
+    pub fact: Fact,
+    /// The result as JSON text, or nothing to store.
+    pub result: Option<String>,
+    /// How long the result is kept.
+    pub result_ttl: Duration,
+}
+
+/// The answer to one settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// This is the one recorded outcome.
+    Recorded,
+    /// The entry was no longer this worker's to settle; nothing was written.
+    Stale,
+}
+
+impl Store {
+    /// Settles a batch in one script call; answers in the order of `batch`.
+    ///
+    /// A batch sent twice answers stale the second time: treat it as "stop", never as an error.
+    pub async fn settle(&self, by: &ConsumerName, batch: &[Settlement]) -> Result<Vec<Settled>, StoreError> {
+        let mut streams: Vec<&Stream> = Vec::new();
+        let mut items: Vec<Value> = Vec::with_capacity(batch.len() * 6);
+        let mut results: Vec<String> = Vec::with_capacity(batch.len());
+        for item in batch {
+            let stream_no = match streams.iter().position(|stream| **stream == item.stream) {
+                Some(at) => at,
+                None => {
+                    streams.push(&item.stream);
+                    streams.len() - 1
+                }
+            };
+            items.push((stream_no as i64 + 1).into());
+            items.push(item.entry_id.as_str().into());
+            items.push(item.fact.encode_prefix().into());
+            items.push(item.fact.reason.as_ref().map_or("", |reason| reason.as_str()).into());
+            items.push(item.result.as_deref().unwrap_or("").into());
+            items.push((item.result_ttl.as_secs().max(1) as i64).into());
+            results.push(key::result(&item.subtask_id));
+        }
+        let mut args = value::args([key::WORKERS_GROUP, by.as_str(), &streams.len().to_string()]);
+        args.extend(items);
+        let mut keys = vec![key::EVENTS.to_owned()];
+        keys.extend(streams.iter().map(|stream| stream.key()));
+        keys.extend(results);
+        let answers = value::words(self.eval(&script::SETTLE, keys, args).await?, "settle")?;
+        if answers.len() != batch.len() {
+            return Err(StoreError::Reply("settle"));
+        }
+        Ok(answers.iter().map(|word| if word == "recorded" { Settled::Recorded } else { Settled::Stale }).collect())
+    }
+}
