@@ -36,9 +36,9 @@ pub struct TaskState {
 pub enum Folded {
     /// It is the terminal fact of its subtask and moved a counter.
     Counted,
-    /// It tells a newer progress than what was known.
+    /// It tells the progress of a subtask that has not ended; the greatest of all that were told is kept.
     Progressed,
-    /// It tells nothing new; at most `updated_at_ms` and the step from queued to processing follow from it.
+    /// It is about a subtask that has ended; at most `updated_at_ms` follows from it.
     Duplicate,
     /// It is not about a subtask of this plan and generation; nothing changed.
     Ignored,
@@ -100,10 +100,13 @@ impl TaskState {
         }
         let Some(told) = Progress::of(fact) else { return Folded::Ignored };
         self.move_on(fact.at_ms, moves(fact.kind.as_str()));
-        if known || self.progress.get(&index).is_some_and(|newest| *newest >= told) {
+        if known {
             return Folded::Duplicate;
         }
-        self.progress.insert(index, told);
+        let newest = self.progress.entry(index).or_insert_with(|| told.clone());
+        if *newest < told {
+            *newest = told;
+        }
         Folded::Progressed
     }
 
@@ -215,7 +218,7 @@ mod tests {
     #[test]
     fn an_overtaken_start_still_makes_it_processing() {
         let (state, answers) = fold(1, &["t 0 0 crashed 1 1 w 30", "t 0 0 started 1 0 w 20"]);
-        assert_eq!(answers, [Folded::Progressed, Folded::Duplicate]);
+        assert_eq!(answers, [Folded::Progressed, Folded::Progressed]);
         assert_eq!((state.status, state.progress[&0].fact.as_str()), (TaskStatus::Processing, "crashed"));
     }
 

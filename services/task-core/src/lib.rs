@@ -5,9 +5,11 @@
 //! differential tests hold the two against each other.
 //!
 //! In reading order: [`plan`] from a description to subtasks; [`share`] which priority is read next; [`fold`] from facts
-//! to the state of a task.
+//! to the state of a task;
+//! [`law`] what every script changes in the books.
 
 pub mod fold;
+pub mod law;
 pub mod plan;
 pub mod share;
 

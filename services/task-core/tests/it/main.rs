@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)] // also in the functions that build what a test needs
 
 mod fold;
+mod law;
 mod plan;
 mod share;

@@ -1,0 +1,134 @@
+//! The keyspace as values: streams, tasks, results, indexes, bells, workers; and what every transition does to them.
+//!
+//! An empty list, set or map of Redis does not exist, so it is not in the books either; an empty stream is.
+
+use super::stream::{EntryId, Fields, Moment, Stream, StreamName, text_field};
+use crate::fold::TaskState;
+use proto_schemas::{ConsumerName, QueueName, SubtaskId, TaskId, TaskStatus};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A task's hash and outcomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskBook {
+    /// What never changes: task_id, description, door, priority, subtasks, kind, context.
+    pub fields: BTreeMap<String, String>,
+    /// When it was accepted, ms of the Unix epoch.
+    pub created_at_ms: u64,
+    /// What its facts add up to.
+    pub state: TaskState,
+    /// The greatest time of its records, 0 without any; kept from the first fold on.
+    pub outcome_at_ms: Option<u64>,
+    /// One more for every call that changed anything.
+    pub revision: u64,
+}
+
+/// A stored result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredResult {
+    /// Its bytes.
+    pub json: String,
+    /// When it goes, ms of the Unix epoch.
+    pub expires_at_ms: u64,
+}
+
+/// Everything that Millstream keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Books {
+    /// The streams that exist.
+    pub streams: BTreeMap<StreamName, Stream>,
+    /// The tasks that exist.
+    pub tasks: BTreeMap<TaskId, TaskBook>,
+    /// What their subtasks left behind.
+    pub results: BTreeMap<SubtaskId, StoredResult>,
+    /// Every task by the ms it was created.
+    pub created: BTreeMap<TaskId, u64>,
+    /// The same for each status.
+    pub by_status: BTreeMap<(TaskStatus, TaskId), u64>,
+    /// Every task by the ms its life ends.
+    pub lifetimes: BTreeMap<TaskId, u64>,
+    /// Tasks that have dependencies left.
+    pub plans: BTreeSet<TaskId>,
+    /// Queues in use.
+    pub queues: BTreeSet<QueueName>,
+    /// Tokens in each bell that has any.
+    pub bells: BTreeMap<QueueName, usize>,
+    /// Who runs this second's maintenance of a queue, and until when, ms of the Unix epoch.
+    pub maintenance: BTreeMap<QueueName, (ConsumerName, u64)>,
+    /// Consumers that beat.
+    pub heartbeats: BTreeSet<ConsumerName>,
+    /// Every consumer by the ms of its last beat.
+    pub workers: BTreeMap<ConsumerName, u64>,
+}
+
+impl Books {
+    /// Appends an entry, creating the stream if need be.
+    pub fn append(&mut self, moment: &mut Moment, name: &StreamName, fields: Fields) -> EntryId {
+        self.streams.entry(name.clone()).or_default().append(moment, name, fields)
+    }
+
+    /// Creates the group of a stream from its first entry on, and the stream if need be; harmless twice.
+    pub fn create_group(&mut self, name: &StreamName) {
+        self.streams.entry(name.clone()).or_default().group.get_or_insert_default();
+    }
+
+    /// Leases at most `count` undelivered entries of a stream to `consumer`.
+    pub fn lease(&mut self, name: &StreamName, consumer: &ConsumerName, count: usize, now_ms: u64) -> Vec<EntryId> {
+        self.streams.get_mut(name).map_or_else(Vec::new, |stream| stream.lease(consumer, count, now_ms))
+    }
+
+    /// What an entry says, if it is there.
+    pub fn entry(&self, name: &StreamName, id: EntryId) -> Option<&Fields> {
+        self.streams.get(name)?.entries.get(&id)
+    }
+
+    /// Acknowledges an entry; whether it was pending.
+    pub(crate) fn acknowledge(&mut self, name: &StreamName, id: EntryId) -> bool {
+        self.streams.get_mut(name).is_some_and(|stream| stream.acknowledge(id))
+    }
+
+    /// Deletes an entry and answers what it said.
+    pub(crate) fn delete(&mut self, name: &StreamName, id: EntryId) -> Option<Fields> {
+        self.streams.get_mut(name)?.entries.remove(&id)
+    }
+
+    /// Appends the facts of one call to the log, in one entry; nothing if there are none.
+    pub(crate) fn append_facts(&mut self, moment: &mut Moment, by: &ConsumerName, lines: &[String]) {
+        if !lines.is_empty() {
+            let facts = lines.join("\n");
+            let fields = [("v", "1"), ("by", by.as_str()), ("facts", &facts)];
+            self.append(moment, &StreamName::Events, fields.map(text_field).into());
+        }
+    }
+
+    /// Wakes one idle worker for each added entry, as far as the bell has room.
+    pub(crate) fn ring(&mut self, queue: &QueueName, added: usize) {
+        let tokens = self.bells.get(queue).copied().unwrap_or(0);
+        let rung = tokens.max((tokens + added).min(BELL_TOKENS_MAX));
+        if rung > 0 {
+            self.bells.insert(queue.clone(), rung);
+        }
+    }
+
+    /// Moves a task to the index of `status`.
+    pub(crate) fn index(&mut self, task_id: &TaskId, status: TaskStatus, created_at_ms: u64) {
+        self.by_status.retain(|(_, other), _| other != task_id);
+        self.by_status.insert((status, task_id.clone()), created_at_ms);
+    }
+}
+
+const BELL_TOKENS_MAX: usize = proto_schemas::limit::BELL_TOKENS_MAX as usize;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bell_holds_64_tokens() {
+        let queue = QueueName::default_queue();
+        let mut books = Books::default();
+        for (added, tokens) in [(0, None), (3, Some(3)), (1_000, Some(64)), (1, Some(64))] {
+            books.ring(&queue, added);
+            assert_eq!(books.bells.get(&queue).copied(), tokens);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What a script reads out of an entry before it says anything about it in the log.
+
+use super::Fields;
+use proto_schemas::entry::KIND_DEFAULT;
+use proto_schemas::{ConsumerName, Fact, FactKind, Kind, SubtaskId, TaskId, VERSION};
+
+/// Whose attempt an entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// A subtask's.
+    Known {
+        /// The task.
+        task_id: TaskId,
+        /// The subtask's place in the plan.
+        index: u32,
+        /// The generation.
+        generation: u32,
+        /// The attempt, from 1.
+        attempt: u32,
+        /// How many workers died with it.
+        crashes: u32,
+    },
+    /// Written by a newer Millstream: not ours to judge.
+    Newer,
+    /// Nobody's.
+    Malformed,
+}
+
+/// Reads an entry, hand-written ones defaulted as readers do; of two equal names the last counts.
+pub fn identify(fields: &Fields) -> Identity {
+    let raw = |name: &str| fields.iter().rev().find(|(own, _)| own == name.as_bytes()).map(|(_, value)| &value[..]);
+    let text = |name: &str| raw(name).and_then(|value| std::str::from_utf8(value).ok());
+    let count = |name: &str, default: u32| raw(name).map_or(Some(default), number);
+    match count("v", VERSION) {
+        None => return Identity::Malformed,
+        Some(version) if version > VERSION => return Identity::Newer,
+        Some(_) => {}
+    }
+    let known = || {
+        let subtask_id = SubtaskId::new(text("subtask_id")?).ok()?;
+        let suffix = subtask_id.split().map_or(0, |(_, index)| index);
+        let kind = raw("kind").map_or(Some(KIND_DEFAULT), |value| std::str::from_utf8(value).ok())?;
+        (raw("description").is_some() && Kind::new(kind).is_ok()).then_some(())?;
+        Some(Identity::Known {
+            task_id: TaskId::new(text("task_id")?).ok()?,
+            index: count("index", suffix)?,
+            generation: count("generation", 0)?,
+            attempt: count("attempt", 1).filter(|&attempt| attempt > 0)?,
+            crashes: count("crashes", 0)?,
+        })
+    };
+    known().unwrap_or(Identity::Malformed)
+}
+
+/// A decimal number of at most 15 digits that fits 32 bits.
+fn number(value: &[u8]) -> Option<u32> {
+    let plain = (1..=15).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    plain.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten()
+}
+
+impl Identity {
+    /// The crashes counted so far; 0 for what cannot be read.
+    pub fn crashes(&self) -> u32 {
+        match self {
+            Self::Known { crashes, .. } => *crashes,
+            Self::Newer | Self::Malformed => 0,
+        }
+    }
+
+    /// The line that says what happened to it; `None` for what cannot be read.
+    pub(crate) fn line(&self, kind: FactKind, crashes: u32, by: &ConsumerName, at_ms: u64) -> Option<String> {
+        let Self::Known { task_id, index, generation, attempt, .. } = self else { return None };
+        let fact = Fact {
+            task_id: task_id.clone(),
+            index: Some(*index),
+            generation: *generation,
+            kind,
+            attempt: *attempt,
+            crashes,
+            worker: by.clone(),
+            at_ms,
+            reason: None,
+        };
+        Some(fact.encode())
+    }
+}
+
+/// The lines of an entry of the log, each read or kept as it is. An entry without `facts` is one line that is none.
+pub fn read_lines(fields: &Fields) -> Vec<Result<Fact, Vec<u8>>> {
+    let read = |line: &[u8]| std::str::from_utf8(line).ok().and_then(|text| Fact::decode(text).ok());
+    match fields.iter().find(|(name, _)| name == b"facts") {
+        Some((_, facts)) => {
+            facts.split(|&byte| byte == b'\n').map(|line| read(line).ok_or_else(|| line.to_vec())).collect()
+        }
+        None => vec![Err(fields.iter().flat_map(|(name, value)| [name, &b"="[..], value, b" "].concat()).collect())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law::stream::text_field;
+
+    fn with(more: &[(&str, &str)]) -> Identity {
+        let base = [("task_id", "T"), ("subtask_id", "T-4"), ("description", "d")];
+        identify(&base.iter().chain(more).copied().map(text_field).collect())
+    }
+
+    #[test]
+    fn a_hand_written_entry_gets_the_defaults_of_readers() {
+        let known = |index, attempt, crashes| Identity::Known {
+            task_id: TaskId::new("T").unwrap(),
+            index,
+            generation: 0,
+            attempt,
+            crashes,
+        };
+        assert_eq!(with(&[]), known(4, 1, 0));
+        assert_eq!(with(&[("index", "7"), ("attempt", "2"), ("crashes", "1"), ("crashes", "2")]), known(7, 2, 2));
+        assert_eq!(with(&[("subtask_id", "plain")]), known(0, 1, 0));
+    }
+
+    #[test]
+    fn garbage_is_malformed_and_a_newer_version_is_not_judged() {
+        for (name, value) in [
+            ("v", "x"),
+            ("task_id", "a b"),
+            ("subtask_id", ""),
+            ("index", "-1"),
+            ("attempt", "0"),
+            ("crashes", "4294967296"),
+            ("generation", "0000000000000001"),
+            ("kind", "a b"),
+        ] {
+            assert_eq!(with(&[(name, value)]), Identity::Malformed, "{name}={value}");
+        }
+        assert_eq!(identify(&vec![]), Identity::Malformed);
+        assert_eq!(with(&[("v", "2"), ("task_id", "a b")]), Identity::Newer);
+    }
+
+    #[test]
+    fn a_log_entry_is_read_line_by_line() {
+        let lines = read_lines(&vec![text_field(("facts", "t 0 0 started 1 0 w 5\n\u{fc}"))]);
+        assert_eq!(lines[0].as_ref().unwrap().encode(), "t 0 0 started 1 0 w 5");
+        assert_eq!(lines[1], Err("\u{fc}".as_bytes().to_vec()));
+        assert_eq!(read_lines(&vec![text_field(("a", "b"))]), [Err(b"a=b ".to_vec())]);
+    }
+}

@@ -1,0 +1,220 @@
+//! Re-adding what dead workers left: entries idle for a lease come back with one crash more, or are buried.
+
+use super::bury::Epitaph;
+use super::identity::{Identity, identify};
+use super::stream::text_field;
+use super::{Books, EntryId, Fields, Group, Moment, StreamName};
+use proto_schemas::{ConsumerName, FactKind, Priority, QueueName};
+
+/// How long one round keeps the others from running, in ms.
+const ROUND_MS: u64 = 900;
+/// Pending entries that the server looks at for each one it may claim.
+const LOOKS_PER_CLAIM: usize = 10;
+
+/// One round of maintenance.
+#[derive(Debug, Clone)]
+pub struct Reap {
+    /// Who runs it.
+    pub by: ConsumerName,
+    /// The queue.
+    pub queue: QueueName,
+    /// Ms after which an entry counts as left.
+    pub lease_ms: u64,
+    /// Entries of each stream that one round may claim.
+    pub count: usize,
+    /// The crash that buries.
+    pub crashes_max: u32,
+    /// Where the last round stopped in each stream, most urgent first; 0-0 is the beginning.
+    pub cursors: [EntryId; Priority::ALL.len()],
+}
+
+/// What a round did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reaped {
+    /// Added again.
+    pub returned: u64,
+    /// Buried after too many crashes.
+    pub buried: u64,
+    /// Dead-lettered because nobody can run them.
+    pub malformed: u64,
+    /// Pending ids whose entry someone had deleted.
+    pub ghosts: u64,
+    /// Where the next round goes on; 0-0 after the end.
+    pub cursors: [EntryId; Priority::ALL.len()],
+}
+
+impl Books {
+    /// Runs a round unless another one ran within 900 ms: then `None`.
+    pub fn reap(&mut self, moment: &mut Moment, order: &Reap) -> Option<Reaped> {
+        if self.maintenance.get(&order.queue).is_some_and(|(_, until_ms)| *until_ms > moment.now_ms) {
+            return None;
+        }
+        self.maintenance.insert(order.queue.clone(), (order.by.clone(), moment.now_ms + ROUND_MS));
+        let (mut reaped, mut lines) = (Reaped::default(), Vec::new());
+        for (rank, priority) in Priority::ALL.iter().enumerate() {
+            let stream = StreamName::Work(order.queue.clone(), *priority);
+            let (left, next) = self.claim(moment.now_ms, &stream, order, order.cursors[rank]);
+            reaped.cursors[rank] = next;
+            for entry_id in left {
+                self.acknowledge(&stream, entry_id);
+                let Some(fields) = self.delete(&stream, entry_id) else {
+                    reaped.ghosts += 1;
+                    continue;
+                };
+                let (verdict, line) = self.recover(moment, order, (&stream, entry_id), fields);
+                *match verdict {
+                    Verdict::Returned => &mut reaped.returned,
+                    Verdict::Buried => &mut reaped.buried,
+                    Verdict::Malformed => &mut reaped.malformed,
+                } += 1;
+                lines.extend(line);
+            }
+        }
+        self.append_facts(moment, &order.by, &lines);
+        self.ring(&order.queue, reaped.returned as usize);
+        Some(reaped)
+    }
+
+    /// What the server would claim from `cursor` on: ids that were left and ids whose entry is gone, whoever holds
+    /// them; and where it would go on.
+    fn claim(&self, now_ms: u64, stream: &StreamName, order: &Reap, cursor: EntryId) -> (Vec<EntryId>, EntryId) {
+        let Some(stream) = self.streams.get(stream) else { return Default::default() };
+        let Some(Group { pending, .. }) = &stream.group else { return Default::default() };
+        let (mut left, mut looks) = (Vec::new(), 0);
+        for (&entry_id, lease) in pending.range(cursor..) {
+            if left.len() == order.count || looks == order.count * LOOKS_PER_CLAIM {
+                return (left, entry_id);
+            }
+            looks += 1;
+            if !stream.entries.contains_key(&entry_id) || lease.since_ms + order.lease_ms <= now_ms {
+                left.push(entry_id);
+            }
+        }
+        (left, EntryId::default())
+    }
+
+    /// Judges one entry that was left, and what the log is told about it.
+    fn recover(
+        &mut self,
+        moment: &mut Moment,
+        order: &Reap,
+        source: (&StreamName, EntryId),
+        fields: Fields,
+    ) -> (Verdict, Option<String>) {
+        let (by, now_ms, identity) = (&order.by, moment.now_ms, identify(&fields));
+        let crashes = identity.crashes().saturating_add(1);
+        let mut bury = |reason, fields| {
+            self.append_dead_letter(moment, &Epitaph { reason, error: "", by, source }, fields);
+        };
+        match identity {
+            Identity::Newer => {
+                self.append(moment, source.0, fields);
+                (Verdict::Returned, None)
+            }
+            Identity::Malformed => {
+                bury("malformed", fields);
+                (Verdict::Malformed, None)
+            }
+            Identity::Known { .. } if crashes < order.crashes_max => {
+                self.append(moment, source.0, with_crashes(fields, crashes));
+                (Verdict::Returned, identity.line(FactKind::Crashed, crashes, by, now_ms))
+            }
+            Identity::Known { .. } => {
+                bury("crashes", fields);
+                let line = identity.line(FactKind::Failed, crashes, by, now_ms);
+                (Verdict::Buried, line.map(|line| format!("{line} crashes")))
+            }
+        }
+    }
+}
+
+/// What became of an entry that was left.
+enum Verdict {
+    Returned,
+    Buried,
+    Malformed,
+}
+
+/// The same fields with another count of crashes, appended where an entry has none.
+fn with_crashes(mut fields: Fields, crashes: u32) -> Fields {
+    let crashes = text_field(("crashes", &crashes.to_string()));
+    match fields.iter().rposition(|(name, _)| *name == crashes.0) {
+        Some(at) => fields[at] = crashes,
+        None => fields.push(crashes),
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law::identity::read_lines;
+
+    fn order(lease_ms: u64) -> Reap {
+        Reap {
+            by: ConsumerName::new("r").unwrap(),
+            queue: QueueName::default_queue(),
+            lease_ms,
+            count: 100,
+            crashes_max: 3,
+            cursors: Default::default(),
+        }
+    }
+
+    fn left(fields: &[(&str, &str)]) -> (Books, StreamName) {
+        let stream = StreamName::Work(QueueName::default_queue(), Priority::Low);
+        let mut books = Books::default();
+        books.create_group(&stream);
+        books.append(&mut Moment::at(1), &stream, fields.iter().copied().map(text_field).collect());
+        books.lease(&stream, &ConsumerName::new("w").unwrap(), 1, 1);
+        (books, stream)
+    }
+
+    #[test]
+    fn an_entry_comes_back_twice_and_is_buried_the_third_time() {
+        let (mut books, stream) = left(&[("task_id", "T"), ("subtask_id", "T-0"), ("description", "d")]);
+        let mut told = Vec::new();
+        for round in 1..=3 {
+            let reaped = books.reap(&mut Moment::at(round * 1_000), &order(100)).unwrap();
+            assert_eq!((reaped.returned, reaped.buried), if round < 3 { (1, 0) } else { (0, 1) });
+            let log = &books.streams[&StreamName::Events];
+            told.push(read_lines(&log.entries[&log.last_id])[0].as_ref().unwrap().encode());
+            books.lease(&stream, &ConsumerName::new("w").unwrap(), 1, round * 1_000);
+        }
+        assert_eq!(told, ["T 0 0 crashed 1 1 r 1000", "T 0 0 crashed 1 2 r 2000", "T 0 0 failed 1 3 r 3000 crashes"]);
+        assert!(books.streams[&stream].entries.is_empty());
+    }
+
+    #[test]
+    fn a_lease_that_has_not_run_out_is_left_alone_and_one_round_a_second_is_enough() {
+        let (mut books, _) = left(&[]);
+        assert_eq!(books.reap(&mut Moment::at(100), &order(100)), Some(Reaped::default()));
+        assert_eq!(books.reap(&mut Moment::at(999), &order(100)), None);
+        assert_eq!(books.reap(&mut Moment::at(1_000), &order(100)).unwrap().malformed, 1);
+    }
+
+    #[test]
+    fn a_newer_entry_comes_back_untouched_and_a_deleted_one_is_a_ghost() {
+        let (mut books, stream) = left(&[("v", "2")]);
+        assert_eq!(books.reap(&mut Moment::at(2_000), &order(100)).unwrap().returned, 1);
+        assert_eq!(books.streams[&stream].entries.values().next().unwrap(), &vec![text_field(("v", "2"))]);
+        let ids = books.lease(&stream, &ConsumerName::new("w").unwrap(), 1, 4_000);
+        books.delete(&stream, ids[0]);
+        assert_eq!(books.reap(&mut Moment::at(4_000), &order(100)).unwrap().ghosts, 1);
+    }
+
+    #[test]
+    fn a_round_stops_at_its_count_and_says_where() {
+        let (mut books, stream) = left(&[]);
+        for _ in 0..4 {
+            books.append(&mut Moment::at(1), &stream, Vec::new());
+        }
+        books.lease(&stream, &ConsumerName::new("w").unwrap(), 9, 1);
+        let mut order = Reap { count: 2, ..order(100) };
+        for (now_ms, taken, next) in [(1_000, 2, "1-2"), (2_000, 2, "1-4"), (3_000, 1, "0-0")] {
+            let reaped = books.reap(&mut Moment::at(now_ms), &order).unwrap();
+            assert_eq!((reaped.malformed, reaped.cursors[3].to_string().as_str()), (taken, next));
+            order.cursors = reaped.cursors;
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Recomputing a task's counters, status, times and place in the indexes from what is kept of its subtasks.
+
+use super::Books;
+use crate::fold::TaskState;
+use proto_schemas::TaskId;
+
+/// A task to recount.
+#[derive(Debug, Clone)]
+pub struct Recount {
+    /// The task.
+    pub task_id: TaskId,
+    /// Ms that a task outlives its end.
+    pub task_ttl_ms: u64,
+}
+
+/// The answer to a recount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recounted {
+    /// Everything follows from the records again.
+    Recounted,
+    /// There is no such task.
+    Gone,
+}
+
+impl Books {
+    /// Recounts one task, whatever its hash says.
+    pub fn recount(&mut self, order: &Recount) -> Recounted {
+        let Some(task) = self.tasks.get_mut(&order.task_id) else { return Recounted::Gone };
+        let TaskState { total, records, progress, .. } = task.state.clone();
+        task.state = TaskState::recount(total, task.created_at_ms, records, progress);
+        let outcome_at_ms = task.state.records.values().map(|record| record.at_ms).max().unwrap_or(0);
+        task.outcome_at_ms = Some(outcome_at_ms);
+        task.revision += 1;
+        let (status, created_at_ms) = (task.state.status, task.created_at_ms);
+        if status.is_terminal() {
+            self.lifetimes.insert(order.task_id.clone(), outcome_at_ms + order.task_ttl_ms);
+        }
+        self.index(&order.task_id, status, created_at_ms);
+        Recounted::Recounted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law::TaskBook;
+    use proto_schemas::{Record, TaskStatus};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn counters_that_someone_broke_follow_from_the_records_again() {
+        let task_id = TaskId::new("T").unwrap();
+        let mut state = TaskState::new(2, 5);
+        state.records = BTreeMap::from([0, 1].map(|index| (index, Record::decode("failed 1 0 9").unwrap())));
+        (state.completed, state.status) = (7, TaskStatus::Queued);
+        let task = TaskBook { fields: BTreeMap::new(), created_at_ms: 5, state, outcome_at_ms: None, revision: 3 };
+        let mut books = Books::default();
+        let order = Recount { task_id: task_id.clone(), task_ttl_ms: 100 };
+        assert_eq!(books.recount(&order), Recounted::Gone);
+        books.tasks.insert(task_id.clone(), task);
+        assert_eq!(books.recount(&order), Recounted::Recounted);
+        let state = &books.tasks[&task_id].state;
+        assert_eq!((state.completed, state.failed, state.status), (0, 2, TaskStatus::Failed));
+        assert_eq!((state.finished_at_ms, books.lifetimes[&task_id]), (Some(9), 109));
+        assert!(books.by_status.contains_key(&(TaskStatus::Failed, task_id)));
+    }
+}
