@@ -13,6 +13,8 @@ use fred::types::RespVersion;
 use fred::types::config::{Options, ReconnectError, UnresponsiveConfig};
 use fred::types::{ClusterHash, CustomCommand};
 use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How to reach Redis and how long to insist.
@@ -29,6 +31,7 @@ pub struct RedisConfig {
 pub struct Store {
     client: Client,
     patience: Duration,
+    connections: Arc<AtomicU64>,
 }
 
 /// One answer of Redis must come within this, or the command counts as unavailable.
@@ -58,20 +61,22 @@ impl Store {
             connection.tcp = TcpConfig { nodelay: Some(true), ..Default::default() };
         });
         let client = builder.build().map_err(|_| StoreError::Address)?;
-        let _ = client.connect();
-        Ok(Self { client, patience: config.patience })
+        Ok(Self::open(client, config.patience))
     }
 
     /// The same address through a connection of its own, for blocking calls or for another runtime.
     pub fn connect_again(&self) -> Self {
-        let client = self.client.clone_new();
-        let _ = client.connect();
-        Self { client, patience: self.patience }
+        Self::open(self.client.clone_new(), self.patience)
     }
 
     /// The same connection with another patience.
     pub fn with_patience(&self, patience: Duration) -> Self {
-        Self { client: self.client.clone(), patience }
+        Self { patience, ..self.clone() }
+    }
+
+    /// How often a connection was made: a loop that sees it change asks whether the server is still the same.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Whether there is a connection right now; touches nothing.
@@ -126,6 +131,18 @@ impl Store {
             }
         })
         .await
+    }
+
+    fn open(client: Client, patience: Duration) -> Self {
+        let connections = Arc::new(AtomicU64::new(0));
+        let (counter, mut made) = (connections.clone(), client.reconnect_rx());
+        tokio::spawn(async move {
+            while !matches!(made.recv().await, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        drop(client.connect()); // the connection task goes on by itself
+        Self { client, patience, connections }
     }
 
     async fn insist<F, T>(&self, attempt: F) -> Result<Value, StoreError>

@@ -3,6 +3,7 @@
 use crate::client::Store;
 use crate::error::StoreError;
 use crate::key;
+use crate::read::PendingEntry;
 use crate::value::{self, RawEntry};
 use fred::types::Value;
 use proto_schemas::{ConsumerName, Fact};
@@ -28,6 +29,17 @@ pub struct GroupState {
     pub last_delivered_id: String,
     /// The oldest entry it did not acknowledge, if any.
     pub oldest_pending_id: Option<String>,
+}
+
+/// A consumer of the projector's group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectorState {
+    /// Its name.
+    pub consumer: ConsumerName,
+    /// Entries it read and did not acknowledge.
+    pub pending: u64,
+    /// Ms since it last asked for entries.
+    pub idle_ms: u64,
 }
 
 impl Store {
@@ -107,10 +119,47 @@ impl Store {
         self.group_states(key::EVENTS).await
     }
 
+    /// A page of what the projectors read and did not acknowledge, after entry `after` (`-` for the beginning).
+    pub async fn pending_events(&self, after: &str, count: usize) -> Result<Vec<PendingEntry>, StoreError> {
+        self.pending_of(key::EVENTS, key::PROJECTOR_GROUP, after, count).await
+    }
+
+    /// Every projector that ever read the log and was not collected; empty if there is no group yet.
+    pub async fn projectors(&self) -> Result<Vec<ProjectorState>, StoreError> {
+        let rows = match self.command("XINFO", value::args(["CONSUMERS", key::EVENTS, key::PROJECTOR_GROUP])).await {
+            Err(StoreError::NoGroup(_)) => return Ok(Vec::new()),
+            Err(StoreError::Refused(error)) if error.details().contains("no such key") => return Ok(Vec::new()),
+            other => value::array(other?, "XINFO CONSUMERS")?,
+        };
+        rows.into_iter()
+            .map(|row| {
+                let fields = value::map(row, "XINFO CONSUMERS")?;
+                let field = |name: &str| fields.get(name).ok_or(StoreError::Reply("XINFO CONSUMERS"));
+                let number = |name| field(name)?.parse().map_err(|_| StoreError::Reply("XINFO CONSUMERS"));
+                let name = field("name")?.as_str();
+                let consumer = ConsumerName::new(name).map_err(|_| StoreError::Reply("XINFO CONSUMERS"))?;
+                Ok(ProjectorState { consumer, pending: number("pending")?, idle_ms: number("idle")? })
+            })
+            .collect()
+    }
+
+    /// The groups that must have acknowledged an entry before it may go, as `meta` names them.
+    pub async fn required_groups(&self) -> Result<Vec<String>, StoreError> {
+        let named = self.command("HGET", value::args([key::META, "groups"])).await?.into_string().unwrap_or_default();
+        let parts = named.split([' ', ',']).filter(|name| !name.is_empty());
+        Ok(parts.map(str::to_owned).collect())
+    }
+
     /// Removes entries older than `min_id`, whole nodes at a time; answers how many went. The caller has made sure
     /// that every group has acknowledged them.
     pub async fn trim_events(&self, min_id: &str) -> Result<u64, StoreError> {
         let args = value::args([key::EVENTS, "MINID", "~", min_id]);
+        value::number(&self.command("XTRIM", args).await?, "XTRIM")
+    }
+
+    /// As [`Store::trim_events`], but only about `count` entries, the oldest.
+    pub async fn trim_oldest_events(&self, min_id: &str, count: u64) -> Result<u64, StoreError> {
+        let args = value::args([key::EVENTS, "MINID", "~", min_id, "LIMIT", &count.max(1).to_string()]);
         value::number(&self.command("XTRIM", args).await?, "XTRIM")
     }
 

@@ -19,7 +19,13 @@ pub enum Expired {
 impl Store {
     /// Tasks whose time in `lifetimes` is over at `now_ms`, at most `count`, oldest first.
     pub async fn past_lifetimes(&self, now_ms: u64, count: usize) -> Result<Vec<TaskId>, StoreError> {
-        let args = value::args([key::LIFETIMES, "-inf", &now_ms.to_string(), "LIMIT", "0", &count.to_string()]);
+        self.past_lifetimes_page(now_ms, 0, count).await
+    }
+
+    /// The same without the `skip` oldest: those that had to be left alone.
+    pub async fn past_lifetimes_page(&self, now_ms: u64, skip: usize, count: usize) -> Result<Vec<TaskId>, StoreError> {
+        let (now_ms, skip, count) = (now_ms.to_string(), skip.to_string(), count.to_string());
+        let args = value::args([key::LIFETIMES, "-inf", &now_ms, "LIMIT", &skip, &count]);
         let ids = value::words(self.command("ZRANGEBYSCORE", args).await?, "ZRANGEBYSCORE")?;
         Ok(ids.into_iter().filter_map(|id| TaskId::new(id).ok()).collect())
     }

@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use crate::key::{self, Stream};
 use crate::value::{self, RawEntry};
 use fred::types::Value;
-use proto_schemas::{QueueName, SubtaskId, SubtaskResult, Task, TaskId};
+use proto_schemas::{QueueName, SubtaskId, SubtaskResult, Task, TaskId, TaskStatus};
 use std::collections::HashMap;
 
 /// A task and what is known of its subtasks.
@@ -37,6 +37,15 @@ pub struct PendingEntry {
     pub idle_ms: u64,
     /// How often it was delivered.
     pub deliveries: u64,
+}
+
+/// Where the indexes place a task.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexPlace {
+    /// Every `tasks:<status>` that lists it; one is right.
+    pub statuses: Vec<TaskStatus>,
+    /// Its time in `lifetimes`.
+    pub life_ends_at_ms: Option<u64>,
 }
 
 impl Store {
@@ -116,8 +125,42 @@ impl Store {
         after: &str,
         count: usize,
     ) -> Result<Vec<PendingEntry>, StoreError> {
+        self.pending_of(&stream.key(), key::WORKERS_GROUP, after, count).await
+    }
+
+    /// Where the indexes place each of `tasks`, in their order. Several reads: a fold may run between them.
+    pub async fn index_places(&self, tasks: &[TaskId]) -> Result<Vec<IndexPlace>, StoreError> {
+        let mut places = vec![IndexPlace::default(); tasks.len()];
+        if tasks.is_empty() {
+            return Ok(places);
+        }
+        for (status, key) in TaskStatus::ALL.iter().zip(key::status_indexes()) {
+            for (place, score) in places.iter_mut().zip(self.scores(&key, tasks).await?) {
+                place.statuses.extend(score.is_some().then_some(*status));
+            }
+        }
+        for (place, score) in places.iter_mut().zip(self.scores(key::LIFETIMES, tasks).await?) {
+            place.life_ends_at_ms = score;
+        }
+        Ok(places)
+    }
+
+    async fn scores(&self, index: &str, members: &[TaskId]) -> Result<Vec<Option<u64>>, StoreError> {
+        let mut args = value::args([index]);
+        args.extend(members.iter().map(|member| Value::from(member.as_str())));
+        let scores = value::array(self.command("ZMSCORE", args).await?, "ZMSCORE")?;
+        Ok(scores.iter().map(|score| score.as_f64().map(|ms| ms as u64)).collect())
+    }
+
+    pub(crate) async fn pending_of(
+        &self,
+        stream: &str,
+        group: &str,
+        after: &str,
+        count: usize,
+    ) -> Result<Vec<PendingEntry>, StoreError> {
         let from = if after == "-" { "-".to_owned() } else { format!("({after}") };
-        let args = value::args([&stream.key(), key::WORKERS_GROUP, &from, "+", &count.to_string()]);
+        let args = value::args([stream, group, &from, "+", &count.to_string()]);
         let rows = match self.command("XPENDING", args).await {
             Err(StoreError::NoGroup(_)) => return Ok(Vec::new()),
             other => value::array(other?, "XPENDING")?,

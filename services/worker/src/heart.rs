@@ -1,0 +1,42 @@
+//! Says that this worker lives, every 10 s: a hash that expires after a minute, and a place in `workers`. If the
+//! process dies, the hash expires and another worker collects the consumer once nothing is pending under it.
+
+use crate::executor::Shared;
+use proto_schemas::Kind;
+use redis_store::StoreError;
+use redis_store::heartbeat::Heartbeat;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const BEAT_EVERY: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(shared: Arc<Shared>, slots: usize, shutdown: CancellationToken) {
+    let host = hostname::get().map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned());
+    let mut kinds: Vec<&Kind> = shared.handlers.queues().map(|(kind, _)| kind).collect();
+    kinds.sort();
+    let kinds = kinds.into_iter().map(Kind::to_string).collect::<Vec<_>>().join(",");
+    let mut beat = Heartbeat {
+        worker_id: shared.worker_id.clone(),
+        host,
+        pid: std::process::id(),
+        kinds,
+        slots,
+        running: 0,
+        at_ms: 0,
+    };
+    loop {
+        if let Err(error) = run_once(&shared, &mut beat).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot send a heartbeat yet");
+        }
+        if shutdown.run_until_cancelled(tokio::time::sleep(BEAT_EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+async fn run_once(shared: &Shared, beat: &mut Heartbeat) -> Result<(), StoreError> {
+    beat.at_ms = shared.store.now_ms().await?;
+    beat.running = shared.held.len();
+    shared.store.beat(&shared.consumer, beat).await
+}

@@ -1,0 +1,96 @@
+//! Re-adds what dead workers left. Every second each worker asks for the round of its queues; one in the fleet gets
+//! it. It reads the pending lists through XAUTOCLAIM and writes new entries, or dead letters after three crashes; once
+//! in 30 rounds it collects the consumers of the dead. After Redis was replaced or restarted it waits one lease, so
+//! that the living renew first. If the process dies, another asks a second later.
+
+use crate::executor::Shared;
+use crate::pause::Pause;
+use proto_schemas::QueueName;
+use redis_store::StoreError;
+use redis_store::collect_consumer::Collected;
+use redis_store::reap::ReapCursors;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+const ROUND: Duration = Duration::from_secs(1);
+const COLLECT_ROUNDS: u32 = 30;
+
+pub(crate) async fn run(shared: Arc<Shared>, queues: Vec<QueueName>, shutdown: CancellationToken) {
+    let mut cursors = vec![ReapCursors::default(); queues.len()];
+    let (mut server, mut pause) = (Server::unknown(), Pause::new());
+    for round in 1_u32.. {
+        let jitter = ROUND.mul_f64(0.9 + fastrand::f64() / 5.0);
+        if shutdown.run_until_cancelled(tokio::time::sleep(jitter)).await.is_none() {
+            return;
+        }
+        let done = async {
+            if server.is_settled(&shared).await? {
+                for (queue, cursors) in queues.iter().zip(&mut cursors) {
+                    run_once(&shared, queue, cursors).await?;
+                }
+            }
+            if round.is_multiple_of(COLLECT_ROUNDS) { collect(&shared, &queues).await } else { Ok(()) }
+        };
+        match done.await {
+            Ok(()) => pause.over(),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot reap yet");
+                pause.wait(&shutdown).await;
+            }
+        }
+    }
+}
+
+async fn run_once(shared: &Shared, queue: &QueueName, cursors: &mut ReapCursors) -> Result<(), StoreError> {
+    if let Some(reaped) = shared.store.reap(&shared.consumer, queue, shared.lease, cursors).await? {
+        if reaped.returned + reaped.buried + reaped.malformed > 0 {
+            let redis_store::reap::Reaped { returned, buried, malformed, .. } = reaped;
+            tracing::warn!(%queue, returned, buried, malformed, "reaped what dead workers left");
+        }
+        if reaped.ghosts > 0 {
+            tracing::error!(%queue, ghosts = reaped.ghosts, "pending entries were deleted by a stranger: run an audit");
+        }
+    }
+    Ok(())
+}
+
+async fn collect(shared: &Shared, queues: &[QueueName]) -> Result<(), StoreError> {
+    let now_ms = shared.store.now_ms().await?;
+    for consumer in shared.store.silent_consumers(now_ms).await? {
+        if shared.store.collect_consumer(&consumer, queues).await? == Collected::Removed {
+            tracing::info!(%consumer, "collected a dead worker's consumer");
+        }
+    }
+    Ok(())
+}
+
+/// Which Redis is connected, and since when leases may be judged there.
+struct Server {
+    run_id: String,
+    connections: Option<u64>,
+    settled_at: Instant,
+}
+
+impl Server {
+    fn unknown() -> Self {
+        Self { run_id: String::new(), connections: None, settled_at: Instant::now() }
+    }
+
+    /// Whether the server has been up for a lease; asks it only after a new connection.
+    async fn is_settled(&mut self, shared: &Shared) -> Result<bool, StoreError> {
+        let connections = shared.store.connections();
+        if self.connections != Some(connections) {
+            let (run_id, uptime_seconds) = shared.store.incarnation().await?;
+            if run_id != self.run_id {
+                let wait = shared.lease.saturating_sub(Duration::from_secs(uptime_seconds));
+                // A server seen for the first time may be old; one that replaced another is given a whole lease.
+                let wait = if self.connections.is_some() { shared.lease } else { wait };
+                self.settled_at = Instant::now() + wait;
+                self.run_id = run_id;
+            }
+            self.connections = Some(connections);
+        }
+        Ok(Instant::now() >= self.settled_at)
+    }
+}
