@@ -1,0 +1,12 @@
+//! Placeholder.
+use crate::exit::Exit;
+use clap::Args;
+/// Soon
+#[derive(Debug, Args)]
+pub struct Get {}
+impl Get {
+    /// Soon.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        Ok(Exit::Failed)
+    }
+}

@@ -1,0 +1,69 @@
+//! `millstream worker`: runs subtasks.
+
+use crate::exit::{Exit, Failure};
+use crate::role::{Role, RoleSettings};
+use crate::settings::{HealthSettings, InForce, StopSettings, WorkerSettings};
+use clap::Args;
+use std::time::Duration;
+
+const NAME: &str = "worker";
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Run subtasks until SIGTERM
+#[derive(Debug, Args)]
+pub struct Worker {
+    #[command(flatten)]
+    role: RoleSettings,
+    #[command(flatten)]
+    worker: WorkerSettings,
+    #[command(flatten)]
+    stop: StopSettings,
+    #[command(flatten)]
+    health: HealthSettings,
+}
+
+impl Worker {
+    /// Runs until a signal, or until the worker finds itself unhealthy.
+    pub fn run(self, in_force: InForce) -> anyhow::Result<Exit> {
+        let WorkerSettings { worker_id, worker_slots, worker_kinds, lease, simulate_seconds, result_ttl } = self.worker;
+        let config = ::worker::Config {
+            worker_id: worker_id.unwrap_or_else(host_name),
+            slots: worker_slots,
+            kinds: worker_kinds,
+            lease,
+            result_ttl,
+            grace: self.stop.shutdown_grace,
+        };
+        let handlers = ::worker::handlers::built_in(simulate_seconds);
+        let speaker = config.worker_id.clone();
+        let role = Role {
+            name: NAME,
+            speaker: &speaker,
+            patience: PATIENCE,
+            health_file: Some(self.health.file(NAME)),
+            settings: &self.role,
+            in_force: &in_force,
+        };
+        role.run(async |store, pulse, shutdown| {
+            ::worker::run(config, handlers, store, pulse, shutdown).await.map_err(refusal)?;
+            Ok(Exit::Ok)
+        })
+    }
+}
+
+/// Every error of a worker's start is one of its settings, but for a thread that the system refuses.
+fn refusal(error: ::worker::WorkerError) -> anyhow::Error {
+    match error {
+        ::worker::WorkerError::Thread(_) => error.into(),
+        _ => Failure::new(Exit::Usage, error.to_string()).into(),
+    }
+}
+
+fn host_name() -> String {
+    let name = hostname::get().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = if name.is_empty() { NAME.to_owned() } else { name };
+    name.chars()
+        .take(32)
+        .map(|char| if char.is_ascii_alphanumeric() || "_.-".contains(char) { char } else { '-' })
+        .collect()
+}
