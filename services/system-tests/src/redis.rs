@@ -186,7 +186,8 @@ fn answers(port: u16, pid: u32) -> io::Result<bool> {
     Ok(connection.command(&["PING"])? == Reply::Text(b"PONG".to_vec()))
 }
 
-fn find_program() -> io::Result<PathBuf> {
+/// The server program: REDIS_SERVER_BIN, else the first on the PATH, else the one that `scripts/get-redis` finds.
+pub fn find_program() -> io::Result<PathBuf> {
     if let Some(program) = std::env::var_os("REDIS_SERVER_BIN").filter(|program| !program.is_empty()) {
         return Ok(program.into());
     }

@@ -1,0 +1,25 @@
+//! Documents that tests post.
+
+use serde_json::{Value, json};
+
+/// The first example of every guide: four subtasks by the built-in rules.
+pub fn authentication() -> Value {
+    json!({ "description": "Build a user authentication system", "priority": 1 })
+}
+
+/// A task of this many simulated subtasks.
+pub fn simulated(count: usize) -> Value {
+    of(count, |index| json!({ "description": format!("step {index}") }))
+}
+
+/// A task of this many subtasks that each take `seconds`.
+pub fn lasting(count: usize, seconds: f64) -> Value {
+    of(
+        count,
+        |index| json!({ "description": format!("step {index}"), "kind": "test_task", "params": { "duration": seconds } }),
+    )
+}
+
+fn of(count: usize, subtask: impl Fn(usize) -> Value) -> Value {
+    json!({ "description": "a task", "subtasks": (0..count).map(subtask).collect::<Vec<_>>() })
+}

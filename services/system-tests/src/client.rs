@@ -1,0 +1,89 @@
+//! A client of the API as anyone writes one.
+
+use reqwest::blocking::{Client as Http, Response};
+use serde_json::Value;
+use std::time::Duration;
+
+/// Speaks to one orchestrator.
+#[derive(Clone)]
+pub struct Client {
+    http: Http,
+    base: String,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body as text.
+    pub body: String,
+}
+
+impl Client {
+    /// A client of the API on this port of 127.0.0.1.
+    pub fn new(port: u16) -> Self {
+        let http = Http::builder().timeout(Duration::from_secs(20)).no_proxy().build().expect("a client");
+        Self { http, base: format!("http://127.0.0.1:{port}") }
+    }
+
+    /// The base address.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// GET; `Err` if no whole answer came.
+    pub fn try_get(&self, path: &str) -> Result<Answer, reqwest::Error> {
+        self.http.get(format!("{}{path}", self.base)).send().and_then(Answer::read)
+    }
+
+    /// POST of a JSON document; `Err` if no whole answer came.
+    pub fn try_post(&self, path: &str, body: &Value) -> Result<Answer, reqwest::Error> {
+        self.http.post(format!("{}{path}", self.base)).json(body).send().and_then(Answer::read)
+    }
+
+    /// GET that must be answered.
+    pub fn get(&self, path: &str) -> Answer {
+        self.try_get(path).expect("the API answers")
+    }
+
+    /// POST that must be answered.
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.try_post(path, body).expect("the API answers")
+    }
+
+    /// Submits a task that must be accepted; answers its id.
+    pub fn submit(&self, body: &Value) -> String {
+        let answer = self.post("/tasks", body);
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        answer.json()["task_id"].as_str().expect("a task_id").to_owned()
+    }
+
+    /// The document of a task that must exist.
+    pub fn task(&self, task_id: &str) -> Value {
+        let answer = self.get(&format!("/tasks/{task_id}"));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()
+    }
+}
+
+impl Answer {
+    fn read(response: Response) -> Result<Self, reqwest::Error> {
+        let status = response.status().as_u16();
+        let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        Ok(Self { status, headers, body: response.text()? })
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {}", self.body))
+    }
+
+    /// A header by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
