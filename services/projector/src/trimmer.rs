@@ -1,0 +1,95 @@
+//! Keeps the log short. Every ten seconds it reads how far each group is, how large the log is and how full Redis is,
+//! and trims from the old end what the rule in [`crate::cut`] lets go, in bounded steps. It trims by id, so an entry
+//! that comes meanwhile is never counted against another. If it dies, the log is longer until any projector's next
+//! round.
+
+use crate::config::Config;
+use crate::cut::{Cut, Held, LogState, Retention, cut};
+use crate::pause::Pause;
+use redis_store::{Store, StoreError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Steps of one round; Redis removes at most 10,000 entries in each.
+const STEPS_MAX: usize = 100;
+
+pub(crate) struct Trimmer {
+    store: Store,
+    retention: Retention,
+    period: Duration,
+    /// Why nothing may go, as the log was told last.
+    reported: Option<Held>,
+}
+
+impl Trimmer {
+    pub(crate) fn new(config: &Config, store: Store) -> Self {
+        let retention = Retention { age: config.events_retention, bytes_max: config.events_bytes_max };
+        Self { store, retention, period: config.trim_every, reported: None }
+    }
+
+    pub(crate) async fn run(mut self, shutdown: &CancellationToken) {
+        let mut pause = Pause::new("trimmer");
+        loop {
+            let done = self.run_once().await.map(|trimmed| self.report(trimmed));
+            if !pause.until_next(done, self.period, shutdown).await {
+                return;
+            }
+        }
+    }
+
+    /// Trims what may go now; answers how many entries went, or why nothing may go.
+    async fn run_once(&self) -> Result<Result<u64, Held>, StoreError> {
+        let Some(mut log) = self.look().await? else { return Ok(Ok(0)) };
+        let mut trimmed = 0;
+        for _ in 0..STEPS_MAX {
+            let removed = match cut(&log, self.retention) {
+                Ok(Cut { before, count: None }) => self.store.trim_events(&before.to_string()).await?,
+                Ok(Cut { before, count: Some(count) }) => {
+                    self.store.trim_oldest_events(&before.to_string(), count).await?
+                }
+                Err(held) => return Ok(Err(held)),
+            };
+            if removed == 0 {
+                break;
+            }
+            trimmed += removed;
+            (log.entries, log.bytes) = self.store.event_log_size().await?;
+        }
+        Ok(Ok(trimmed))
+    }
+
+    /// What the decision needs to know; `None` if there is no log yet.
+    async fn look(&self) -> Result<Option<LogState>, StoreError> {
+        let groups = self.store.event_groups().await?;
+        let (entries, bytes) = self.store.event_log_size().await?;
+        if entries == 0 {
+            return Ok(None);
+        }
+        let info = self.store.info().await?;
+        let number = |name: &str| info.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
+        Ok(Some(LogState {
+            groups,
+            required: self.store.required_groups().await?,
+            now_ms: self.store.now_ms().await?,
+            entries,
+            bytes,
+            used_memory: number("used_memory"),
+            maxmemory: number("maxmemory"),
+        }))
+    }
+
+    fn report(&mut self, trimmed: Result<u64, Held>) {
+        match &trimmed {
+            Ok(0) => {}
+            Ok(entries) => tracing::debug!(entries, "trimmed the log"),
+            Err(held) if self.reported.as_ref() == Some(held) => {}
+            Err(Held::Missing(group)) => {
+                tracing::warn!(%group, "the log is not trimmed: a group that must read it does not exist");
+            }
+            Err(Held::Unreadable(group)) => {
+                tracing::warn!(%group, "the log is not trimmed: how far a group has read cannot be told");
+            }
+        }
+        self.reported = trimmed.err();
+    }
+}

@@ -1,0 +1,211 @@
+//! What every test stands on: a server of its own, a store, short ways to make entries, and a projector that runs.
+
+use projector::Config;
+use proto_schemas::{
+    ConsumerName, Door, Fact, FactKind, Priority, QueueName, SubtaskDefinition, Task, TaskId, TaskStatus,
+};
+use redis_store::fetch::Fetched;
+use redis_store::settle::{Settled, Settlement};
+use redis_store::submit::{Admission, Submission, Submitted};
+use redis_store::{RedisConfig, Store, Stream};
+use std::time::{Duration, Instant};
+use system_tests::redis::{PrivateRedis, Reply};
+use telemetry::Pulse;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub const TTL: Duration = Duration::from_secs(604_800);
+pub const SOON: Duration = Duration::from_secs(20);
+pub const MEDIUM: &str = "subtasks:default:medium";
+const ADMISSION: Admission = Admission { backlog_max: 1_000_000, deadline: TTL };
+
+/// One server and one store on it.
+pub struct Stage {
+    pub redis: PrivateRedis,
+    pub store: Store,
+}
+
+/// A projector at work; dropping it aborts it wherever it stands.
+pub struct Running {
+    pub pulse: Pulse,
+    pub consumer: ConsumerName,
+    shutdown: CancellationToken,
+    task: Option<JoinHandle<()>>,
+}
+
+pub async fn stage() -> Stage {
+    let redis = PrivateRedis::start().expect("a redis of our own");
+    let config = RedisConfig { url: redis.url().into(), patience: Duration::from_secs(5) };
+    let store = Store::connect(&config).expect("a valid address");
+    assert!(store.wait_connected(Duration::from_secs(5)).await);
+    store.create_worker_groups(&QueueName::default_queue()).await.expect("groups");
+    store.create_projector_group().await.expect("a group");
+    Stage { redis, store }
+}
+
+pub fn name(text: &str) -> ConsumerName {
+    ConsumerName::new(text).expect("a name")
+}
+
+pub fn id(text: &str) -> TaskId {
+    TaskId::new(text).expect("an id")
+}
+
+/// Looks until `look` answers something; panics with `what` when `deadline` passes.
+pub async fn eventually<T>(deadline: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + deadline;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "not within {deadline:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A configuration that leaves no test waiting.
+pub fn config(consumer: &str) -> Config {
+    Config {
+        consumer: name(consumer),
+        task_ttl: TTL,
+        claim_idle: Duration::from_millis(200),
+        trim_every: Duration::from_millis(50),
+        ..Config::default()
+    }
+}
+
+impl Running {
+    /// Asks it to stop; answers how long it took.
+    pub async fn stop(mut self) -> Duration {
+        let started = Instant::now();
+        self.shutdown.cancel();
+        self.task.take().expect("it runs").await.expect("no panic");
+        started.elapsed()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+impl Stage {
+    pub fn start(&self, config: Config) -> Running {
+        let (pulse, shutdown, consumer) = (Pulse::default(), CancellationToken::new(), config.consumer.clone());
+        let run = projector::run(config, self.store.clone(), pulse.clone(), shutdown.clone());
+        Running { pulse, consumer, shutdown, task: Some(tokio::spawn(run)) }
+    }
+
+    pub async fn submit(&self, task: &str, count: usize) {
+        let subtask = |index: usize| SubtaskDefinition {
+            name: None,
+            kind: "simulate".parse().expect("a kind"),
+            queue: QueueName::default_queue(),
+            description: format!("step {index}"),
+            priority: Priority::Medium,
+            params: serde_json::value::to_raw_value(&serde_json::json!({})).expect("json"),
+            max_attempts: 5,
+            timeout_ms: 600_000,
+        };
+        let submission = Submission {
+            task_id: id(task),
+            by: name("api"),
+            description: "a task".to_owned(),
+            door: Door::Native,
+            priority: Priority::Medium,
+            kind: None,
+            context: None,
+            subtasks: (0..count).map(subtask).collect(),
+        };
+        assert_eq!(self.store.submit(&submission, ADMISSION).await.expect("an answer"), Submitted::Created);
+    }
+
+    pub async fn fetch(&self, consumer: &str, count: usize) -> Vec<Fetched> {
+        let streams = Stream::of(&QueueName::default_queue());
+        self.store.fetch(&name(consumer), &streams, count).await.expect("entries")
+    }
+
+    /// Settles what `worker` was given; in one script call, so it becomes one entry of the log.
+    pub async fn settle(&self, worker: &str, fetched: &[Fetched], kind: FactKind) {
+        let batch: Vec<_> = fetched.iter().map(|entry| settlement(entry, worker, kind)).collect();
+        let settled = self.store.settle(&name(worker), &batch).await.expect("answers");
+        assert!(settled.iter().all(|answer| *answer == Settled::Recorded));
+    }
+
+    /// Fetches and completes everything that waits.
+    pub async fn complete_all(&self) -> usize {
+        let mut completed = 0;
+        loop {
+            let fetched = self.fetch("w", 128).await;
+            if fetched.is_empty() {
+                return completed;
+            }
+            self.settle("w", &fetched, FactKind::Completed).await;
+            completed += fetched.len();
+        }
+    }
+
+    pub async fn task(&self, task: &str) -> Task {
+        self.store.task(&id(task)).await.expect("a read").expect("a task").task
+    }
+
+    /// Waits until the task has `status`.
+    pub async fn until(&self, task: &str, status: TaskStatus) -> Task {
+        let what = format!("{task} is {status}");
+        eventually(SOON, &what, async || Some(self.task(task).await).filter(|task| task.status == status)).await
+    }
+
+    /// Waits until the projectors have folded and acknowledged everything.
+    pub async fn until_folded(&self) {
+        let last = self.command("XREVRANGE events + - COUNT 1").items()[0].items()[0].text();
+        eventually(SOON, "everything is folded", async || {
+            let groups = self.store.event_groups().await.expect("groups");
+            let group = groups.iter().find(|group| group.name == "projector")?;
+            (group.pending == 0 && group.last_delivered_id == last).then_some(())
+        })
+        .await;
+    }
+
+    /// A command by hand, its words separated by spaces.
+    #[track_caller]
+    pub fn command(&self, line: &str) -> Reply {
+        self.words(&line.split(' ').collect::<Vec<_>>())
+    }
+
+    /// A command by hand.
+    #[track_caller]
+    pub fn words(&self, words: &[&str]) -> Reply {
+        let reply = self.redis.command(words);
+        assert!(!matches!(reply, Reply::Error(_)), "{words:?}: {reply:?}");
+        reply
+    }
+
+    /// A hash as sorted lines.
+    pub fn hash(&self, key: &str) -> Vec<String> {
+        let reply = self.words(&["HGETALL", key]);
+        let mut lines: Vec<String> =
+            reply.items().chunks(2).map(|pair| format!("{}={}", pair[0].text(), pair[1].text())).collect();
+        lines.sort();
+        lines
+    }
+}
+
+pub fn settlement(fetched: &Fetched, by: &str, kind: FactKind) -> Settlement {
+    let entry = fetched.entry.as_ref().expect("a sound entry");
+    Settlement {
+        stream: fetched.stream.clone(),
+        entry_id: fetched.entry_id.clone(),
+        subtask_id: entry.subtask_id.clone(),
+        fact: fact(entry.task_id.as_str(), entry.index, by, kind),
+        result: None,
+        result_ttl: Duration::from_secs(86_400),
+    }
+}
+
+pub fn fact(task: &str, index: u32, by: &str, kind: FactKind) -> Fact {
+    let (task_id, worker) = (id(task), name(by));
+    Fact { task_id, index: Some(index), generation: 0, kind, attempt: 1, crashes: 0, worker, at_ms: 0, reason: None }
+}
