@@ -17,6 +17,15 @@ impl EntryId {
     pub(crate) fn at(ms: u64) -> Self {
         Self { ms, sequence: 0 }
     }
+
+    /// The greatest id below this one; `0-0` stays itself.
+    pub(crate) fn before(self) -> Self {
+        match (self.ms, self.sequence) {
+            (0, 0) => self,
+            (ms, 0) => Self { ms: ms - 1, sequence: u64::MAX },
+            (ms, sequence) => Self { ms, sequence: sequence - 1 },
+        }
+    }
 }
 
 /// Text that is not an entry id.
@@ -47,5 +56,12 @@ mod tests {
         assert!(id("9-5") < id("10-0") && id("10-9") < id("10-10"));
         assert_eq!(id("1790000000000-3").to_string(), "1790000000000-3");
         assert_eq!("17".parse::<EntryId>(), Err(NotAnId));
+    }
+
+    #[test]
+    fn nothing_lies_between_an_id_and_the_one_before() {
+        assert_eq!(EntryId { ms: 5, sequence: 2 }.before(), EntryId { ms: 5, sequence: 1 });
+        assert_eq!(EntryId::at(5).before(), EntryId { ms: 4, sequence: u64::MAX });
+        assert_eq!(EntryId::default().before(), EntryId::default());
     }
 }

@@ -1,4 +1,4 @@
-//! Events become status: facts are folded into tasks, the log is kept short, lives are ended.
+//! Events become status: facts are folded into tasks, the log is kept short, lives are ended, the books are checked.
 //!
 //! Invariants. Nothing here decides how a fact counts: the fold script does, and it absorbs repetition, disorder and
 //! any number of projectors beside each other. An entry of the log is acknowledged by the fold itself and by nothing
@@ -7,8 +7,10 @@
 //! a place where a subtask's status is kept outside Redis.
 //!
 //! In reading order, the path of an entry: [`folder`] reads, [`fold`] insists, [`claimer`] takes over what another left.
-//! Beside it, all of one shape: [`trimmer`] with its rule in [`cut`], [`expirer`], [`collector`].
+//! Beside it, all of one shape: [`trimmer`] with its rule in [`cut`], [`expirer`], [`collector`]. For operators:
+//! [`audit`] checks the laws of the design.
 
+pub mod audit;
 mod chunk;
 mod claimer;
 mod collector;
@@ -19,8 +21,10 @@ mod expirer;
 mod fold;
 mod folder;
 mod pause;
+mod task_pages;
 mod trimmer;
 
+pub use audit::audit;
 pub use config::{Config, consumer_name};
 
 use redis_store::Store;

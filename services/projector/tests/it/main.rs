@@ -1,5 +1,7 @@
-//! The projector on a real Redis.
+//! The projector on a real Redis: the loops, the audit.
 
+mod audit_busy;
+mod audit_laws;
 mod collecting;
 mod expiring;
 mod folding;
