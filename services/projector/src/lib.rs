@@ -8,7 +8,7 @@
 //!
 //! In reading order, the path of an entry: [`folder`] reads, [`fold`] insists, [`claimer`] takes over what another left.
 //! Beside it, all of one shape: [`trimmer`] with its rule in [`cut`], [`expirer`], [`collector`]. For operators:
-//! [`audit`] checks the laws of the design.
+//! [`audit`] checks the laws of the design, [`mod@rebuild`] counts again from records and log.
 
 pub mod audit;
 mod chunk;
@@ -21,11 +21,13 @@ mod expirer;
 mod fold;
 mod folder;
 mod pause;
+pub mod rebuild;
 mod task_pages;
 mod trimmer;
 
 pub use audit::audit;
 pub use config::{Config, consumer_name};
+pub use rebuild::rebuild;
 
 use redis_store::Store;
 use redis_store::collect_consumer::Collected;

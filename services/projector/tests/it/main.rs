@@ -1,4 +1,4 @@
-//! The projector on a real Redis: the loops, the audit.
+//! The projector on a real Redis: the loops, the audit, the rebuild.
 
 mod audit_busy;
 mod audit_laws;
@@ -6,6 +6,8 @@ mod collecting;
 mod expiring;
 mod folding;
 mod poison;
+mod rebuilding;
 mod sharing;
 mod stage;
+mod strangers;
 mod trimming;
