@@ -1,1 +1,34 @@
 //! The HTTP API and submission: the only crate that knows poem.
+//!
+//! Invariants. A request is read completely and judged before Redis is asked for anything: a refused one writes
+//! nothing. A task is stored by one script or not at all. Every answer that is not 2xx is problem+json, made in one
+//! place from one enum, and repeats nothing of the request but the names of known fields and, cut and cleaned, of
+//! unknown ones. What a client sends as `params` or `context` is kept byte for byte. Redis may be absent at any time,
+//! also at the start: the server listens all the same, answers 503 in time and needs no restart.
+//!
+//! In reading order: [`config`] what the binary decides; [`server`] listening and stopping; [`connection`] watching
+//! Redis; `routes` the map of endpoints; `api` one file for each door; `submit` from a request to a stored task;
+//! `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal`
+//! every way to say no; `envelope` what all answers share; `openapi` and `pages` the description for machines and for
+//! people.
+
+mod api;
+mod body;
+pub mod config;
+pub mod connection;
+mod context;
+mod envelope;
+pub mod error;
+mod openapi;
+mod outcome;
+mod pages;
+mod refusal;
+mod routes;
+pub mod server;
+mod submit;
+mod wire;
+
+pub use config::{BUILT_IN_KINDS, Config};
+pub use error::OrchestratorError;
+pub use openapi::openapi;
+pub use server::{Server, run};

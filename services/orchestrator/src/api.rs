@@ -1,0 +1,25 @@
+//! The operations, one file for each door: what they take, what they answer, what they are called in the document.
+
+mod system;
+mod tasks;
+mod typed;
+
+use poem_openapi::Tags;
+
+/// All operations.
+pub type Api = (tasks::TasksApi, typed::TypedApi, system::SystemApi);
+
+/// All operations.
+pub fn all() -> Api {
+    (tasks::TasksApi, typed::TypedApi, system::SystemApi)
+}
+
+#[derive(Tags)]
+enum Tag {
+    /// The native door: tasks and their subtasks.
+    Tasks,
+    /// The typed door: one piece of work of a kind, and its result.
+    Typed,
+    /// The service itself.
+    System,
+}

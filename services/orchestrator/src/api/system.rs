@@ -1,0 +1,61 @@
+//! The service itself: who it is, whether it lives, whether it can do its work.
+
+use super::Tag;
+use crate::context::Context;
+use crate::refusal::Refusal;
+use crate::refusal::documented::{Refusals, Refused};
+use crate::wire::answer::JsonText;
+use crate::wire::system::{Alive, Health, Ready, Welcome};
+use poem::web::Data;
+use poem_openapi::OpenApi;
+use std::error::Error;
+use std::sync::Arc;
+
+/// The operations on the service itself.
+pub struct SystemApi;
+
+struct Preparing;
+
+impl Refusals for Preparing {
+    const STATUSES: &'static [(u16, &'static str)] = &[(503, "Not ready; `missing` names what is not there.")];
+}
+
+#[OpenApi(tag = "Tag::System")]
+impl SystemApi {
+    /// Enter
+    #[oai(path = "/", method = "get", operation_id = "welcome")]
+    async fn welcome(&self) -> JsonText<Welcome> {
+        JsonText(Welcome::new())
+    }
+
+    /// Whether it lives
+    ///
+    /// Always 200 while the process answers; says whether Redis is connected without asking it.
+    #[oai(path = "/health", method = "get", operation_id = "health")]
+    async fn health(&self, context: Data<&Arc<Context>>) -> JsonText<Health> {
+        JsonText(Health::new(context.store.is_connected()))
+    }
+
+    /// Whether the process answers
+    #[oai(path = "/livez", method = "get", operation_id = "livez")]
+    async fn livez(&self) -> JsonText<Alive> {
+        JsonText(Alive::new())
+    }
+
+    /// Whether it can do its work
+    ///
+    /// Asks Redis who it is and what it promises; says what is missing or what should be changed.
+    #[oai(path = "/ready", method = "get", operation_id = "ready")]
+    async fn ready(&self, context: Data<&Arc<Context>>) -> Result<JsonText<Ready>, Refused<Preparing>> {
+        if !context.store.is_connected() {
+            return Err(Refusal::NotReady(vec!["redis"]).into());
+        }
+        match context.ask(context.store.server_state()).await {
+            Ok(server) => Ok(JsonText(Ready::on(server))),
+            Err(refusal) => {
+                tracing::debug!(error = &refusal as &(dyn Error + 'static), "redis does not say who it is");
+                Err(Refusal::NotReady(vec!["redis"]).into())
+            }
+        }
+    }
+}

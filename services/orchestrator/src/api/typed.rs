@@ -1,0 +1,80 @@
+//! The typed door.
+
+use super::Tag;
+use crate::body::JsonBody;
+use crate::context::Context;
+use crate::refusal::Refusal;
+use crate::refusal::documented::{Refusals, Refused};
+use crate::wire::answer::JsonText;
+use crate::wire::assignment::{Assignment, NewAssignment};
+use crate::wire::result::ResultDocument;
+use crate::wire::task;
+use crate::{outcome, submit};
+use poem::web::Data;
+use poem_openapi::OpenApi;
+use poem_openapi::param::Path;
+use proto_schemas::TaskId;
+use std::sync::Arc;
+
+/// The operations on work by its kind.
+pub struct TypedApi;
+
+struct Assigning;
+
+impl Refusals for Assigning {
+    const STATUSES: &'static [(u16, &'static str)] = &[
+        (400, "Not JSON, not of the described shape, or a kind that no worker serves. Nothing was stored."),
+        (408, "The body did not arrive within 10 seconds."),
+        (413, "The body has more than 1 MiB, or `params` more than 64 KiB."),
+        (415, "The body is not `application/json` in UTF-8, or is compressed."),
+        (422, "Nested deeper than 32."),
+        (429, "A queue is full."),
+        (503, "Redis is unavailable or out of memory."),
+    ];
+}
+
+struct Asking;
+
+impl Refusals for Asking {
+    const STATUSES: &'static [(u16, &'static str)] = &[
+        (404, "No task has this id, or it has expired."),
+        (422, "The results have more than 16 MiB together."),
+        (503, "Redis is unavailable."),
+    ];
+}
+
+#[OpenApi(tag = "Tag::Typed")]
+impl TypedApi {
+    /// Assign work
+    ///
+    /// A task of one subtask of this kind. Works with and without the slash at the end.
+    #[oai(path = "/assign-task", method = "post", operation_id = "assign_task")]
+    async fn assign(
+        &self,
+        context: Data<&Arc<Context>>,
+        body: JsonBody<NewAssignment>,
+    ) -> Result<JsonText<Assignment>, Refused<Assigning>> {
+        let submission = submit::typed(&context, body.0)?;
+        let view = submit::store(&context, submission).await?;
+        Ok(JsonText(Assignment::of(view.task.task_id.to_string(), &view.task.description)))
+    }
+
+    /// Read a result
+    ///
+    /// Of any task, whichever door it came in by. A result is kept for a day, the task a week.
+    #[oai(path = "/result/:task_id", method = "get", operation_id = "get_result")]
+    async fn result(
+        &self,
+        context: Data<&Arc<Context>>,
+        /// As it was answered to the submission.
+        #[oai(name = "task_id", example = "example_id")]
+        task_id: Path<String>,
+    ) -> Result<JsonText<ResultDocument>, Refused<Asking>> {
+        let task_id = TaskId::new(task_id.0).map_err(|_| Refusal::TaskNotFound)?;
+        Ok(JsonText(outcome::of(&context, &task_id).await?))
+    }
+}
+
+fn example_id() -> String {
+    task::EXAMPLE_ID.to_owned()
+}

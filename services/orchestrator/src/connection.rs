@@ -1,0 +1,50 @@
+//! The watcher of the connection to Redis. A timer wakes it; it looks whether there is a connection, writes one log
+//! line each time that changes, and otherwise nothing. If it dies nobody else notices: the store reconnects by itself.
+
+use redis_store::Store;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The store has just begun to connect when the service starts: an outage before that would be a false alarm.
+const FIRST_LOOK_AFTER: Duration = Duration::from_secs(1);
+
+/// The setting under which Redis never drops a task by itself.
+pub const SAFE_POLICY: &str = "noeviction";
+
+/// Watches until `shutdown`.
+pub async fn run(store: Store, shutdown: CancellationToken) {
+    let mut connected = store.wait_connected(FIRST_LOOK_AFTER).await;
+    tell(&store, connected).await;
+    while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+        if store.is_connected() != connected {
+            connected = !connected;
+            tell(&store, connected).await;
+        }
+    }
+}
+
+async fn tell(store: &Store, connected: bool) {
+    if !connected {
+        tracing::warn!("redis is not connected: requests that need it are answered 503 until it is");
+        return;
+    }
+    match store.server_state().await {
+        Ok(state) => {
+            let durability = state.durability;
+            tracing::info!(
+                version = state.version,
+                durability = durability.as_str(),
+                "redis: {}",
+                durability.promise()
+            );
+            if state.maxmemory_policy != SAFE_POLICY {
+                tracing::warn!(
+                    policy = state.maxmemory_policy,
+                    "redis may evict tasks: set maxmemory-policy noeviction"
+                );
+            }
+        }
+        Err(error) => tracing::info!(error = %error, "redis is connected and does not answer yet"),
+    }
+}

@@ -1,0 +1,77 @@
+//! What all answers share: a request id, a problem document where something went wrong, and headers for safety.
+
+use crate::refusal::Refusal;
+use crate::routes::allowed_methods;
+use futures::FutureExt;
+use poem::error::ResponseError;
+use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
+use poem::{Endpoint, Request, Response};
+use std::error::Error;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use ulid::Ulid;
+
+/// Every answer carries it; our own, because a client's could not be trusted to be unique or harmless in a log.
+const REQUEST_ID: &str = "x-request-id";
+
+/// Calls the endpoint; always answers, also when it panics.
+pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, request: Request) -> poem::Result<Response> {
+    let request_id = Ulid::generate().to_string();
+    let (method, uri) = (request.method().clone(), request.original_uri().clone());
+    let answer = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(Ok(response)) if response.status().is_success() => Ok(response),
+        Ok(Ok(response)) => {
+            Err(Refusal::of_status(response.status(), || "a handler answered without a body".to_owned()))
+        }
+        Ok(Err(error)) => Err(Refusal::of(error)),
+        Err(_) => Err(Refusal::Bug("a handler panicked".to_owned())),
+    };
+    let mut response = answer.unwrap_or_else(|refusal| {
+        log(&refusal, &request_id);
+        let mut response = answer_with(&refusal, &request_id);
+        if let (Refusal::MethodNotAllowed, Ok(allow)) = (&refusal, allowed_methods(uri.path()).parse()) {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+        response
+    });
+    tracing::debug!(request_id, method = method.as_str(), status = response.status().as_u16(), "answered");
+    add_headers(response.headers_mut(), &request_id);
+    Ok(response)
+}
+
+fn answer_with(refusal: &Refusal, request_id: &str) -> Response {
+    let problem = refusal.problem(request_id);
+    let text = serde_json::to_vec(&problem).expect("a problem has string keys and cannot fail to serialise");
+    let mut response = Response::builder()
+        .status(refusal.status())
+        .header(header::CONTENT_TYPE, crate::wire::problem::Problem::CONTENT_TYPE)
+        .body(text);
+    if let Some(seconds) = refusal.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// An outage is told once by the watcher of the connection, not once for each request.
+fn log(refusal: &Refusal, request_id: &str) {
+    if refusal.status() == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(request_id, error = refusal as &(dyn Error + 'static), "a request failed");
+    } else {
+        tracing::debug!(request_id, error = refusal as &(dyn Error + 'static), "a request was refused");
+    }
+}
+
+fn add_headers(headers: &mut HeaderMap, request_id: &str) {
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}

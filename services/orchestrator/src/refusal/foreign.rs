@@ -1,0 +1,34 @@
+//! What the HTTP layer refuses by itself, in our words.
+
+use super::Refusal;
+use poem::error::{MethodNotAllowedError, NotFoundError, ResponseError};
+use poem::http::StatusCode;
+
+impl Refusal {
+    /// Whatever went wrong on the way to a handler or in it.
+    pub fn of(error: poem::Error) -> Self {
+        let error = match error.downcast::<Refusal>() {
+            Ok(refusal) => return refusal,
+            Err(error) => error,
+        };
+        if error.is::<NotFoundError>() {
+            Self::NoSuchPath
+        } else if error.is::<MethodNotAllowedError>() {
+            Self::MethodNotAllowed
+        } else if error.is::<poem_openapi::error::ParsePathError>() || error.is::<poem::error::ParsePathError>() {
+            Self::TaskNotFound // the only thing that paths name
+        } else {
+            Self::of_status(error.status(), || error.to_string())
+        }
+    }
+
+    /// A bare status that some layer answered.
+    pub fn of_status(status: StatusCode, why: impl FnOnce() -> String) -> Self {
+        let known = [Self::NoSuchPath, Self::MethodNotAllowed, Self::BodyTooLarge, Self::ContentType, Self::BodySlow];
+        match known.into_iter().find(|refusal| refusal.status() == status) {
+            Some(refusal) => refusal,
+            None if status.is_client_error() => Self::BadRequest,
+            None => Self::Bug(why()),
+        }
+    }
+}

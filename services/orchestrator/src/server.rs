@@ -1,0 +1,54 @@
+//! Listening, serving, and stopping without dropping a request.
+
+use crate::config::Config;
+use crate::connection;
+use crate::context::Context;
+use crate::error::OrchestratorError;
+use crate::routes;
+use poem::listener::TcpAcceptor;
+use redis_store::Store;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// A server that listens and does not serve yet.
+pub struct Server {
+    config: Config,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Serves the API until `shutdown`. Returns at once if the address cannot be listened on; Redis may come later.
+pub async fn run(config: Config, store: Store, shutdown: CancellationToken) -> Result<(), OrchestratorError> {
+    Server::bind(config).await?.run(store, shutdown).await
+}
+
+impl Server {
+    /// Takes the address: from now on connections wait for [`Server::run`].
+    pub async fn bind(config: Config) -> Result<Self, OrchestratorError> {
+        let bound = TcpListener::bind((config.host.as_str(), config.port)).await;
+        match bound.and_then(|listener| Ok((listener.local_addr()?, listener))) {
+            Ok((address, listener)) => Ok(Self { config, listener, address }),
+            Err(source) => Err(OrchestratorError::Bind { host: config.host, port: config.port, source }),
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown`, then finishes what is in flight within the grace of the settings.
+    pub async fn run(self, store: Store, shutdown: CancellationToken) -> Result<(), OrchestratorError> {
+        let grace = self.config.shutdown_grace;
+        let acceptor = TcpAcceptor::from_tokio(self.listener).map_err(OrchestratorError::Serve)?;
+        let watcher = tokio::spawn(connection::run(store.clone(), shutdown.clone()));
+        let endpoint = routes::endpoint(Context::new(self.config, store));
+        tracing::info!(address = %self.address, "the API listens");
+        let served = poem::Server::new_with_acceptor(acceptor)
+            .run_with_graceful_shutdown(endpoint, shutdown.cancelled_owned(), Some(grace))
+            .await;
+        watcher.abort();
+        served.map_err(OrchestratorError::Serve)
+    }
+}

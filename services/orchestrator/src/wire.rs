@@ -1,0 +1,16 @@
+//! The documents that clients read and write: shapes of their own, because what is stored and what is answered change
+//! for different reasons. Each derives its schema; `serde` makes the bytes.
+//!
+//! A document that clients send also says here how it is read; the rules beyond its shape are in `submit`.
+
+pub mod answer;
+pub mod assignment;
+pub mod json;
+pub mod new_task;
+pub mod priority;
+pub mod problem;
+pub mod result;
+pub mod system;
+pub mod task;
+pub mod time;
+pub mod word;

@@ -1,0 +1,65 @@
+//! A problem document (RFC 9457): the body of every answer that is not 2xx.
+
+use poem_openapi::Object;
+use poem_openapi::types::Example;
+use serde::Serialize;
+
+/// Why a request was not done.
+#[derive(Debug, Clone, Serialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub struct Problem {
+    /// The sort of problem, as a URI; ends with `code`.
+    #[serde(rename = "type")]
+    #[oai(rename = "type")]
+    pub kind: String,
+    /// The sort of problem, for people.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong with this request, for people.
+    pub detail: String,
+    /// This occurrence, as a URI; ends with `request_id`.
+    pub instance: String,
+    /// The sort of problem, for programs.
+    pub code: String,
+    /// Which fields are wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors: Option<Vec<FieldError>>,
+    /// What is not there, when the service is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Vec<String>>,
+    /// Also in the header `X-Request-Id` and in the service's log.
+    pub request_id: String,
+}
+
+/// One field that is wrong.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct FieldError {
+    /// Where, as a JSON pointer; empty for the whole body.
+    pub pointer: String,
+    /// What is wrong, for people.
+    pub detail: String,
+}
+
+impl Problem {
+    /// The media type.
+    pub const CONTENT_TYPE: &'static str = "application/problem+json";
+}
+
+impl Example for Problem {
+    fn example() -> Self {
+        let request_id = "01K5QJ0000TVWXYZ0123456789";
+        let detail = "priority must be 0, 1, 2, 3 or more, or one of low, medium, high, critical";
+        Self {
+            kind: "urn:problem-type:millstream:invalid_request".to_owned(),
+            title: "The request is not valid".to_owned(),
+            status: 400,
+            detail: detail.to_owned(),
+            instance: format!("urn:ulid:{request_id}"),
+            code: "invalid_request".to_owned(),
+            errors: Some(vec![FieldError { pointer: "/priority".to_owned(), detail: detail.to_owned() }]),
+            missing: None,
+            request_id: request_id.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What the service says of itself.
+
+use super::time::Timestamp;
+use crate::connection::SAFE_POLICY;
+use poem_openapi::types::Example;
+use poem_openapi::{Enum, Object};
+use redis_store::server::{Durability, ServerState};
+use serde::Serialize;
+
+/// The one name of this service.
+pub const SERVICE: &str = "orchestrator";
+
+/// The entrance.
+#[derive(Debug, Clone, Serialize, Object)]
+#[oai(example)]
+pub struct Welcome {
+    /// Its name.
+    pub service: String,
+    /// Its version.
+    pub version: String,
+    /// `running`, since it answers.
+    pub status: String,
+    /// Where to go from here.
+    pub links: Links,
+}
+
+/// Where to go from the entrance.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct Links {
+    /// Try the API here.
+    pub docs: String,
+    /// Read about the API here.
+    pub redoc: String,
+    /// Its description for machines.
+    pub openapi: String,
+    /// Whether it lives, and its view of Redis.
+    pub health: String,
+    /// Whether it can do its work.
+    pub ready: String,
+    /// The native door.
+    pub tasks: String,
+    /// The typed door.
+    pub assign_task: String,
+}
+
+/// Whether it lives; never asks anybody else.
+#[derive(Debug, Clone, Serialize, Object)]
+#[oai(example)]
+pub struct Health {
+    /// `healthy`, since it answers.
+    pub status: String,
+    /// Its name.
+    pub service: String,
+    /// Whether there is a connection to Redis right now.
+    pub redis: RedisConnection,
+    /// When it was answered.
+    pub timestamp: Timestamp,
+}
+
+/// Whether there is a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[serde(rename_all = "lowercase")]
+#[oai(rename_all = "lowercase")]
+pub enum RedisConnection {
+    /// There is.
+    Connected,
+    /// There is none; it is being tried for.
+    Disconnected,
+}
+
+/// That the process answers.
+#[derive(Debug, Clone, Serialize, Object)]
+#[oai(example)]
+pub struct Alive {
+    /// `alive`.
+    pub status: String,
+}
+
+/// That it can do its work, and on what.
+#[derive(Debug, Clone, Serialize, Object)]
+#[oai(example)]
+pub struct Ready {
+    /// `ready`; otherwise the answer is a problem.
+    pub status: String,
+    /// The connected Redis.
+    pub redis: RedisState,
+    /// `disabled`: none is configured.
+    pub database: String,
+    /// `disabled`: none is configured.
+    pub reflex_layer: String,
+}
+
+/// What the connected Redis is and what its settings promise.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct RedisState {
+    /// Always true here.
+    pub connected: bool,
+    /// Of Redis or Valkey.
+    pub version: String,
+    /// always, everysec, no-fsync, none or unknown.
+    pub durability: String,
+    /// What that means for an acknowledged task.
+    pub promise: String,
+    /// What happens when its memory is full.
+    pub maxmemory_policy: String,
+    /// What should be changed.
+    pub warnings: Vec<String>,
+}
+
+impl Welcome {
+    /// The entrance of this version.
+    pub fn new() -> Self {
+        let links = Links {
+            docs: "/docs".to_owned(),
+            redoc: "/redoc".to_owned(),
+            openapi: "/openapi.json".to_owned(),
+            health: "/health".to_owned(),
+            ready: "/ready".to_owned(),
+            tasks: "/tasks".to_owned(),
+            assign_task: "/assign-task/".to_owned(),
+        };
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Self { service: SERVICE.to_owned(), version, status: "running".to_owned(), links }
+    }
+}
+
+impl Health {
+    /// Now.
+    pub fn new(connected: bool) -> Self {
+        let redis = if connected { RedisConnection::Connected } else { RedisConnection::Disconnected };
+        Self { status: "healthy".to_owned(), service: SERVICE.to_owned(), redis, timestamp: Timestamp::now() }
+    }
+}
+
+impl Alive {
+    /// The one value.
+    pub fn new() -> Self {
+        Self { status: "alive".to_owned() }
+    }
+}
+
+impl Ready {
+    /// Ready on this Redis.
+    pub fn on(server: ServerState) -> Self {
+        let mut warnings = Vec::new();
+        if server.maxmemory_policy != SAFE_POLICY {
+            let policy = &server.maxmemory_policy;
+            warnings.push(format!("maxmemory-policy is {policy}: redis may evict tasks; set {SAFE_POLICY}"));
+        }
+        let redis = RedisState {
+            connected: true,
+            version: server.version,
+            durability: server.durability.as_str().to_owned(),
+            promise: server.durability.promise().to_owned(),
+            maxmemory_policy: server.maxmemory_policy,
+            warnings,
+        };
+        let disabled = || "disabled".to_owned();
+        Self { status: "ready".to_owned(), redis, database: disabled(), reflex_layer: disabled() }
+    }
+}
+
+impl Example for Welcome {
+    fn example() -> Self {
+        Self::new()
+    }
+}
+
+impl Example for Health {
+    fn example() -> Self {
+        Self { timestamp: Timestamp::from_ms(1_790_000_000_000), ..Self::new(true) }
+    }
+}
+
+impl Example for Alive {
+    fn example() -> Self {
+        Self::new()
+    }
+}
+
+impl Example for Ready {
+    fn example() -> Self {
+        Self::on(ServerState {
+            version: "7.0.15".to_owned(),
+            run_id: String::new(),
+            uptime_seconds: 0,
+            used_memory: 0,
+            maxmemory: 0,
+            maxmemory_policy: SAFE_POLICY.to_owned(),
+            durability: Durability::Always,
+        })
+    }
+}

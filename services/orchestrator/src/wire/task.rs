@@ -1,0 +1,223 @@
+//! A task as the native door shows it, made from its hash and its outcomes alone.
+
+use super::json::JsonObject;
+use super::time::Timestamp;
+use super::word::{Door, Priority, SubtaskStatus, TaskStatus};
+use poem_openapi::Object;
+use poem_openapi::types::Example;
+use proto_schemas::{Progress, Record, SubtaskDefinition, Task, TaskId};
+use redis_store::read::TaskView;
+use serde::Serialize;
+use std::collections::HashMap;
+
+/// The id of every example.
+pub const EXAMPLE_ID: &str = "01K5QJ0000ABCDEFGHJKMNPQRS";
+
+/// A task.
+#[derive(Debug, Clone, Serialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub struct TaskDocument {
+    /// A ULID.
+    pub task_id: String,
+    /// As it was sent.
+    pub description: String,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// How urgent it is, unless a subtask says otherwise.
+    pub priority: Priority,
+    /// The way it came in.
+    pub door: Door,
+    /// What it does, when it came in through the typed door.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When something last became known of it.
+    pub updated_at: Timestamp,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// Subtasks in its plan.
+    pub total: u32,
+    /// Of these completed.
+    pub completed: u32,
+    /// Of these failed.
+    pub failed: u32,
+    /// Of these cancelled.
+    pub cancelled: u32,
+    /// Counts the changes of this document; also its ETag.
+    pub revision: u64,
+    /// As it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<JsonObject>,
+    /// Its plan, by index.
+    pub subtasks: Vec<SubtaskDocument>,
+    /// Where to go from here.
+    pub links: TaskLinks,
+}
+
+/// A subtask.
+#[derive(Debug, Clone, Serialize, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub struct SubtaskDocument {
+    /// `<task_id>-<index>`, the same for every attempt.
+    pub subtask_id: String,
+    /// Its place in the plan, from 0.
+    pub index: u32,
+    /// The client's name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Which handler runs it.
+    pub kind: String,
+    /// What is to be done.
+    pub description: String,
+    /// Where it stands.
+    pub status: SubtaskStatus,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// The attempt it stands at, from 1; absent while nothing is known of any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// How many workers died with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crashes: Option<u32>,
+    /// Since when it runs; absent for short work and once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// The worker that last told something of it; absent once it has ended (its result names who ran it).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+    /// One word why it failed or was cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Where to go from a task.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct TaskLinks {
+    /// This document.
+    #[serde(rename = "self")]
+    #[oai(rename = "self")]
+    pub this: String,
+    /// What came of it.
+    pub result: String,
+}
+
+impl TaskDocument {
+    /// The document of a stored task.
+    pub fn of(view: TaskView) -> Self {
+        let TaskView { task, outcomes } = view;
+        let subtasks = task.subtasks.iter().zip(0..).map(|(it, at)| SubtaskDocument::of(&task, at, it, &outcomes));
+        Self {
+            subtasks: subtasks.collect(),
+            description: task.description.clone(),
+            status: task.status.into(),
+            priority: task.priority.into(),
+            door: task.door.into(),
+            kind: task.kind.as_ref().map(ToString::to_string),
+            created_at: Timestamp::from_ms(task.created_at_ms),
+            updated_at: Timestamp::from_ms(task.updated_at_ms),
+            finished_at: task.finished_at_ms.map(Timestamp::from_ms),
+            total: task.total,
+            completed: task.completed,
+            failed: task.failed,
+            cancelled: task.cancelled,
+            revision: task.revision,
+            context: task.context.and_then(|text| serde_json::value::RawValue::from_string(text).ok()).map(JsonObject),
+            links: TaskLinks { this: location(&task.task_id), result: format!("/result/{}", task.task_id) },
+            task_id: task.task_id.to_string(),
+        }
+    }
+
+    /// Its entity tag.
+    pub fn etag(&self) -> String {
+        format!("\"{}\"", self.revision)
+    }
+}
+
+/// Where a task is read.
+pub fn location(task_id: &TaskId) -> String {
+    format!("/tasks/{task_id}")
+}
+
+impl SubtaskDocument {
+    fn of(task: &Task, index: u32, definition: &SubtaskDefinition, outcomes: &HashMap<String, String>) -> Self {
+        let record = outcomes.get(&index.to_string()).and_then(|text| Record::decode(text).ok());
+        let progress = match record {
+            Some(_) => None,
+            None => outcomes.get(&format!("~{index}")).and_then(|text| Progress::decode(text).ok()),
+        };
+        let status = match (&record, &progress) {
+            (Some(record), _) => record.outcome.into(),
+            (None, Some(progress)) => progress.status(),
+            (None, None) => proto_schemas::SubtaskStatus::Queued,
+        };
+        let started = progress.as_ref().filter(|_| status == proto_schemas::SubtaskStatus::Running);
+        Self {
+            subtask_id: format!("{}-{index}", task.task_id),
+            index,
+            name: definition.name.clone(),
+            kind: definition.kind.to_string(),
+            description: definition.description.clone(),
+            status: status.into(),
+            priority: definition.priority.into(),
+            attempt: record.as_ref().map(|it| it.attempt).or(progress.as_ref().map(|it| it.attempt)),
+            crashes: record.as_ref().map(|it| it.crashes).or(progress.as_ref().map(|it| it.crashes)),
+            started_at: started.map(|it| Timestamp::from_ms(it.at_ms)),
+            finished_at: record.as_ref().map(|it| Timestamp::from_ms(it.at_ms)),
+            worker: progress.map(|it| it.worker),
+            reason: record.and_then(|it| it.reason),
+        }
+    }
+}
+
+impl Example for TaskDocument {
+    fn example() -> Self {
+        let subtask = |(index, (description, status)): (u32, (&str, SubtaskStatus))| {
+            let queued = status == SubtaskStatus::Queued;
+            SubtaskDocument {
+                subtask_id: format!("{EXAMPLE_ID}-{index}"),
+                index,
+                name: None,
+                kind: "simulate".to_owned(),
+                description: description.to_owned(),
+                status,
+                priority: Priority::Medium,
+                attempt: (!queued).then_some(1),
+                crashes: (!queued).then_some(0),
+                started_at: None,
+                finished_at: (!queued).then(|| Timestamp::from_ms(1_790_000_002_004)),
+                worker: None,
+                reason: None,
+            }
+        };
+        let plan = [
+            ("Design user database schema", SubtaskStatus::Completed),
+            ("Implement JWT token generation", SubtaskStatus::Queued),
+            ("Create login/logout endpoints", SubtaskStatus::Queued),
+            ("Add password hashing with bcrypt", SubtaskStatus::Queued),
+        ];
+        Self {
+            task_id: EXAMPLE_ID.to_owned(),
+            description: "Build a user authentication system".to_owned(),
+            status: TaskStatus::Processing,
+            priority: Priority::Medium,
+            door: Door::Native,
+            kind: None,
+            created_at: Timestamp::from_ms(1_790_000_000_000),
+            updated_at: Timestamp::from_ms(1_790_000_002_004),
+            finished_at: None,
+            total: 4,
+            completed: 1,
+            failed: 0,
+            cancelled: 0,
+            revision: 2,
+            context: None,
+            subtasks: (0..).zip(plan).map(subtask).collect(),
+            links: TaskLinks { this: format!("/tasks/{EXAMPLE_ID}"), result: format!("/result/{EXAMPLE_ID}") },
+        }
+    }
+}

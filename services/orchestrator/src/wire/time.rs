@@ -1,0 +1,83 @@
+//! Points in time as clients read them.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use serde::Serialize;
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Timestamp(String);
+
+impl Timestamp {
+    /// Now, by this process's clock.
+    pub fn now() -> Self {
+        Self::of(Utc::now())
+    }
+
+    /// From ms of the Unix epoch.
+    pub fn from_ms(ms: u64) -> Self {
+        Self::of(i64::try_from(ms).ok().and_then(DateTime::from_timestamp_millis).unwrap_or_default())
+    }
+
+    fn of(time: DateTime<Utc>) -> Self {
+        Self(time.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+/// Now in ms of the Unix epoch, by this process's clock.
+pub fn now_ms() -> u64 {
+    Utc::now().timestamp_millis().try_into().unwrap_or(0)
+}
+
+impl Type for Timestamp {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "date-time")))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ToJSON for Timestamp {
+    fn to_json(&self) -> Option<Value> {
+        Some(self.0.clone().into())
+    }
+}
+
+impl ParseFromJSON for Timestamp {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        match value.unwrap_or_default() {
+            Value::String(text) => Ok(Self(text)),
+            other => Err(ParseError::expected_type(other)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_in_utc_with_milliseconds() {
+        assert_eq!(Timestamp::from_ms(1_790_000_000_007).0, "2026-09-21T14:13:20.007Z");
+        assert_eq!(Timestamp::from_ms(0).0, "1970-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp::from_ms(u64::MAX).0, "1970-01-01T00:00:00.000Z");
+    }
+}

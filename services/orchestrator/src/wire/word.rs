@@ -1,0 +1,69 @@
+//! The words of the API for states, priorities and doors.
+
+use poem_openapi::Enum;
+use serde::Serialize;
+
+macro_rules! word {
+    ($(#[$doc:meta])* $name:ident of $source:ty { $($variant:ident),+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+        #[serde(rename_all = "lowercase")]
+        #[oai(rename_all = "lowercase")]
+        pub enum $name { $(#[allow(missing_docs)] $variant),+ }
+
+        impl From<$source> for $name {
+            fn from(word: $source) -> Self {
+                match word { $(<$source>::$variant => Self::$variant),+ }
+            }
+        }
+    };
+}
+
+word! {
+    /// Where a task stands; completed, failed and cancelled are final.
+    TaskStatus of proto_schemas::TaskStatus { Queued, Processing, Completed, Failed, Cancelled }
+}
+
+word! {
+    /// Where a subtask stands; completed, failed and cancelled are final.
+    SubtaskStatus of proto_schemas::SubtaskStatus { Blocked, Queued, Delayed, Running, Completed, Failed, Cancelled }
+}
+
+word! {
+    /// How urgent it is.
+    Priority of proto_schemas::Priority { Critical, High, Medium, Low }
+}
+
+word! {
+    /// The way a task came in.
+    Door of proto_schemas::Door { Native, Typed, Gated }
+}
+
+/// Where a task stands, in the words of the typed door; completed, failed and cancelled are final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[serde(rename_all = "lowercase")]
+#[oai(rename_all = "lowercase")]
+pub enum ResultStatus {
+    /// Nothing has started.
+    Pending,
+    /// Something has started.
+    Processing,
+    /// `result` is there.
+    Completed,
+    /// `error` is there.
+    Failed,
+    /// It will not run to its end.
+    Cancelled,
+}
+
+impl From<proto_schemas::TaskStatus> for ResultStatus {
+    fn from(status: proto_schemas::TaskStatus) -> Self {
+        match status {
+            proto_schemas::TaskStatus::Queued => Self::Pending,
+            proto_schemas::TaskStatus::Processing => Self::Processing,
+            proto_schemas::TaskStatus::Completed => Self::Completed,
+            proto_schemas::TaskStatus::Failed => Self::Failed,
+            proto_schemas::TaskStatus::Cancelled => Self::Cancelled,
+        }
+    }
+}

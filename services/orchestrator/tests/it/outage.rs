@@ -1,0 +1,94 @@
+//! RUN-6 and TASK-7: Redis down, up, silent, out of memory.
+
+use crate::stage::{Stage, config, eventually, stage, stage_on};
+use serde_json::json;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use system_tests::redis::PrivateRedis;
+
+/// Reads and writes are both 503 in time and say when to come back.
+async fn assert_unavailable(stage: &Stage) {
+    let id = "01K5QJ0000ABCDEFGHJKMNPQRS";
+    for (method, path, body) in [
+        ("POST", "/tasks".to_owned(), r#"{"description":"d"}"#),
+        ("POST", "/assign-task/".to_owned(), r#"{"task_type":"test_task"}"#),
+        ("GET", format!("/tasks/{id}"), ""),
+        ("GET", format!("/result/{id}"), ""),
+    ] {
+        let started = Instant::now();
+        let answer = stage.send(method, &path, &[("content-type", "application/json")], body.into()).await;
+        assert!(started.elapsed() < Duration::from_secs(3), "{method} {path} took {:?}", started.elapsed());
+        assert_eq!(answer.problem(503, "redis_unavailable")["detail"], "Redis unavailable");
+        assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds <= 2));
+    }
+}
+
+async fn accepts(stage: &Stage) -> bool {
+    stage.post("/tasks", r#"{"description":"d"}"#).await.status == 202
+}
+
+#[tokio::test]
+async fn it_starts_without_redis_and_connects_by_itself() {
+    let mut redis = PrivateRedis::start().expect("a redis of our own");
+    redis.kill();
+    let started = Instant::now();
+    let mut stage = stage_on(redis, config()).await;
+    let health = stage.get("/health").await;
+    assert!(started.elapsed() < Duration::from_secs(3));
+    assert_eq!((health.status, &health.json()["redis"]), (200, &json!("disconnected")));
+    let ready = stage.get("/ready").await.problem(503, "not_ready");
+    assert_eq!(ready["missing"], json!(["redis"]));
+    assert_eq!(stage.get("/livez").await.status, 200);
+    assert_unavailable(&stage).await;
+
+    stage.redis.restart().expect("the same port");
+    eventually(Duration::from_secs(10), || accepts(&stage)).await;
+    assert_eq!(stage.get("/health").await.json()["redis"], "connected");
+    assert_eq!(stage.get("/ready").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_outage_writes_nothing_and_ends_by_itself() {
+    let mut stage = stage_on(PrivateRedis::start_aof_always().expect("a redis"), config()).await;
+    eventually(Duration::from_secs(5), || accepts(&stage)).await;
+    let before = stage.footprint();
+    stage.redis.kill();
+    assert_unavailable(&stage).await;
+    eventually(Duration::from_secs(5), || async { stage.get("/ready").await.status == 503 }).await;
+    stage.redis.restart().expect("the same port");
+    assert_eq!(stage.footprint(), before, "no partial write, and nothing was sent late");
+    eventually(Duration::from_secs(10), || accepts(&stage)).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_never_answers_is_unavailable_in_time() {
+    let stage = stage().await;
+    let signal = |name: &str| {
+        let pid = stage.redis.pid().expect("it runs").to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().expect("kill").success());
+    };
+    signal("-STOP");
+    let started = Instant::now();
+    let answer = stage.get("/tasks/01K5QJ0000ABCDEFGHJKMNPQRS").await;
+    let took = started.elapsed();
+    let ready = stage.get("/ready").await;
+    signal("-CONT");
+    answer.problem(503, "redis_unavailable");
+    ready.problem(503, "not_ready");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    eventually(Duration::from_secs(15), || accepts(&stage)).await;
+}
+
+#[tokio::test]
+async fn a_redis_without_memory_is_503_and_stores_nothing() {
+    let stage = stage().await;
+    assert!(accepts(&stage).await);
+    let before = stage.footprint();
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let answer = stage.post("/tasks", r#"{"description":"d"}"#).await;
+    answer.problem(503, "redis_out_of_memory");
+    assert!(!answer.header("retry-after").is_empty());
+    assert_eq!(stage.footprint(), before);
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    assert!(accepts(&stage).await);
+}

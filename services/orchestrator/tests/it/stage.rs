@@ -1,0 +1,197 @@
+//! What every test stands on: a Redis and a server of its own, and a client.
+
+use orchestrator::{Config, Server};
+use proto_schemas::{ConsumerName, Fact, FactKind, QueueName, TaskId};
+use redis_store::fetch::Fetched;
+use redis_store::settle::{Settled, Settlement};
+use redis_store::{RedisConfig, Store, Stream};
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+use system_tests::redis::PrivateRedis;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub struct Stage {
+    pub redis: PrivateRedis,
+    pub store: Store,
+    pub base: String,
+    pub shutdown: CancellationToken,
+    pub server: JoinHandle<()>,
+    client: reqwest::Client,
+}
+
+/// An answer, read completely.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+const TTL: Duration = Duration::from_secs(604_800);
+
+pub fn config() -> Config {
+    Config { port: 0, shutdown_grace: Duration::from_secs(5), ..Config::default() }
+}
+
+pub async fn stage() -> Stage {
+    let stage = stage_on(PrivateRedis::start().expect("a redis of our own"), config()).await;
+    assert!(stage.store.wait_connected(Duration::from_secs(5)).await);
+    stage
+}
+
+/// A server on this Redis, whether or not it runs.
+pub async fn stage_on(redis: PrivateRedis, config: Config) -> Stage {
+    let patience = Duration::from_secs(2);
+    let store = Store::connect(&RedisConfig { url: redis.url().into(), patience }).expect("a valid address");
+    let server = Server::bind(config).await.expect("a free port");
+    let base = format!("http://{}", server.address());
+    let shutdown = CancellationToken::new();
+    let running = server.run(store.clone(), shutdown.clone());
+    let server = tokio::spawn(async move { running.await.expect("serves until told to stop") });
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
+    Stage { redis, store, base, shutdown, server, client }
+}
+
+impl Stage {
+    pub async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.client.get(format!("{}{path}", self.base))).await
+    }
+
+    pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
+        self.send("POST", path, &[("content-type", "application/json")], body.into()).await
+    }
+
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: reqwest::Body) -> Answer {
+        let method = method.parse().expect("a method");
+        let request = self.client.request(method, format!("{}{path}", self.base)).body(body);
+        Answer::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+    }
+
+    /// Submits and answers the id.
+    pub async fn submit(&self, body: &str) -> String {
+        let answer = self.post("/tasks", body.to_owned()).await;
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        answer.json()["task_id"].as_str().expect("an id").to_owned()
+    }
+
+    /// What a refused request must leave as it was: the number of keys, and every stream's length.
+    pub fn footprint(&self) -> Vec<i64> {
+        let streams = Stream::of(&QueueName::default_queue()).map(|stream| stream.key());
+        let lengths = streams.iter().map(String::as_str).chain(["events"]);
+        let count = |key| self.redis.command(&["XLEN", key]).integer();
+        std::iter::once(self.redis.command(&["DBSIZE"]).integer()).chain(lengths.map(count)).collect()
+    }
+
+    /// A field of a task's hash, as redis-cli would show it.
+    pub fn hash_field(&self, task_id: &str, field: &str) -> String {
+        self.redis.command(&["HGET", &format!("task:{task_id}"), field]).text()
+    }
+}
+
+/// A worker and a projector, by hand.
+impl Stage {
+    pub async fn fetch(&self, count: usize) -> Vec<Fetched> {
+        let queue = QueueName::default_queue();
+        self.store.create_worker_groups(&queue).await.expect("groups");
+        self.store.create_projector_group().await.expect("a group");
+        self.store.fetch(&worker(), &Stream::of(&queue), count).await.expect("entries")
+    }
+
+    pub async fn start(&self, fetched: &Fetched) {
+        self.store.start(&worker(), &[fact(fetched, FactKind::Started)]).await.expect("a fact");
+    }
+
+    /// Ends an attempt; `result` is the JSON under `result:<subtask_id>`.
+    pub async fn settle(&self, fetched: &Fetched, kind: FactKind, result: Option<&str>) {
+        let entry = fetched.entry.as_ref().expect("a sound entry");
+        let settlement = Settlement {
+            stream: fetched.stream.clone(),
+            entry_id: fetched.entry_id.clone(),
+            subtask_id: entry.subtask_id.clone(),
+            fact: fact(fetched, kind),
+            result: result.map(str::to_owned),
+            result_ttl: Duration::from_secs(60),
+        };
+        assert_eq!(self.store.settle(&worker(), &[settlement]).await.expect("an answer"), [Settled::Recorded]);
+    }
+
+    /// Ends an attempt well, with this output.
+    pub async fn complete(&self, fetched: &Fetched, output: &str) {
+        let entry = fetched.entry.as_ref().expect("a sound entry");
+        let result = format!(
+            r#"{{"subtask_id":"{}","task_id":"{}","status":"completed","worker_id":"worker-1","completed_at":"2026-01-01T00:00:00Z","description":"d","output":{output}}}"#,
+            entry.subtask_id, entry.task_id
+        );
+        self.settle(fetched, FactKind::Completed, Some(&result)).await;
+    }
+
+    pub async fn fold(&self) {
+        let events = self.store.read_events(&worker(), 1_000, Duration::from_millis(50)).await.expect("events");
+        self.store.fold(&worker(), TTL, &events).await.expect("counts");
+    }
+}
+
+fn worker() -> ConsumerName {
+    ConsumerName::new("worker-1:a@host").expect("a name")
+}
+
+fn fact(fetched: &Fetched, kind: FactKind) -> Fact {
+    let entry = fetched.entry.as_ref().expect("a sound entry");
+    let reason = (kind == FactKind::Failed).then(|| "broken".parse().expect("a reason"));
+    Fact {
+        task_id: entry.task_id.clone(),
+        index: Some(entry.index),
+        generation: entry.generation,
+        kind,
+        attempt: entry.attempt,
+        crashes: entry.crashes,
+        worker: worker(),
+        at_ms: 0,
+        reason,
+    }
+}
+
+impl Answer {
+    async fn of(request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, text: response.text().await.expect("a body") }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// A problem document with everything that one must have; answers it.
+    #[track_caller]
+    pub fn problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["code"], code, "{problem}");
+        assert!(problem["type"].as_str().is_some_and(|kind| kind.ends_with(code)));
+        for field in ["title", "detail", "instance"] {
+            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {problem}");
+        }
+        let request_id = self.header("x-request-id");
+        assert!(request_id.len() == 26 && TaskId::new(request_id).is_ok());
+        assert_eq!(problem["request_id"], request_id);
+        problem
+    }
+}
+
+/// Asks until it holds; panics after `deadline`.
+pub async fn eventually<F: Future<Output = bool>>(deadline: Duration, mut holds: impl FnMut() -> F) {
+    let end = Instant::now() + deadline;
+    while !holds().await {
+        assert!(Instant::now() < end, "did not hold within {deadline:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
