@@ -107,14 +107,19 @@ impl WorkEntry {
     }
 
     /// Reads an entry that came from the stream of `priority`. Unknown fields are ignored, absent ones defaulted:
-    /// index from the end of the subtask id (else 0), kind `simulate`, attempt 1, crashes 0, payload `{}`.
+    /// index from the end of the subtask id (else 0), kind `simulate`, attempt 1, crashes 0, payload `{}`. Of two equal
+    /// names the last counts. The scripts judge an entry alike: `identify` in redis-store's `prelude.lua`.
     pub fn decode<'a>(
         fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
         priority: Priority,
     ) -> Result<Self, EntryError> {
         let mut values: [Option<&[u8]>; FIELDS.len()] = [None; FIELDS.len()];
-        let mut expected = 0;
+        let (mut expected, mut count) = (0, 0);
         for (name, value) in fields {
+            count += 1;
+            if count > limit::ENTRY_FIELDS_MAX {
+                return Err(EntryError::Malformed("count"));
+            }
             // Entries of ours arrive in order: one comparison a field.
             let at = if FIELDS.get(expected).is_some_and(|field| field.as_bytes() == name) {
                 Some(expected)

@@ -1,5 +1,6 @@
 //! Ids, kinds and names: what may become part of a Redis key or of a fact line.
 
+use crate::entry::digits;
 use crate::limit::TOKEN_CHARS_MAX;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -110,7 +111,7 @@ impl SubtaskId {
     /// Splits `<task id>-<index>` as [`TaskId::subtask`] wrote it; `None` for an id of another shape.
     pub fn split(&self) -> Option<(TaskId, u32)> {
         let (task, index) = self.0.rsplit_once('-')?;
-        Some((TaskId::new(task).ok()?, index.parse().ok()?))
+        Some((TaskId::new(task).ok()?, digits(index)?.try_into().ok()?))
     }
 }
 
@@ -147,7 +148,9 @@ mod tests {
     fn a_subtask_id_splits_into_what_made_it() {
         let task = TaskId::generate();
         assert_eq!(task.subtask(7).unwrap().split(), Some((task, 7)));
-        assert_eq!(SubtaskId::new("plain").unwrap().split(), None);
+        for text in ["plain", "T-", "-1", "T-4294967296", "T-0000000000000007"] {
+            assert_eq!(SubtaskId::new(text).unwrap().split(), None, "{text}");
+        }
     }
 
     #[test]

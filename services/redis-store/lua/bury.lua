@@ -7,6 +7,10 @@ local stream, events, dead_letters = KEYS[1], KEYS[2], KEYS[3]
 local group, by, dead_letters_max = ARGV[1], ARGV[2], ARGV[3]
 
 for _, key in ipairs(KEYS) do redis.call('XLEN', key) end
+for at = 4, #ARGV, 3 do
+  local sound = is_entry_id(ARGV[at]) and token(ARGV[at + 1]) and ARGV[at + 2]
+  if not sound then return refuse('entry ' .. (at - 1) / 3) end
+end
 
 local now = now_ms()
 local answers, lines = {}, {}
@@ -16,8 +20,7 @@ for at = 4, #ARGV, 3 do
   if redis.call('XACK', stream, group, entry_id) == 1 then
     redis.call('XDEL', stream, entry_id)
     local fields = entry and entry[2] or {}
-    redis.call('XADD', dead_letters, 'MAXLEN', '~', dead_letters_max, '*', 'reason', reason, 'error', error, 'worker',
-      by, 'source', stream .. ' ' .. entry_id, unpack(fields))
+    add_dead_letter(dead_letters, dead_letters_max, reason, error, by, stream .. ' ' .. entry_id, fields)
     local it = identify(fields)
     if it then lines[#lines + 1] = fact_line(it, 'failed', it.crashes, by, now, reason) end
     answers[#answers + 1] = 'buried'

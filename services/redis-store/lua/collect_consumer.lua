@@ -6,10 +6,12 @@ local worker, workers = KEYS[1], KEYS[2]
 local group, consumer = ARGV[1], ARGV[2]
 
 redis.call('ZCARD', workers)
+for i = 3, #KEYS do redis.call('XLEN', KEYS[i]) end
 if redis.call('EXISTS', worker) == 1 then return 'busy' end
 local known = {}
 for i = 3, #KEYS do
   local pending = redis.pcall('XPENDING', KEYS[i], group, '-', '+', 1, consumer)
+  if pending.err and not string.find(pending.err, 'NOGROUP', 1, true) then return pending end
   if not pending.err then
     if #pending > 0 then return 'busy' end
     known[#known + 1] = KEYS[i]

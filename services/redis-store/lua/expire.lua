@@ -7,6 +7,7 @@ local task, outcomes, plan, lifetimes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local task_id = ARGV[1]
 
 local status = redis.call('HGET', task, 'status')
+for i = 4, #KEYS do redis.call('ZCARD', KEYS[i]) end
 if status == 'queued' or status == 'processing' then return 'open' end
 local ends_at = redis.call('ZSCORE', lifetimes, task_id)
 if ends_at and tonumber(ends_at) > tonumber(now_ms()) then return 'early' end

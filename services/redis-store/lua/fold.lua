@@ -5,7 +5,7 @@
 -- ARGV  group, by, task_ttl_ms, dead_letters_max, counts of entries, bad lines and tasks; the entry ids; the bad lines
 --       (entry no, line); then for each task: task id, count of facts, and for each fact: index, fact, record or
 --       progress, ms
--- Answers counted, progressed, duplicate, ignored (no such task or index)
+-- Answers counted, progressed, duplicate, ignored (no such task or index, or a hash that is no task's)
 local events, dead_letters, lifetimes = KEYS[1], KEYS[2], KEYS[3]
 local index_of = {
   queued = KEYS[4], processing = KEYS[5], completed = KEYS[6], failed = KEYS[7], cancelled = KEYS[8],
@@ -58,14 +58,16 @@ for t = 1, task_count do
   local task, outcomes, head = KEYS[7 + 2 * t], KEYS[8 + 2 * t], heads[t]
   local task_id, fact_count = ARGV[at + 1], tonumber(ARGV[at + 2])
   at = at + 2
-  local total, status = tonumber(head[1]), head[2]
-  local sums = { completed = tonumber(head[3]) or 0, failed = tonumber(head[4]) or 0, cancelled = tonumber(head[5]) or 0 }
-  local updated_at, outcome_at = tonumber(head[7]) or 0, tonumber(head[8]) or 0
-  local changed, moved, ended = false, false, {}
+  local total, status, created_at = tonumber(head[1]), head[2], number(head[6], nil, 999999999999999)
+  local sums = { completed = tonumber(head[3]) or 0, failed = tonumber(head[4]) or 0 }
+  sums.cancelled = tonumber(head[5]) or 0
+  local updated_before, outcome_at = tonumber(head[7]) or 0, tonumber(head[8]) or 0
+  local updated_at, changed, moved, ended = updated_before, false, false, {}
+  local known = total and created_at and index_of[status]
   for _ = 1, fact_count do
     local index, fact, value, ms = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
     at = at + 4
-    if not total or tonumber(index) >= total then
+    if not known or tonumber(index) >= total then
       ignored = ignored + 1
     else
       updated_at = math.max(updated_at, ms)
@@ -81,15 +83,22 @@ for t = 1, task_count do
       elseif redis.call('HEXISTS', outcomes, index) == 1 then
         duplicate = duplicate + 1
       else
-        redis.call('HSET', outcomes, '~' .. index, greater(redis.call('HGET', outcomes, '~' .. index), value))
-        progressed, changed, moved = progressed + 1, true, moved or moving[fact]
+        local told = redis.call('HGET', outcomes, '~' .. index)
+        local newest = greater(told, value)
+        if newest ~= told then
+          redis.call('HSET', outcomes, '~' .. index, newest)
+          changed = true
+        end
+        progressed, moved = progressed + 1, moved or moving[fact]
       end
     end
   end
-  if total and (changed or updated_at > (tonumber(head[7]) or 0)) then
-    if #ended > 0 then redis.call('HDEL', outcomes, unpack(ended)) end
-    local before, finished = status, {}
-    if moved and status == 'queued' then status = 'processing' end
+  for first = 1, #ended, 1000 do
+    redis.call('HDEL', outcomes, unpack(ended, first, math.min(first + 999, #ended)))
+  end
+  local before, finished = status, {}
+  if moved and status == 'queued' then status = 'processing' end
+  if changed or status ~= before or updated_at > updated_before then
     if not terminal[status] and sums.completed + sums.failed + sums.cancelled == total then
       status = sums.failed > 0 and 'failed' or sums.cancelled > 0 and 'cancelled' or 'completed'
       finished = { 'finished_at', string.format('%.0f', outcome_at) }
@@ -99,8 +108,8 @@ for t = 1, task_count do
       sums.cancelled, 'updated_at', string.format('%.0f', updated_at), 'outcome_at', string.format('%.0f', outcome_at),
       'revision', (tonumber(head[9]) or 0) + 1, unpack(finished))
     if status ~= before then
-      if index_of[before] then redis.call('ZREM', index_of[before], task_id) end
-      redis.call('ZADD', index_of[status], head[6], task_id)
+      redis.call('ZREM', index_of[before], task_id)
+      redis.call('ZADD', index_of[status], created_at, task_id)
     end
   end
 end

@@ -4,7 +4,8 @@
 -- ARGV  group, by, lease_ms, count (entries a stream and round), crashes_max, dead_letters_max, then a cursor for each
 --       stream (0-0 at first, then what the last round answered)
 -- Answers skipped, or ran, returned, buried, malformed, ghosts (pending ids whose entry someone deleted), cursors …
--- Appends the fact `crashed` for each entry, `failed` with reason crashes for a buried one.
+-- Appends the fact `crashed` for each entry, `failed` with reason crashes for a buried one; an entry that is malformed
+-- is nobody's: a dead letter and no fact.
 local maintenance, events, dead_letters, bell = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local group, by, lease_ms, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local crashes_max, dead_letters_max = tonumber(ARGV[5]), ARGV[6]
@@ -13,14 +14,18 @@ for i = 5, #KEYS do redis.call('XLEN', KEYS[i]) end
 redis.call('XLEN', events)
 redis.call('XLEN', dead_letters)
 redis.call('LLEN', bell)
+for i = 7, #ARGV do
+  if not is_entry_id(ARGV[i]) then return refuse('cursor ' .. i - 6) end
+end
 local mine = redis.pcall('SET', maintenance, by, 'PX', 900, 'NX')
-if not mine and redis.call('PTTL', maintenance) ~= -1 then return { 'skipped' } end
+if mine and mine.err and not string.find(mine.err, 'OOM', 1, true) then return mine end
+local others_ms = redis.call('PTTL', maintenance)
+if not mine and others_ms >= 0 and others_ms <= 900 then return { 'skipped' } end -- a longer one is not ours
 
 local now = now_ms()
 local lines, answer = {}, { 'ran', 0, 0, 0, 0 }
 local function bury(stream, entry, reason)
-  redis.call('XADD', dead_letters, 'MAXLEN', '~', dead_letters_max, '*', 'reason', reason, 'error', '', 'worker', by,
-    'source', stream .. ' ' .. entry[1], unpack(entry[2]))
+  add_dead_letter(dead_letters, dead_letters_max, reason, '', by, stream .. ' ' .. entry[1], entry[2])
 end
 local function re_add(stream, fields, crashes)
   local last
@@ -51,7 +56,9 @@ end
 for i = 5, #KEYS do
   local stream = KEYS[i]
   local claimed = redis.pcall('XAUTOCLAIM', stream, group, by, lease_ms, ARGV[2 + i], 'COUNT', count, 'JUSTID')
-  if claimed.err then
+  if claimed.err and answer[2] + answer[3] + answer[4] == 0 and not string.find(claimed.err, 'NOGROUP', 1, true) then
+    return claimed
+  elseif claimed.err then
     answer[#answer + 1] = '0-0' -- no such group yet: the reader creates it
   else
     for _, entry_id in ipairs(claimed[2]) do

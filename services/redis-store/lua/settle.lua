@@ -1,14 +1,24 @@
 -- Records how attempts ended, each only if its entry is still pending: the acknowledgement is the fence.
 -- KEYS  events, the streams named by the items, then one result key for each item
--- ARGV  group, by, count of streams, then for each item: stream no, entry id, fact line up to its time, reason ('' for
---       none), result JSON ('' stores none), seconds the result is kept
+-- ARGV  group, by, count of streams, then for each item, at most 1,000: stream no, entry id, fact line up to its
+--       time, reason ('' for none), result JSON ('' stores none), seconds the result is kept
 -- Answers for each item: recorded · stale (someone else settled, reaped or deleted it; nothing was written)
--- Appends one entry of terminal facts. A result that already stands is never replaced.
-local events, stream_count = KEYS[1], tonumber(ARGV[3])
-local group, by = ARGV[1], ARGV[2]
+-- Appends the terminal facts, one entry for each 128. A result that already stands is never replaced.
+local events, group, by, stream_count = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local terminal = { completed = true, failed = true, cancelled = true }
 
 redis.call('XLEN', events)
 for s = 1, stream_count do redis.call('XLEN', KEYS[1 + s]) end
+local item_count = #KEYS - 1 - stream_count
+if #ARGV ~= 3 + 6 * item_count or item_count > 1000 then return refuse('counts') end
+for at = 4, #ARGV, 6 do
+  local stream_no, entry_id, prefix, reason = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local seconds = number(ARGV[at + 5], 0, 999999999999999) or 0
+  local fact = string.match(prefix, '^[%w_.%-]+ %d+ %d+ (%l+) %d+ %d+ [%w_.:@,%-]+$')
+  local sound = stream_no and stream_no >= 1 and stream_no <= stream_count and KEYS[1 + stream_no]
+    and is_entry_id(entry_id) and terminal[fact] and (reason == '' or token(reason)) and seconds > 0
+  if not sound then return refuse('item ' .. (at + 2) / 6) end
+end
 
 local now = now_ms()
 local answers, lines, done = {}, {}, {}

@@ -2,6 +2,7 @@
 -- KEYS  events
 -- ARGV  by, then for each attempt its fact line up to the time
 -- Answers started
+-- Appends the facts, one entry for each 128.
 local events, by = KEYS[1], ARGV[1]
 
 local now, lines = now_ms(), {}

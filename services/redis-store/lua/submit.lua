@@ -4,6 +4,7 @@
 --       queue names; the hash fields (name, value); the shapes (queue no, priority no, kind, priority, max_attempts,
 --       timeout_ms); the subtasks in the order of their index (shape no, description, payload)
 -- Answers created · existing (the id is taken: a resend) · overloaded (a queue would exceed backlog_max)
+-- Refuses a plan without subtasks, ids beyond 64 characters and payloads beyond 64 KiB: no reader would take them.
 local task, events, tasks, queued, lifetimes, queues = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local by, task_id, deadline_ms, backlog_max = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local queue_count, field_count = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -37,9 +38,11 @@ for s = 1, shape_count do
   }
   at = at + 6
 end
+if subtask_count < 1 or #task_id + 1 + #tostring(subtask_count - 1) > 64 then return refuse('ids') end
 for i = 0, subtask_count - 1 do
   local q = shapes[tonumber(ARGV[at + 3 * i + 1])].q
   added[q] = added[q] + 1
+  if #ARGV[at + 3 * i + 3] > 65536 then return refuse('payload ' .. i) end
 end
 for q = 1, queue_count do
   if backlog[q] + added[q] > backlog_max then return 'overloaded' end

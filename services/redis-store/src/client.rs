@@ -1,9 +1,9 @@
 //! The connection: one pipelined command client, and one of its own for each blocking call.
 //!
 //! A command is sent once and fails at once while there is no connection; [`Store`] itself sends it again, with
-//! jittered backoff, until its patience ends. That is safe because every script is safe to run twice. A command that
-//! failed is therefore never still queued somewhere: what was answered with an error does not happen later unless it
-//! already had.
+//! jittered backoff, until its patience ends. That is safe because every script is safe to run twice. What failed for
+//! want of a connection is queued nowhere and does not happen later. Only a command that was sent and not answered may
+//! still happen, or have happened.
 
 use crate::error::StoreError;
 use crate::script::LuaScript;
@@ -15,14 +15,14 @@ use fred::types::{ClusterHash, CustomCommand};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How to reach Redis and how long to insist.
 #[derive(Debug, Clone)]
 pub struct RedisConfig {
     /// `redis[s]://[user:password@]host:port/db`; never printed.
     pub url: SecretString,
-    /// How long a command is tried again while Redis is unavailable.
+    /// How long a command is tried again while Redis is unavailable; a server that hangs may take a second more.
     pub patience: Duration,
 }
 
@@ -96,7 +96,7 @@ impl Store {
 
     /// Sends one command that is safe to send twice, until it is answered or patience ends.
     pub(crate) async fn command(&self, name: &'static str, args: Vec<Value>) -> Result<Value, StoreError> {
-        self.insist(|| self.send(name, args.clone(), COMMAND_TIMEOUT)).await
+        self.insist(|limit| self.send(name, args.clone(), limit)).await
     }
 
     /// Sends one command exactly once: for reads that lease, and for calls that block up to `block`.
@@ -106,7 +106,7 @@ impl Store {
         args: Vec<Value>,
         block: Duration,
     ) -> Result<Value, StoreError> {
-        self.send(name, args, block + COMMAND_TIMEOUT).await
+        self.send(name, args, block + attempt_limit(self.patience)).await
     }
 
     /// Runs a script, loading it where the server does not know it, until it is answered or patience ends.
@@ -116,18 +116,21 @@ impl Store {
         keys: Vec<String>,
         args: Vec<Value>,
     ) -> Result<Value, StoreError> {
-        self.insist(|| async {
-            let mut call: Vec<Value> = Vec::with_capacity(keys.len() + args.len() + 2);
-            call.push(script.digest.as_str().into());
-            call.push((keys.len() as i64).into());
-            call.extend(keys.iter().map(|key| Value::from(key.as_str())));
-            call.extend(args.iter().cloned());
-            match self.send_raw("EVALSHA", call.clone(), COMMAND_TIMEOUT).await {
-                Err(error) if error.details().starts_with("NOSCRIPT") => {
-                    call[0] = script.source.as_str().into();
-                    self.send("EVAL", call, COMMAND_TIMEOUT).await
+        let mut call: Vec<Value> = Vec::with_capacity(keys.len() + args.len() + 2);
+        call.push(script.digest.as_str().into());
+        call.push((keys.len() as i64).into());
+        call.extend(keys.iter().map(|key| Value::from(key.as_str())));
+        call.extend(args);
+        self.insist(|limit| {
+            let mut call = call.clone();
+            async move {
+                match self.send_raw("EVALSHA", call.clone(), limit).await {
+                    Err(error) if error.details().starts_with("NOSCRIPT") => {
+                        call[0] = script.source.as_str().into();
+                        self.send("EVAL", call, limit).await
+                    }
+                    other => other.map_err(StoreError::from),
                 }
-                other => other.map_err(StoreError::from),
             }
         })
         .await
@@ -145,18 +148,24 @@ impl Store {
         Self { client, patience, connections }
     }
 
-    async fn insist<F, T>(&self, attempt: F) -> Result<Value, StoreError>
+    /// Repeats `attempt`, which is given the time that it may take, until it is answered or patience ends.
+    async fn insist<F, T>(&self, mut attempt: F) -> Result<Value, StoreError>
     where
-        F: FnMut() -> T,
+        F: FnMut(Duration) -> T,
         T: Future<Output = Result<Value, StoreError>>,
     {
+        let started = Instant::now();
+        let left = || self.patience.saturating_sub(started.elapsed());
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(10))
             .with_max_delay(Duration::from_millis(500))
             .without_max_times()
             .with_total_delay(Some(self.patience))
             .with_jitter();
-        attempt.retry(pauses).when(StoreError::is_transient).await
+        (|| attempt(attempt_limit(left())))
+            .retry(pauses)
+            .when(|error: &StoreError| error.is_transient() && !left().is_zero())
+            .await
     }
 
     async fn send(&self, name: &'static str, args: Vec<Value>, timeout: Duration) -> Result<Value, StoreError> {
@@ -164,11 +173,15 @@ impl Store {
     }
 
     async fn send_raw(&self, name: &'static str, args: Vec<Value>, timeout: Duration) -> FredResult<Value> {
-        let timeout = timeout.min(self.patience.max(Duration::from_secs(2)) + timeout.saturating_sub(COMMAND_TIMEOUT));
         let options = Options { max_attempts: Some(1), fail_fast: true, timeout: Some(timeout), ..Default::default() };
         let command = CustomCommand::new_static(name, ClusterHash::FirstKey, is_blocking(name, &args));
         self.client.with_options(&options).custom(command, args).await
     }
+}
+
+/// The time for one answer out of what is left of the patience: too little of it would never see one.
+fn attempt_limit(left: Duration) -> Duration {
+    left.clamp(Duration::from_secs(1), COMMAND_TIMEOUT)
 }
 
 fn is_blocking(name: &str, args: &[Value]) -> bool {

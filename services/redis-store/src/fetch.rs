@@ -54,7 +54,8 @@ impl Store {
     /// ([`Store::connect_again`]). Dropping the future loses at most one token, never work.
     pub async fn wait_bell(&self, queues: &[QueueName], limit: Duration) -> Result<bool, StoreError> {
         let mut args: Vec<fred::types::Value> = queues.iter().map(|queue| key::bell(queue).into()).collect();
-        args.push(format!("{:.3}", limit.as_secs_f64()).into());
+        // 0 would wait for ever.
+        args.push(format!("{:.3}", limit.as_secs_f64().max(0.001)).into());
         Ok(!self.command_once("BLPOP", args, limit).await?.is_null())
     }
 

@@ -7,17 +7,16 @@ use std::sync::LazyLock;
 pub struct LuaScript {
     /// The file's name without its extension.
     pub name: &'static str,
-    /// Prelude and file.
+    /// Prelude and file, one after the other.
     pub source: String,
-    pub(crate) digest: String,
+    /// SHA-1 of the source in hex: the script's name in EVALSHA.
+    pub digest: String,
 }
 
 macro_rules! scripts {
     ($($static:ident = $name:literal,)+) => {
         $(pub(crate) static $static: LazyLock<LuaScript> = LazyLock::new(|| {
-            let source = concat!(
-                include_str!("../lua/prelude.lua"), "\n", include_str!(concat!("../lua/", $name, ".lua"))
-            );
+            let source = concat!(include_str!("../lua/prelude.lua"), include_str!(concat!("../lua/", $name, ".lua")));
             let digest = Script::from_lua(source).sha1().to_string();
             LuaScript { name: $name, source: source.to_owned(), digest }
         });)+

@@ -34,6 +34,9 @@ pub enum Settled {
     Stale,
 }
 
+/// Redis refuses a time to live whose end does not fit 64 bits of ms.
+const RESULT_TTL_SECONDS_MAX: u64 = 999_999_999_999_999;
+
 impl Store {
     /// Settles a batch in one script call; answers in the order of `batch`.
     ///
@@ -55,7 +58,7 @@ impl Store {
             items.push(item.fact.encode_prefix().into());
             items.push(item.fact.reason.as_ref().map_or("", |reason| reason.as_str()).into());
             items.push(item.result.as_deref().unwrap_or("").into());
-            items.push((item.result_ttl.as_secs().max(1) as i64).into());
+            items.push((item.result_ttl.as_secs().clamp(1, RESULT_TTL_SECONDS_MAX) as i64).into());
             results.push(key::result(&item.subtask_id));
         }
         let mut args = value::args([key::WORKERS_GROUP, by.as_str(), &streams.len().to_string()]);

@@ -1,11 +1,14 @@
-//! What every test stands on: a server of its own, a store, and short ways to make entries.
+//! What every test stands on: a server of its own, a store, and short ways to make entries and to look at them.
 
+use crate::state;
 use proto_schemas::{ConsumerName, Door, Fact, FactKind, Priority, QueueName, SubtaskDefinition, TaskId};
+use redis_store::events::EventEntry;
 use redis_store::fetch::Fetched;
+use redis_store::fold::FoldCounts;
 use redis_store::submit::{Admission, Submission, Submitted};
-use redis_store::{RedisConfig, Store, Stream, settle::Settlement};
+use redis_store::{RedisConfig, Store, StoreError, Stream, settle::Settlement};
 use std::time::Duration;
-use system_tests::redis::PrivateRedis;
+use system_tests::redis::{PrivateRedis, Reply};
 
 /// One server and one store on it.
 pub struct Stage {
@@ -16,11 +19,14 @@ pub struct Stage {
 
 pub const ADMISSION: Admission = Admission { backlog_max: 1_000_000, deadline: Duration::from_secs(604_800) };
 pub const TTL: Duration = Duration::from_secs(604_800);
+pub const MEDIUM: &str = "subtasks:default:medium";
 
 pub async fn stage() -> Stage {
-    let redis = PrivateRedis::start().expect("a redis of our own");
-    let config = RedisConfig { url: redis.url().into(), patience: Duration::from_secs(5) };
-    let store = Store::connect(&config).expect("a valid address");
+    stage_on(PrivateRedis::start().expect("a redis of our own")).await
+}
+
+pub async fn stage_on(redis: PrivateRedis) -> Stage {
+    let store = store_at(&redis.url(), Duration::from_secs(5));
     assert!(store.wait_connected(Duration::from_secs(5)).await);
     let queue = QueueName::default_queue();
     store.create_worker_groups(&queue).await.expect("groups");
@@ -28,34 +34,57 @@ pub async fn stage() -> Stage {
     Stage { redis, store, queue }
 }
 
+pub fn store_at(url: &str, patience: Duration) -> Store {
+    Store::connect(&RedisConfig { url: url.to_owned().into(), patience }).expect("a valid address")
+}
+
 pub fn name(text: &str) -> ConsumerName {
     ConsumerName::new(text).expect("a name")
 }
 
-pub fn submission(task: &str, count: usize) -> Submission {
-    let subtask = |index: usize| SubtaskDefinition {
+pub fn task_id(text: &str) -> TaskId {
+    TaskId::new(text).expect("an id")
+}
+
+pub fn medium() -> Stream {
+    Stream { queue: QueueName::default_queue(), priority: Priority::Medium }
+}
+
+pub fn definition(description: &str) -> SubtaskDefinition {
+    SubtaskDefinition {
         name: None,
         kind: "simulate".parse().expect("a kind"),
         queue: QueueName::default_queue(),
-        description: format!("step {index}"),
+        description: description.to_owned(),
         priority: Priority::Medium,
         params: serde_json::value::to_raw_value(&serde_json::json!({})).expect("json"),
         max_attempts: 5,
         timeout_ms: 600_000,
-    };
+    }
+}
+
+pub fn submission(task: &str, count: usize) -> Submission {
     Submission {
-        task_id: TaskId::new(task).expect("an id"),
+        task_id: task_id(task),
         by: name("api"),
         description: "a task".to_owned(),
         door: Door::Native,
         priority: Priority::Medium,
         kind: None,
         context: None,
-        subtasks: (0..count).map(subtask).collect(),
+        subtasks: (0..count).map(|index| definition(&format!("step {index}"))).collect(),
     }
 }
 
 impl Stage {
+    /// A stranger's command; panics on an error reply.
+    pub fn raw<A: AsRef<[u8]>>(&self, arguments: &[A]) -> Reply {
+        match self.redis.command(arguments) {
+            Reply::Error(message) => panic!("{message}"),
+            reply => reply,
+        }
+    }
+
     pub async fn submit(&self, task: &str, count: usize) {
         let answer = self.store.submit(&submission(task, count), ADMISSION).await.expect("an answer");
         assert_eq!(answer, Submitted::Created);
@@ -64,6 +93,102 @@ impl Stage {
     pub async fn fetch(&self, consumer: &str, count: usize) -> Vec<Fetched> {
         self.store.fetch(&name(consumer), &Stream::of(&self.queue), count).await.expect("entries")
     }
+
+    /// Writes an entry by hand and lets `consumer` take it; answers its id.
+    pub async fn leave(&self, consumer: &str, fields: &[&[u8]]) -> String {
+        let mut command: Vec<&[u8]> = vec![b"XADD", MEDIUM.as_bytes(), b"*"];
+        command.extend(fields);
+        let entry_id = self.raw(&command).text();
+        self.raw(&["XREADGROUP", "GROUP", "workers", consumer, "STREAMS", MEDIUM, ">"]);
+        entry_id
+    }
+
+    /// New entries of the log, read by the projector `p`.
+    pub async fn events(&self) -> Vec<EventEntry> {
+        self.store.read_events(&name("p"), 100, Duration::from_millis(1)).await.expect("events")
+    }
+
+    /// Writes facts by hand, `events` entry by entry, and folds what is new.
+    pub async fn fold(&self, entries: &[&str]) -> FoldCounts {
+        for facts in entries {
+            self.raw(&["XADD", "events", "*", "v", "1", "by", "hand", "facts", facts]);
+        }
+        let events = self.events().await;
+        self.store.fold(&name("p"), TTL, &events).await.expect("counts")
+    }
+
+    /// Every line of the log, without its time.
+    pub fn facts(&self) -> Vec<String> {
+        let fields = |entry: &Reply| entry.items()[1].items()[5].text();
+        let told: Vec<String> = self.raw(&["XRANGE", "events", "-", "+"]).items().iter().map(fields).collect();
+        told.iter()
+            .flat_map(|facts| facts.split('\n'))
+            .map(|line| {
+                let mut words: Vec<&str> = line.split(' ').collect();
+                words.remove(7);
+                words.join(" ")
+            })
+            .collect()
+    }
+
+    /// One field of `task:<id>`.
+    pub fn task(&self, task: &str, field: &str) -> String {
+        self.raw(&["HGET", &format!("task:{task}"), field]).text()
+    }
+
+    pub fn exact(&self) -> Vec<String> {
+        state::exact(&self.redis)
+    }
+
+    pub fn story(&self) -> Vec<String> {
+        state::story(&self.redis)
+    }
+
+    /// What changed since the story `before`.
+    pub fn since(&self, before: &[String]) -> Vec<String> {
+        state::difference(before, &self.story())
+    }
+
+    pub fn out_of_memory(&self) {
+        self.raw(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+        self.raw(&["CONFIG", "SET", "maxmemory", "1"]);
+        assert!(self.redis.command(&["SET", "one-more", "x"]).text().starts_with("OOM"));
+    }
+
+    pub fn enough_memory(&self) {
+        self.raw(&["CONFIG", "SET", "maxmemory", "0"]);
+    }
+}
+
+/// Puts a value of another type at each of `keys` in turn: the call must fail so, write nothing, and work once the
+/// key is itself again.
+pub async fn refuses_other_types(stage: &Stage, keys: &[&str], call: impl AsyncFn() -> Result<(), StoreError>) {
+    for key in keys {
+        let was_there = stage.raw(&["EXISTS", key]).integer() == 1;
+        if was_there {
+            stage.raw(&["RENAME", key, "aside"]);
+        }
+        stage.raw(&["SET", key, "of another type"]);
+        let before = stage.exact();
+        let answer = call().await;
+        assert!(matches!(answer, Err(StoreError::WrongType(_))), "{key}: {answer:?}");
+        assert_eq!(stage.exact(), before, "{key}");
+        stage.raw(&["DEL", key]);
+        if was_there {
+            stage.raw(&["RENAME", "aside", key]);
+        }
+    }
+    call().await.expect("every key is itself again");
+}
+
+/// Looks until `condition` holds; panics with `what` after `deadline`.
+pub async fn eventually(deadline: Duration, what: &str, condition: impl AsyncFn() -> bool) {
+    let looking = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(deadline, looking).await.unwrap_or_else(|_| panic!("not within {deadline:?}: {what}"));
 }
 
 pub fn settlement(fetched: &Fetched, by: &str, kind: FactKind, result: Option<&str>) -> Settlement {
