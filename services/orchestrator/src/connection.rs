@@ -2,6 +2,7 @@
 //! line each time that changes, and otherwise nothing. If it dies nobody else notices: the store reconnects by itself.
 
 use redis_store::Store;
+use std::error::Error;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,9 @@ async fn tell(store: &Store, connected: bool) {
                 );
             }
         }
-        Err(error) => tracing::info!(error = %error, "redis is connected and does not answer yet"),
+        Err(error) => {
+            let error: &(dyn Error + 'static) = &error;
+            tracing::info!(error, "redis is connected and does not answer yet");
+        }
     }
 }

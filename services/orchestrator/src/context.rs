@@ -3,8 +3,8 @@
 use crate::config::Config;
 use crate::refusal::Refusal;
 use proto_schemas::Kind;
+use redis_store::Store;
 use redis_store::submit::Admission;
-use redis_store::{Store, StoreError};
 use std::time::Duration;
 use task_core::{Planner, Rules};
 
@@ -40,10 +40,10 @@ impl Context {
         self.kinds.contains(kind)
     }
 
-    /// Waits for an answer of Redis, but not for ever.
-    pub async fn ask<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, Refusal> {
+    /// Waits for what Redis answers, but not for ever. Everything that a request asks goes into one call.
+    pub async fn ask<T, E: Into<Refusal>>(&self, answer: impl Future<Output = Result<T, E>>) -> Result<T, Refusal> {
         match tokio::time::timeout(STORE_DEADLINE, answer).await {
-            Ok(answer) => answer.map_err(Refusal::from),
+            Ok(answer) => answer.map_err(E::into),
             Err(_) => Err(Refusal::StoreSilent),
         }
     }

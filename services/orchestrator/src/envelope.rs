@@ -75,3 +75,33 @@ fn add_headers(headers: &mut HeaderMap, request_id: &str) {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use poem::endpoint::make;
+    use poem::{EndpointExt, IntoResponse};
+
+    async fn check(endpoint: impl Endpoint<Output = Response> + 'static, status: u16, code: &str) {
+        let mut response = wrap(Arc::new(endpoint), Request::default()).await.unwrap();
+        assert_eq!(response.status().as_u16(), status);
+        assert_eq!(response.content_type(), Some("application/problem+json"));
+        let text = response.take_body().into_string().await.unwrap();
+        assert!(text.contains(&format!("\"code\":\"{code}\"")) && !text.contains("secret"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_a_bug_and_a_bare_status_become_problems_without_their_cause() {
+        let panics = make(|request| async move {
+            assert!(request.uri().path().is_empty(), "secret");
+            Ok::<_, poem::Error>("never".into_response())
+        });
+        check(panics.map_to_response(), 500, "internal").await;
+        let bug = make(|_| async { Err::<Response, _>(poem::Error::from_string("secret", StatusCode::BAD_GATEWAY)) });
+        check(bug.map_to_response(), 500, "internal").await;
+        let bare = make(|_| async { StatusCode::IM_A_TEAPOT.into_response() });
+        check(bare.map_to_response(), 400, "bad_request").await;
+        let large = make(|_| async { StatusCode::PAYLOAD_TOO_LARGE.with_body("secret").into_response() });
+        check(large.map_to_response(), 413, "payload_too_large").await;
+    }
+}

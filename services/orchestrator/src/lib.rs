@@ -6,12 +6,13 @@
 //! unknown ones. What a client sends as `params` or `context` is kept byte for byte. Redis may be absent at any time,
 //! also at the start: the server listens all the same, answers 503 in time and needs no restart.
 //!
-//! In reading order: [`config`] what the binary decides; [`server`] listening and stopping; [`connection`] watching
-//! Redis; `routes` the map of endpoints; `api` one file for each door; `submit` from a request to a stored task;
+//! In reading order: [`config`] what the binary decides; [`server`] and `acceptor` listening and stopping; [`connection`]
+//! watching Redis; `routes` the map of endpoints; `api` one file for each door; `submit` from a request to a stored task;
 //! `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal`
 //! every way to say no; `envelope` what all answers share; `openapi` and `pages` the description for machines and for
 //! people.
 
+mod acceptor;
 mod api;
 mod body;
 pub mod config;

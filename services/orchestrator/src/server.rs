@@ -1,11 +1,11 @@
 //! Listening, serving, and stopping without dropping a request.
 
+use crate::acceptor::TcpAcceptor;
 use crate::config::Config;
 use crate::connection;
 use crate::context::Context;
 use crate::error::OrchestratorError;
 use crate::routes;
-use poem::listener::TcpAcceptor;
 use redis_store::Store;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
@@ -41,7 +41,7 @@ impl Server {
     /// Serves until `shutdown`, then finishes what is in flight within the grace of the settings.
     pub async fn run(self, store: Store, shutdown: CancellationToken) -> Result<(), OrchestratorError> {
         let grace = self.config.shutdown_grace;
-        let acceptor = TcpAcceptor::from_tokio(self.listener).map_err(OrchestratorError::Serve)?;
+        let acceptor = TcpAcceptor::new(self.listener).map_err(OrchestratorError::Serve)?;
         let watcher = tokio::spawn(connection::run(store.clone(), shutdown.clone()));
         let endpoint = routes::endpoint(Context::new(self.config, store));
         tracing::info!(address = %self.address, "the API listens");

@@ -14,8 +14,11 @@ use proto_schemas::{ConsumerName, Door, Kind, Priority, QueueName, SubtaskDefini
 use redis_store::read::TaskView;
 use redis_store::submit::{Submission, Submitted};
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+use tokio::time::timeout;
 
 const ATTEMPTS_MAX: u64 = 100;
+const READ_BACK_DEADLINE: Duration = Duration::from_millis(400);
 
 /// A task of the native door: the client's plan, or the planner's.
 pub fn native(context: &Context, new: NewTask) -> Result<Submission, Refusal> {
@@ -75,10 +78,10 @@ pub async fn store(context: &Context, submission: Submission) -> Result<TaskView
         Submitted::Created | Submitted::Existing => {}
         Submitted::Overloaded => return Err(Refusal::Overloaded),
     }
-    // The script took the time. It is stored: if it cannot be read now, our own clock will do.
-    let stored = context.ask(context.store.task(&submission.task_id)).await.ok().flatten();
-    let at_ms = stored.map_or_else(now_ms, |view| view.task.created_at_ms);
-    Ok(as_accepted(submission, at_ms))
+    // The script took the time. The task is stored: if it cannot be read at once, our own clock will do.
+    let stored = timeout(READ_BACK_DEADLINE, context.store.task(&submission.task_id)).await;
+    let view = stored.ok().and_then(Result::ok).flatten();
+    Ok(as_accepted(submission, view.map_or_else(now_ms, |view| view.task.created_at_ms)))
 }
 
 fn submission(door: Door, description: String, priority: Priority, subtasks: Vec<SubtaskDefinition>) -> Submission {

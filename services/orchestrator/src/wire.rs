@@ -10,6 +10,7 @@ pub mod new_task;
 pub mod priority;
 pub mod problem;
 pub mod result;
+pub mod subtask;
 pub mod system;
 pub mod task;
 pub mod time;

@@ -71,7 +71,7 @@ impl TypedApi {
         task_id: Path<String>,
     ) -> Result<JsonText<ResultDocument>, Refused<Asking>> {
         let task_id = TaskId::new(task_id.0).map_err(|_| Refusal::TaskNotFound)?;
-        Ok(JsonText(outcome::of(&context, &task_id).await?))
+        Ok(JsonText(context.ask(outcome::of(&context.store, &task_id)).await?))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Refusal;
 use crate::wire::problem::Problem;
 use poem_openapi::ApiResponse;
-use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
+use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
 use std::marker::PhantomData;
 
@@ -45,7 +45,7 @@ fn describe((status, description): (u16, &'static str)) -> MetaResponse {
         description: Some("Seconds after which trying again makes sense.".to_owned()),
         required: true,
         deprecated: false,
-        schema: integer(),
+        schema: u32::schema_ref(),
     };
     MetaResponse {
         description,
@@ -54,8 +54,4 @@ fn describe((status, description): (u16, &'static str)) -> MetaResponse {
         content: vec![MetaMediaType { content_type: Problem::CONTENT_TYPE, schema: Problem::schema_ref() }],
         headers: if matches!(status, 429 | 503) { vec![retry_after()] } else { Vec::new() },
     }
-}
-
-fn integer() -> MetaSchemaRef {
-    u32::schema_ref()
 }

@@ -3,6 +3,7 @@
 mod bodies;
 mod documents;
 mod outage;
+mod plans;
 mod refusals;
 mod stage;
 mod stopping;

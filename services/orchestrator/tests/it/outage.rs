@@ -2,7 +2,9 @@
 
 use crate::stage::{Stage, config, eventually, stage, stage_on};
 use serde_json::json;
+use std::io;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use system_tests::redis::PrivateRedis;
 
@@ -91,4 +93,43 @@ async fn a_redis_without_memory_is_503_and_stores_nothing() {
     assert_eq!(stage.footprint(), before);
     stage.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
     assert!(accepts(&stage).await);
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn warnings(&self) -> usize {
+        let bytes = self.0.lock().expect("no panic");
+        String::from_utf8_lossy(&bytes).lines().filter(|line| line.contains("WARN")).count()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_outage_is_one_warning_line_however_many_requests_meet_it() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_env_filter("debug,fred=error").with_writer(move || writer.clone());
+    // One thread runs the server and the test, so the subscriber of this thread hears both.
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let mut redis = PrivateRedis::start().expect("a redis of our own");
+    redis.kill();
+    let mut stage = stage_on(redis, config()).await;
+    eventually(Duration::from_secs(5), || async { log.warnings() == 1 }).await;
+    assert_unavailable(&stage).await;
+    assert_eq!(log.warnings(), 1);
+    stage.redis.restart().expect("the same port");
+    eventually(Duration::from_secs(10), || accepts(&stage)).await;
+    assert_eq!(log.warnings(), 1);
 }
