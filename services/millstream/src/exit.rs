@@ -44,6 +44,11 @@ impl Failure {
         Self { exit, message: message.into() }
     }
 
+    /// How to end after it.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// A setting, by its name, that cannot be used. `why` must not repeat a secret.
     pub fn setting(name: &str, why: impl fmt::Display) -> Self {
         Self::new(Exit::Usage, format!("{name}: {why}"))

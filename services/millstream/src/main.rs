@@ -13,6 +13,7 @@ mod get;
 mod health;
 mod healthcheck;
 mod openapi;
+mod operate;
 mod orchestrator;
 mod parent;
 mod print;

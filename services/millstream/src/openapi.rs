@@ -1,12 +1,17 @@
-//! Placeholder.
+//! `millstream openapi`: the description of the API.
+
 use crate::exit::Exit;
+use crate::print;
 use clap::Args;
-/// Soon
+
+/// Print the OpenAPI document of the API
 #[derive(Debug, Args)]
 pub struct Openapi {}
+
 impl Openapi {
-    /// Soon.
+    /// Prints what `docs/openapi.json` holds.
     pub fn run(self) -> anyhow::Result<Exit> {
-        Ok(Exit::Failed)
+        print::raw(::orchestrator::openapi().as_bytes());
+        Ok(Exit::Ok)
     }
 }

@@ -12,6 +12,8 @@ use std::time::Duration;
 use telemetry::Pulse;
 use tokio_util::sync::CancellationToken;
 
+const CONNECTED_WITHIN: Duration = Duration::from_millis(500);
+
 /// What every role is told.
 #[derive(Debug, Args)]
 pub struct RoleSettings {
@@ -63,6 +65,8 @@ impl Role<'_> {
         tracing::info!(role = self.name, version = env!("CARGO_PKG_VERSION"), "settings in force: {}", self.in_force);
         tracing::info!("redis is at {}", masked(&self.settings.redis.url()));
         let store = self.settings.redis.connect(self.patience)?;
+        // A Redis that is there answers at once; one that is not is the role's to wait for.
+        store.wait_connected(CONNECTED_WITHIN).await;
         let pulse = Pulse::default();
         if let Some(file) = self.health_file {
             // A file of an earlier life would vouch for this one.

@@ -19,6 +19,10 @@ pub const FILE_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// Files set aside, `<file>.1` the newest (ACCEPTANCE API-10).
 pub const FILES_MAX: usize = 5;
 
+/// What libraries say of themselves: their errors reach the log through us, so only what surprises them is kept.
+/// Directives of the same target in the level go before these.
+const LIBRARIES: &str = "fred=error,poem=warn";
+
 /// What to log, how and where.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
@@ -99,7 +103,8 @@ fn parse_level(level: &str) -> Result<EnvFilter, LogError> {
     if level.is_empty() || plain && level.parse::<tracing_subscriber::filter::LevelFilter>().is_err() {
         return Err(LogError::Level);
     }
-    EnvFilter::builder().parse(level).map_err(|_| LogError::Level)
+    let libraries = if level.eq_ignore_ascii_case("off") { "" } else { LIBRARIES };
+    EnvFilter::builder().parse(format!("{libraries},{level}")).map_err(|_| LogError::Level)
 }
 
 fn open(path: &Path) -> io::Result<FileRotate<AppendCount>> {

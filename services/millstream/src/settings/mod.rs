@@ -21,7 +21,7 @@ pub use client::ClientSettings;
 pub use in_force::InForce;
 pub use log::LogSettings;
 pub use orchestrator::{ListenSettings, OrchestratorSettings};
-pub use process::{HealthSettings, StopSettings, file_in as health_file_in};
+pub use process::{HealthSettings, StopSettings};
 pub use projector::{LifeSettings, ProjectorSettings};
 pub use redis::{RedisSettings, connect, masked, plain_url};
 pub use up::{FleetSettings, ServerSettings};
@@ -40,11 +40,12 @@ pub fn load_env_file() -> Result<(), Failure> {
     match dotenvy::from_path(ENV_FILE) {
         Ok(()) => Ok(()),
         Err(error) if error.not_found() => Ok(()),
-        Err(dotenvy::Error::LineParse(line, _)) => {
-            // The line itself may hold a secret.
+        Err(dotenvy::Error::LineParse(part, _)) => {
+            // The line itself may hold a secret, so it is told by its number.
             let text = std::fs::read_to_string(ENV_FILE).unwrap_or_default();
-            let at = text.lines().position(|found| found.trim() == line.trim()).map_or(0, |at| at + 1);
-            Err(Failure::setting(ENV_FILE, format!("line {at} is not NAME=value")))
+            let at = text.lines().position(|line| line.contains(part.trim())).map_or(1, |at| at + 1);
+            let why = format!("line {at} is not NAME=value; a value with spaces needs quotes");
+            Err(Failure::setting(ENV_FILE, why))
         }
         Err(error) => Err(Failure::setting(ENV_FILE, format!("cannot be read: {error}"))),
     }
