@@ -4,7 +4,7 @@
 
 use super::stream::{EntryId, Fields, Moment, Stream, StreamName, text_field};
 use crate::fold::TaskState;
-use proto_schemas::{ConsumerName, QueueName, SubtaskId, TaskId, TaskStatus};
+use proto_schemas::{ConsumerName, QueueName, SubtaskId, TaskId, TaskStatus, limit};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A task's hash and outcomes.
@@ -91,9 +91,9 @@ impl Books {
         self.streams.get_mut(name)?.entries.remove(&id)
     }
 
-    /// Appends the facts of one call to the log, in one entry; nothing if there are none.
+    /// Appends the facts of one call to the log, one entry for each 128; nothing if there are none.
     pub(crate) fn append_facts(&mut self, moment: &mut Moment, by: &ConsumerName, lines: &[String]) {
-        if !lines.is_empty() {
+        for lines in lines.chunks(limit::BATCH_ITEMS_MAX) {
             let facts = lines.join("\n");
             let fields = [("v", "1"), ("by", by.as_str()), ("facts", &facts)];
             self.append(moment, &StreamName::Events, fields.map(text_field).into());
@@ -108,15 +108,9 @@ impl Books {
             self.bells.insert(queue.clone(), rung);
         }
     }
-
-    /// Moves a task to the index of `status`.
-    pub(crate) fn index(&mut self, task_id: &TaskId, status: TaskStatus, created_at_ms: u64) {
-        self.by_status.retain(|(_, other), _| other != task_id);
-        self.by_status.insert((status, task_id.clone()), created_at_ms);
-    }
 }
 
-const BELL_TOKENS_MAX: usize = proto_schemas::limit::BELL_TOKENS_MAX as usize;
+const BELL_TOKENS_MAX: usize = limit::BELL_TOKENS_MAX as usize;
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 use super::identity::identify;
 use super::stream::text_field;
 use super::{Books, EntryId, Fields, Moment, StreamName};
+use proto_schemas::limit::ENTRY_FIELDS_MAX;
 use proto_schemas::{ConsumerName, FactKind, Kind};
 
 /// Entries of one stream to bury.
@@ -71,9 +72,19 @@ impl Books {
         let Epitaph { reason, error, by, source: (stream, entry_id) } = epitaph;
         let source = format!("{stream} {entry_id}");
         let head = [("reason", *reason), ("error", error), ("worker", by.as_str()), ("source", &source)];
-        let letter = head.map(text_field).into_iter().chain(fields).collect();
+        let letter = head.map(text_field).into_iter().chain(pack(fields)).collect();
         self.append(moment, &StreamName::DeadLetters, letter);
     }
+}
+
+/// The fields of a dead letter: as they were, or too many of them as netstrings in the one field `packed`.
+fn pack(fields: Fields) -> Fields {
+    if fields.len() <= ENTRY_FIELDS_MAX {
+        return fields;
+    }
+    let netstring = |text: &Vec<u8>| [text.len().to_string().as_bytes(), b":", text, b","].concat();
+    let packed = fields.iter().flat_map(|(name, value)| [netstring(name), netstring(value)].concat()).collect();
+    vec![(b"packed".to_vec(), packed)]
 }
 
 #[cfg(test)]
@@ -97,5 +108,14 @@ mod tests {
         assert_eq!(letters.entries[&letters.last_id][4], garbage);
         assert_eq!(letters.entries[&letters.last_id][3], text_field(("source", "subtasks:default:low 1-0")));
         assert!(!books.streams.contains_key(&StreamName::Events));
+    }
+
+    #[test]
+    fn too_many_fields_are_packed_byte_for_byte() {
+        let few = vec![(b"a".to_vec(), b"".to_vec()); ENTRY_FIELDS_MAX];
+        assert_eq!(pack(few.clone()), few);
+        let packed = pack([few, vec![(b"b,".to_vec(), b"\xff\n".to_vec())]].concat());
+        assert_eq!(packed.len(), 1);
+        assert!(packed[0].1.starts_with(b"1:a,0:,1:a,") && packed[0].1.ends_with(b",2:b,,2:\xff\n,"));
     }
 }

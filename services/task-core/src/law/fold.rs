@@ -94,7 +94,8 @@ impl Books {
             self.lifetimes.insert(task_id.clone(), outcome_at_ms + task_ttl_ms);
         }
         if status != before.status {
-            self.index(task_id, status, created_at_ms);
+            self.by_status.remove(&(before.status, task_id.clone()));
+            self.by_status.insert((status, task_id.clone()), created_at_ms);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::identity::identify;
 use super::{Books, EntryId, Moment, StreamName};
+use proto_schemas::limit::ENTRY_FIELDS_MAX;
 use proto_schemas::{ConsumerName, FactKind, Priority, QueueName};
 
 /// Entries of one stream to give back.
@@ -22,7 +23,8 @@ pub struct HandBack {
 pub enum HandedBack {
     /// It waits for another worker.
     Returned,
-    /// It was no longer pending, or its entry was gone; nothing was added.
+    /// It was no longer pending, or its entry was gone; nothing was added. An entry of too many fields stays pending,
+    /// for a reaper to bury.
     Stale,
 }
 
@@ -32,7 +34,8 @@ impl Books {
         let stream = StreamName::Work(order.queue.clone(), order.priority);
         let (mut answers, mut lines, mut added) = (Vec::new(), Vec::new(), 0);
         for &entry_id in &order.entry_ids {
-            let pending = self.acknowledge(&stream, entry_id);
+            let fits = self.entry(&stream, entry_id).is_none_or(|fields| fields.len() <= ENTRY_FIELDS_MAX);
+            let pending = fits && self.acknowledge(&stream, entry_id);
             let Some(fields) = pending.then(|| self.delete(&stream, entry_id)).flatten() else {
                 answers.push(HandedBack::Stale);
                 continue;
@@ -64,14 +67,14 @@ mod tests {
         let first = books.append(&mut Moment::at(1), &stream, fields.clone());
         let gone = books.append(&mut Moment::at(1), &stream, fields.clone());
         books.lease(&stream, &by, 2, 1);
+        let unread = books.append(&mut Moment::at(1), &stream, fields.clone());
         books.delete(&stream, gone);
-        let order = HandBack { by, queue: queue.clone(), priority, entry_ids: vec![first, first, gone] };
-        assert_eq!(
-            books.hand_back(&mut Moment::at(2), &order),
-            [HandedBack::Returned, HandedBack::Stale, HandedBack::Stale]
-        );
+        let order = HandBack { by, queue: queue.clone(), priority, entry_ids: vec![first, first, gone, unread] };
+        let stale = HandedBack::Stale;
+        assert_eq!(books.hand_back(&mut Moment::at(2), &order), [HandedBack::Returned, stale, stale, stale]);
         let stream = &books.streams[&stream];
-        assert_eq!(stream.entries.iter().collect::<Vec<_>>(), [(&EntryId { ms: 2, sequence: 0 }, &fields)]);
+        let again = EntryId { ms: 2, sequence: 0 };
+        assert_eq!(stream.entries.iter().collect::<Vec<_>>(), [(&unread, &fields), (&again, &fields)]);
         assert_eq!(books.bells[&queue], 1);
         assert!(stream.group.as_ref().unwrap().pending.is_empty());
     }

@@ -1,8 +1,7 @@
 //! What a script reads out of an entry before it says anything about it in the log.
 
 use super::Fields;
-use proto_schemas::entry::KIND_DEFAULT;
-use proto_schemas::{ConsumerName, Fact, FactKind, Kind, SubtaskId, TaskId, VERSION};
+use proto_schemas::{ConsumerName, EntryError, Fact, FactKind, Priority, TaskId, WorkEntry};
 
 /// Whose attempt an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,36 +25,16 @@ pub enum Identity {
     Malformed,
 }
 
-/// Reads an entry, hand-written ones defaulted as readers do; of two equal names the last counts.
+/// Reads an entry with the verdict and the defaults of the reader's decode.
 pub fn identify(fields: &Fields) -> Identity {
-    let raw = |name: &str| fields.iter().rev().find(|(own, _)| own == name.as_bytes()).map(|(_, value)| &value[..]);
-    let text = |name: &str| raw(name).and_then(|value| std::str::from_utf8(value).ok());
-    let count = |name: &str, default: u32| raw(name).map_or(Some(default), number);
-    match count("v", VERSION) {
-        None => return Identity::Malformed,
-        Some(version) if version > VERSION => return Identity::Newer,
-        Some(_) => {}
+    let pairs = fields.iter().map(|(name, value)| (&name[..], &value[..]));
+    match WorkEntry::decode(pairs, Priority::Medium) {
+        Ok(WorkEntry { task_id, index, generation, attempt, crashes, .. }) => {
+            Identity::Known { task_id, index, generation, attempt, crashes }
+        }
+        Err(EntryError::Newer(_)) => Identity::Newer,
+        Err(EntryError::Missing(_) | EntryError::Malformed(_)) => Identity::Malformed,
     }
-    let known = || {
-        let subtask_id = SubtaskId::new(text("subtask_id")?).ok()?;
-        let suffix = subtask_id.split().map_or(0, |(_, index)| index);
-        let kind = raw("kind").map_or(Some(KIND_DEFAULT), |value| std::str::from_utf8(value).ok())?;
-        (raw("description").is_some() && Kind::new(kind).is_ok()).then_some(())?;
-        Some(Identity::Known {
-            task_id: TaskId::new(text("task_id")?).ok()?,
-            index: count("index", suffix)?,
-            generation: count("generation", 0)?,
-            attempt: count("attempt", 1).filter(|&attempt| attempt > 0)?,
-            crashes: count("crashes", 0)?,
-        })
-    };
-    known().unwrap_or(Identity::Malformed)
-}
-
-/// A decimal number of at most 15 digits that fits 32 bits.
-fn number(value: &[u8]) -> Option<u32> {
-    let plain = (1..=15).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
-    plain.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten()
 }
 
 impl Identity {
@@ -100,6 +79,7 @@ pub fn read_lines(fields: &Fields) -> Vec<Result<Fact, Vec<u8>>> {
 mod tests {
     use super::*;
     use crate::law::stream::text_field;
+    use proto_schemas::limit::ENTRY_FIELDS_MAX;
 
     fn with(more: &[(&str, &str)]) -> Identity {
         let base = [("task_id", "T"), ("subtask_id", "T-4"), ("description", "d")];
@@ -131,11 +111,14 @@ mod tests {
             ("crashes", "4294967296"),
             ("generation", "0000000000000001"),
             ("kind", "a b"),
+            ("timeout_ms", "soon"),
         ] {
             assert_eq!(with(&[(name, value)]), Identity::Malformed, "{name}={value}");
         }
         assert_eq!(identify(&vec![]), Identity::Malformed);
         assert_eq!(with(&[("v", "2"), ("task_id", "a b")]), Identity::Newer);
+        assert_eq!(with(&[("x", "y"); ENTRY_FIELDS_MAX - 3]).crashes(), 0);
+        assert_eq!(with(&[("x", "y"); ENTRY_FIELDS_MAX - 2]), Identity::Malformed);
     }
 
     #[test]

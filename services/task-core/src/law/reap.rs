@@ -44,12 +44,15 @@ pub struct Reaped {
 }
 
 impl Books {
-    /// Runs a round unless another one ran within 900 ms: then `None`.
+    /// Runs a round unless another one ran within 900 ms: then `None`. A mark that bars for longer is nobody's: it is
+    /// left and bars nothing.
     pub fn reap(&mut self, moment: &mut Moment, order: &Reap) -> Option<Reaped> {
-        if self.maintenance.get(&order.queue).is_some_and(|(_, until_ms)| *until_ms > moment.now_ms) {
-            return None;
+        let barred_until_ms = self.maintenance.get(&order.queue).map_or(0, |(_, until_ms)| *until_ms);
+        match barred_until_ms.saturating_sub(moment.now_ms) {
+            0 => drop(self.maintenance.insert(order.queue.clone(), (order.by.clone(), moment.now_ms + ROUND_MS))),
+            1..=ROUND_MS => return None,
+            _ => {}
         }
-        self.maintenance.insert(order.queue.clone(), (order.by.clone(), moment.now_ms + ROUND_MS));
         let (mut reaped, mut lines) = (Reaped::default(), Vec::new());
         for (rank, priority) in Priority::ALL.iter().enumerate() {
             let stream = StreamName::Work(order.queue.clone(), *priority);
@@ -191,6 +194,11 @@ mod tests {
         assert_eq!(books.reap(&mut Moment::at(100), &order(100)), Some(Reaped::default()));
         assert_eq!(books.reap(&mut Moment::at(999), &order(100)), None);
         assert_eq!(books.reap(&mut Moment::at(1_000), &order(100)).unwrap().malformed, 1);
+        let mark = (ConsumerName::new("x").unwrap(), 9_000);
+        books.maintenance.insert(QueueName::default_queue(), mark.clone());
+        assert!(books.reap(&mut Moment::at(8_099), &order(100)).is_some());
+        assert_eq!(books.reap(&mut Moment::at(8_100), &order(100)), None);
+        assert_eq!(books.maintenance[&QueueName::default_queue()], mark);
     }
 
     #[test]

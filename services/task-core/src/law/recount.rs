@@ -35,7 +35,8 @@ impl Books {
         if status.is_terminal() {
             self.lifetimes.insert(order.task_id.clone(), outcome_at_ms + order.task_ttl_ms);
         }
-        self.index(&order.task_id, status, created_at_ms);
+        self.by_status.retain(|(_, other), _| *other != order.task_id);
+        self.by_status.insert((status, order.task_id.clone()), created_at_ms);
         Recounted::Recounted
     }
 }

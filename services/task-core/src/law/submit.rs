@@ -62,7 +62,7 @@ impl Books {
             self.append(moment, &StreamName::Work(subtask.queue.clone(), subtask.priority), fields);
         }
         self.created.insert(task_id.clone(), now_ms);
-        self.index(task_id, TaskStatus::Queued, now_ms);
+        self.by_status.insert((TaskStatus::Queued, task_id.clone()), now_ms);
         self.lifetimes.insert(task_id.clone(), now_ms + order.deadline_ms);
         self.append_facts(moment, &order.by, &[format!("{task_id} - 0 created 0 0 {} {now_ms}", order.by)]);
         for (queue, count) in added {
