@@ -1,0 +1,52 @@
+//! `recount` against its law, on tasks whose hash or index places someone broke.
+
+use crate::history::check;
+use crate::world::World;
+use proto_schemas::{TaskId, TaskStatus};
+use std::time::Duration;
+use task_core::law::recount::Recount;
+
+#[test]
+fn recount_keeps_to_its_law() {
+    check(call, &["recount Recounted", "recount Gone"]);
+}
+
+pub fn call(world: &mut World) {
+    let tasks: Vec<TaskId> = world.books.tasks.keys().cloned().collect();
+    let task_id = world.random.choice(tasks).filter(|_| world.random.u8(..8) > 0);
+    let task_id = task_id.unwrap_or_else(|| "nobody".parse().unwrap());
+    if world.books.tasks.contains_key(&task_id) {
+        break_by_hand(world, &task_id);
+    }
+    let task_ttl = Duration::from_secs(world.pick([60, 604_800]));
+    let order = Recount { task_id, task_ttl_ms: task_ttl.as_millis() as u64 };
+    for _ in 0..world.sendings() {
+        let answer = world.call(
+            &order,
+            async |store| store.recount(&order.task_id, task_ttl).await,
+            |books, _| books.recount(&order),
+        );
+        world.count(format!("recount {answer:?}"), 1);
+    }
+}
+
+fn break_by_hand(world: &mut World, task_id: &TaskId) {
+    let key = format!("task:{task_id}");
+    let status = world.pick(TaskStatus::ALL.to_vec());
+    let task = world.books.tasks.get_mut(task_id).unwrap();
+    match world.random.u8(..4) {
+        0 => {
+            (task.state.completed, task.state.failed) = (7, 1);
+            world.stranger(&["HSET", &key, "completed", "7", "failed", "1"]);
+        }
+        1 => {
+            (task.state.status, task.state.finished_at_ms) = (status, Some(9));
+            world.stranger(&["HSET", &key, "status", status.as_str(), "finished_at", "9"]);
+        }
+        2 => {
+            world.books.by_status.insert((status, task_id.clone()), 3);
+            world.stranger(&["ZADD", &format!("tasks:{status}"), "3", task_id.as_str()]);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,245 @@
+//! The whole keyspace of a real Redis as books; a key that no book knows is a panic.
+
+use proto_schemas::{ConsumerName, Priority, Progress, QueueName, Record, SubtaskId, TaskId, TaskStatus};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::str::FromStr;
+use system_tests::redis::{Connection, Reply};
+use task_core::TaskState;
+use task_core::law::{Books, EntryId, Fields, Group, Pending, StoredResult, Stream, StreamName, TaskBook};
+
+type Command = Vec<String>;
+
+/// Reads every key; times that Redis keeps as ages are absolute by its clock.
+pub fn take(connection: &mut Connection) -> Books {
+    let now_ms = now_ms(connection);
+    let mut keys: Vec<String> = connection.command(&["KEYS", "*"]).unwrap().items().iter().map(Reply::text).collect();
+    keys.sort();
+    let commands: Vec<Vec<Command>> = keys.iter().map(|key| reading(key)).collect();
+    let mut replies = connection.pipeline(&commands.concat()).unwrap().into_iter();
+    let mut books = Books::default();
+    let mut outcomes = BTreeMap::new();
+    for (key, commands) in keys.iter().zip(commands) {
+        let replies: Vec<Reply> = replies.by_ref().take(commands.len()).collect();
+        match key.split_once(':') {
+            Some(("outcomes", id)) => drop(outcomes.insert(parse::<TaskId>(id), pairs(&replies[0]))),
+            _ => enter(&mut books, key, &replies, now_ms),
+        }
+    }
+    for (task_id, fields) in outcomes {
+        let task = books.tasks.get_mut(&task_id).unwrap_or_else(|| panic!("outcomes of no task: {task_id}"));
+        enter_outcomes(&mut task.state, fields);
+    }
+    books
+}
+
+/// The server's clock, ms of the Unix epoch.
+pub fn now_ms(connection: &mut Connection) -> u64 {
+    let time = connection.command(&["TIME"]).unwrap();
+    (time.items()[0].integer() * 1_000 + time.items()[1].integer() / 1_000) as u64
+}
+
+/// The stream that a key names.
+fn stream_name(key: &str) -> Option<StreamName> {
+    match key {
+        "events" => Some(StreamName::Events),
+        "dead-letters" => Some(StreamName::DeadLetters),
+        _ => {
+            let (queue, priority) = key.strip_prefix("subtasks:")?.rsplit_once(':')?;
+            Some(StreamName::Work(parse(queue), parse(priority)))
+        }
+    }
+}
+
+fn group_of(name: &StreamName) -> &'static str {
+    match name {
+        StreamName::Work(..) => "workers",
+        StreamName::Events | StreamName::DeadLetters => "projector",
+    }
+}
+
+/// The commands that read a key.
+fn reading(key: &str) -> Vec<Command> {
+    let commands = |lines: &[&[&str]]| {
+        lines.iter().map(|line| line.iter().map(|&word| word.to_owned()).collect()).collect::<Vec<Command>>()
+    };
+    if let Some(name) = stream_name(key) {
+        let group = group_of(&name);
+        return commands(&[
+            &["XRANGE", key, "-", "+"],
+            &["XINFO", "STREAM", key],
+            &["XINFO", "GROUPS", key],
+            &["XINFO", "CONSUMERS", key, group],
+            &["XPENDING", key, group, "-", "+", "1000000"],
+        ]);
+    }
+    match key.split_once(':').map_or(key, |(head, _)| head) {
+        "task" | "outcomes" | "meta" | "worker" | "plan" => commands(&[&["HGETALL", key]]),
+        "result" | "maintenance" => commands(&[&["GET", key], &["PTTL", key]]),
+        "tasks" | "lifetimes" | "workers" => commands(&[&["ZRANGE", key, "0", "-1", "WITHSCORES"]]),
+        "queues" => commands(&[&["SMEMBERS", key]]),
+        "bell" => commands(&[&["LLEN", key]]),
+        _ => panic!("a key that no book knows: {key}"),
+    }
+}
+
+fn enter(books: &mut Books, key: &str, replies: &[Reply], now_ms: u64) {
+    if let Some(name) = stream_name(key) {
+        drop(books.streams.insert(name.clone(), read_stream(&name, replies, now_ms)));
+        return;
+    }
+    let expires_at_ms = || now_ms + replies[1].integer() as u64;
+    let (head, rest) = key.split_once(':').unwrap_or((key, ""));
+    match (head, rest) {
+        ("task", id) => drop(books.tasks.insert(parse(id), read_task(pairs(&replies[0])))),
+        ("result", id) => {
+            let stored = StoredResult { json: replies[0].text(), expires_at_ms: expires_at_ms() };
+            books.results.insert(parse::<SubtaskId>(id), stored);
+        }
+        ("tasks", "") => books.created = read_scores(&replies[0]),
+        ("tasks", status) => {
+            let status: TaskStatus = parse(status);
+            books.by_status.extend(read_scores(&replies[0]).into_iter().map(|(id, at_ms)| ((status, id), at_ms)));
+        }
+        ("lifetimes", "") => books.lifetimes = read_scores(&replies[0]),
+        ("plan", id) => drop(books.plans.insert(parse(id))),
+        ("queues", "") => books.queues = replies[0].items().iter().map(|queue| parse(&queue.text())).collect(),
+        ("bell", queue) => drop(books.bells.insert(parse::<QueueName>(queue), replies[0].integer() as usize)),
+        ("maintenance", _) if replies[0] == Reply::Nil => {} // its 900 ms ended while we read
+        ("maintenance", queue) => {
+            let round = (parse(&replies[0].text()), expires_at_ms());
+            books.maintenance.insert(parse(queue), round);
+        }
+        ("worker", consumer) => drop(books.heartbeats.insert(parse(consumer))),
+        ("workers", "") => books.workers = read_scores(&replies[0]),
+        ("meta", "") => assert_eq!(pairs(&replies[0]), [("groups".to_owned(), "projector".to_owned())]),
+        _ => panic!("a key that no book knows: {key}"),
+    }
+}
+
+fn read_stream(name: &StreamName, replies: &[Reply], now_ms: u64) -> Stream {
+    let [entries, stream, groups, consumers, pending] = replies else { panic!("five replies") };
+    let entries = entries.items().iter().map(|entry| {
+        let fields = entry.items()[1].items().chunks_exact(2);
+        let fields: Fields = fields.map(|pair| (bytes(&pair[0]), bytes(&pair[1]))).collect();
+        (parse(&entry.items()[0].text()), fields)
+    });
+    let group = groups.items().iter().map(flat).find(|group| group["name"] == group_of(name)).map(|group| Group {
+        delivered_id: parse(&group["last-delivered-id"]),
+        consumers: consumers.items().iter().map(|consumer| parse(&flat(consumer)["name"])).collect(),
+        pending: pending.items().iter().map(|lease| read_lease(lease.items(), now_ms)).collect(),
+    });
+    assert!(groups.items().len() == usize::from(group.is_some()), "{name}: a group that nobody knows");
+    Stream { entries: entries.collect(), last_id: parse(&flat(stream)["last-generated-id"]), group }
+}
+
+fn read_lease(row: &[Reply], now_ms: u64) -> (EntryId, Pending) {
+    let since_ms = now_ms.saturating_sub(row[2].integer() as u64);
+    let lease = Pending { consumer: parse(&row[1].text()), since_ms, deliveries: row[3].integer() as u64 };
+    (parse(&row[0].text()), lease)
+}
+
+fn read_task(fields: Vec<(String, String)>) -> TaskBook {
+    let mut fields: BTreeMap<String, String> = fields.into_iter().collect();
+    let mut take = |name: &str| fields.remove(name);
+    let mut number = |name: &str| take(name).map(|text| parse::<u64>(&text));
+    let (created_at_ms, revision) = (number("created_at").unwrap(), number("revision").unwrap());
+    let outcome_at_ms = number("outcome_at");
+    let mut state = TaskState::new(number("total").unwrap() as u32, created_at_ms);
+    state.completed = number("completed").unwrap() as u32;
+    state.failed = number("failed").unwrap() as u32;
+    state.cancelled = number("cancelled").unwrap() as u32;
+    state.updated_at_ms = number("updated_at").unwrap();
+    state.finished_at_ms = number("finished_at");
+    state.status = parse(&take("status").unwrap());
+    TaskBook { fields, created_at_ms, state, outcome_at_ms, revision }
+}
+
+fn enter_outcomes(state: &mut TaskState, fields: Vec<(String, String)>) {
+    for (field, value) in fields {
+        if let Some(index) = field.strip_prefix('~') {
+            let progress = Progress::decode(&value).unwrap();
+            assert_eq!(progress.encode(), value);
+            state.progress.insert(parse(index), progress);
+        } else {
+            let record = Record::decode(&value).unwrap();
+            assert_eq!(record.encode(), value);
+            state.records.insert(parse(&field), record);
+        }
+    }
+}
+
+fn read_scores<T: FromStr<Err: Debug> + Ord>(reply: &Reply) -> BTreeMap<T, u64> {
+    pairs(reply).into_iter().map(|(member, score)| (parse(&member), parse(&score))).collect()
+}
+
+/// A flat reply of names and values as text.
+fn pairs(reply: &Reply) -> Vec<(String, String)> {
+    reply.items().chunks_exact(2).map(|pair| (pair[0].text(), pair[1].text())).collect()
+}
+
+fn flat(reply: &Reply) -> BTreeMap<String, String> {
+    pairs(reply).into_iter().collect()
+}
+
+fn bytes(reply: &Reply) -> Vec<u8> {
+    match reply {
+        Reply::Text(bytes) => bytes.clone(),
+        other => panic!("not a string: {other:?}"),
+    }
+}
+
+fn parse<T: FromStr<Err: Debug>>(text: &str) -> T {
+    text.parse().unwrap_or_else(|error| panic!("{text:?}: {error:?}"))
+}
+
+/// Takes over from the law what a snapshot can only know roughly: times that Redis keeps as ages, and how long a round
+/// of maintenance still bars the next. What is further off than `tolerance_ms` stays and shows.
+pub fn align(real: &mut Books, law: &mut Books, now_ms: u64, tolerance_ms: u64) {
+    let near = |real: &mut u64, law: u64| {
+        if real.abs_diff(law) <= tolerance_ms {
+            *real = law;
+        }
+    };
+    for (name, stream) in &mut real.streams {
+        let Some(known) = law.streams.get(name).and_then(|stream| stream.group.as_ref()) else { continue };
+        for (entry_id, lease) in stream.group.iter_mut().flat_map(|group| &mut group.pending) {
+            if let Some(known) = known.pending.get(entry_id) {
+                near(&mut lease.since_ms, known.since_ms);
+            }
+        }
+    }
+    for (subtask_id, result) in &mut real.results {
+        if let Some(known) = law.results.get(subtask_id) {
+            near(&mut result.expires_at_ms, known.expires_at_ms);
+        }
+    }
+    law.maintenance.retain(|queue, (_, until_ms)| *until_ms > now_ms || real.maintenance.contains_key(queue));
+    for (queue, (_, until_ms)) in &mut real.maintenance {
+        if let Some((_, known_ms)) = law.maintenance.get(queue) {
+            near(until_ms, *known_ms);
+        }
+    }
+    for task in law.tasks.values_mut() {
+        for record in task.state.records.values_mut() {
+            *record = Record::decode(&record.encode()).unwrap(); // a long reason is cut where it is kept
+        }
+    }
+}
+
+/// Everything that names a consumer or a queue in tests.
+pub fn consumers() -> BTreeSet<ConsumerName> {
+    ["w1", "w2:7@host", "w3"].into_iter().map(parse).collect()
+}
+
+/// The queues of the tests; the second has no groups at first.
+pub fn queues() -> [QueueName; 2] {
+    [QueueName::default_queue(), parse("q.2")]
+}
+
+/// Every stream of work of the tests.
+pub fn work_streams() -> Vec<StreamName> {
+    let streams =
+        |queue: QueueName| Priority::ALL.iter().map(move |priority| StreamName::Work(queue.clone(), *priority));
+    queues().into_iter().flat_map(streams).collect()
+}
