@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::broadcast::error::RecvError;
 
 /// How to reach Redis and how long to insist.
 #[derive(Debug, Clone)]
@@ -34,14 +35,23 @@ pub struct Store {
     connections: Arc<AtomicU64>,
 }
 
+const SCHEMES: [&str; 2] = ["redis://", "rediss://"];
+
+/// The same reason for having no connection is logged once in this time.
+const SAME_ERROR_EVERY: Duration = Duration::from_secs(60);
+
 /// One answer of Redis must come within this, or the command counts as unavailable.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Store {
-    /// Starts connecting and returns at once; it keeps reconnecting for ever. Must be called inside a tokio runtime,
-    /// to whose threads the connection then belongs.
+    /// Starts connecting and returns at once; it keeps reconnecting for ever and logs what prevents it, the same at most
+    /// once a minute. Must be called inside a tokio runtime, to whose threads the connection then belongs.
     pub fn connect(config: &RedisConfig) -> Result<Self, StoreError> {
-        let mut address = Config::from_url(config.url.expose_secret()).map_err(|_| StoreError::Address)?;
+        let url = config.url.expose_secret();
+        if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(StoreError::Address); // the parser takes any
+        }
+        let mut address = Config::from_url(url).map_err(|_| StoreError::Address)?;
         address.version = RespVersion::RESP2;
         address.fail_fast = false;
         let mut builder = Builder::from_config(address);
@@ -61,6 +71,7 @@ impl Store {
             connection.tcp = TcpConfig { nodelay: Some(true), ..Default::default() };
         });
         let client = builder.build().map_err(|_| StoreError::Address)?;
+        log_errors(&client);
         Ok(Self::open(client, config.patience))
     }
 
@@ -99,13 +110,15 @@ impl Store {
         self.insist(|limit| self.send(name, args.clone(), limit)).await
     }
 
-    /// Sends one command exactly once: for reads that lease, and for calls that block up to `block`.
+    /// Sends one command exactly once, as soon as there is a connection: for reads that lease, and for calls that block
+    /// up to `block`.
     pub(crate) async fn command_once(
         &self,
         name: &'static str,
         args: Vec<Value>,
         block: Duration,
     ) -> Result<Value, StoreError> {
+        self.wait_connected(self.patience).await; // if it does not come, the command says why
         self.send(name, args, block + attempt_limit(self.patience)).await
     }
 
@@ -140,7 +153,7 @@ impl Store {
         let connections = Arc::new(AtomicU64::new(0));
         let (counter, mut made) = (connections.clone(), client.reconnect_rx());
         tokio::spawn(async move {
-            while !matches!(made.recv().await, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+            while !matches!(made.recv().await, Err(RecvError::Closed)) {
                 counter.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -177,6 +190,27 @@ impl Store {
         let command = CustomCommand::new_static(name, ClusterHash::FirstKey, is_blocking(name, &args));
         self.client.with_options(&options).custom(command, args).await
     }
+}
+
+fn log_errors(client: &Client) {
+    let mut errors = client.error_rx();
+    tokio::spawn(async move {
+        let mut told: Option<(String, Instant)> = None;
+        loop {
+            match errors.recv().await {
+                Ok((error, _)) => {
+                    let known =
+                        |(text, at): &(String, Instant)| text == error.details() && at.elapsed() < SAME_ERROR_EVERY;
+                    if !told.as_ref().is_some_and(known) {
+                        tracing::warn!(error = error.details(), "no connection to redis");
+                        told = Some((error.details().to_owned(), Instant::now()));
+                    }
+                }
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+        }
+    });
 }
 
 /// The time for one answer out of what is left of the patience: too little of it would never see one.

@@ -45,6 +45,13 @@ const TRANSIENT: [&str; 10] = [
     "UNKILLABLE",
 ];
 
+/// Whether an error came from a server: its first word is in capitals. The client's own, such as a command that met no
+/// connection, are sentences.
+fn has_code(text: &str) -> bool {
+    let code = text.split(' ').next().unwrap_or_default();
+    !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
 impl StoreError {
     /// Whether trying the same again after a pause is the right answer.
     pub fn is_transient(&self) -> bool {
@@ -69,7 +76,7 @@ impl From<Error> for StoreError {
             _ if says("WRONGTYPE") => Self::WrongType(error),
             _ if says("NOGROUP") => Self::NoGroup(error),
             _ if says("OOM ") => Self::OutOfMemory(error),
-            _ if TRANSIENT.iter().any(|word| says(word)) => Self::Unavailable(error),
+            _ if TRANSIENT.iter().any(|word| says(word)) || !has_code(text) => Self::Unavailable(error),
             _ => Self::Refused(error),
         }
     }

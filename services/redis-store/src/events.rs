@@ -124,23 +124,24 @@ impl Store {
         self.pending_of(key::EVENTS, key::PROJECTOR_GROUP, after, count).await
     }
 
-    /// Every projector that ever read the log and was not collected; empty if there is no group yet.
+    /// Every projector that ever read the log and was not collected; empty if there is no group yet. A consumer of a
+    /// name that is not ours is a stranger's and left out.
     pub async fn projectors(&self) -> Result<Vec<ProjectorState>, StoreError> {
         let rows = match self.command("XINFO", value::args(["CONSUMERS", key::EVENTS, key::PROJECTOR_GROUP])).await {
             Err(StoreError::NoGroup(_)) => return Ok(Vec::new()),
             Err(StoreError::Refused(error)) if error.details().contains("no such key") => return Ok(Vec::new()),
             other => value::array(other?, "XINFO CONSUMERS")?,
         };
-        rows.into_iter()
-            .map(|row| {
-                let fields = value::map(row, "XINFO CONSUMERS")?;
-                let field = |name: &str| fields.get(name).ok_or(StoreError::Reply("XINFO CONSUMERS"));
-                let number = |name| field(name)?.parse().map_err(|_| StoreError::Reply("XINFO CONSUMERS"));
-                let name = field("name")?.as_str();
-                let consumer = ConsumerName::new(name).map_err(|_| StoreError::Reply("XINFO CONSUMERS"))?;
-                Ok(ProjectorState { consumer, pending: number("pending")?, idle_ms: number("idle")? })
-            })
-            .collect()
+        let mut projectors = Vec::new();
+        for row in rows {
+            let fields = value::map(row, "XINFO CONSUMERS")?;
+            let field = |name: &str| fields.get(name).ok_or(StoreError::Reply("XINFO CONSUMERS"));
+            let number = |name| field(name)?.parse().map_err(|_| StoreError::Reply("XINFO CONSUMERS"));
+            let (pending, idle_ms) = (number("pending")?, number("idle")?);
+            let ours = fields.get("name").and_then(|name| ConsumerName::new(name.as_str()).ok());
+            projectors.extend(ours.map(|consumer| ProjectorState { consumer, pending, idle_ms }));
+        }
+        Ok(projectors)
     }
 
     /// The groups that must have acknowledged an entry before it may go, as `meta` names them.
