@@ -99,13 +99,14 @@ impl Up {
             children.spawn(roles.clone().keep(spec, voice, None));
         }
         children.close();
-        tokio::select! {
-            _ = stop.cancelled() => {}
-            _ = announce::when_reachable(&self.listen, &redis, &voice) => {}
-        }
+        let announced = async {
+            announce::when_reachable(&self.listen, &redis, &voice).await;
+            std::future::pending::<()>().await;
+        };
         let refused = tokio::select! {
             _ = stop.cancelled() => None,
             failure = hopes_lost.recv() => failure,
+            _ = announced => None,
         };
         stop.cancel();
         voice.say("stopping; once more ends it at once");
