@@ -1,5 +1,5 @@
-//! A whole installation of a test's own: Redis with every write synced, orchestrator, projectors, workers, each a
-//! process of the real binary in a directory without `.env`.
+//! A whole installation of a test's own: Redis, orchestrator, projectors, workers, each a process of the real binary in
+//! a directory without `.env`.
 
 use crate::client::Client;
 use crate::eventually::{eventually, within};
@@ -18,6 +18,7 @@ const TRIES_MAX: usize = 3;
 /// What a stack is to be; [`Plan::start`] makes it so.
 pub struct Plan {
     workers: usize,
+    is_durable: bool,
     settings: Settings,
 }
 
@@ -42,7 +43,7 @@ impl Plan {
     /// This many workers, which do not spend time on simulated work.
     pub fn workers(workers: usize) -> Self {
         let settings = [("LEASE_MS", LEASE.as_millis().to_string()), ("SIMULATE_SECONDS", "0".to_owned())];
-        Self { workers, settings: settings.map(|(name, value)| (name.to_owned(), value)).into() }
+        Self { workers, is_durable: false, settings: settings.map(|(name, value)| (name.to_owned(), value)).into() }
     }
 
     /// Another value of one setting, for every process.
@@ -51,9 +52,17 @@ impl Plan {
         self
     }
 
+    /// A Redis that syncs every write before it answers, as `make up` has it: for tests that kill it. The others do
+    /// without, because a disk that is busy elsewhere would hold up a lease of a second.
+    pub fn durable(mut self) -> Self {
+        self.is_durable = true;
+        self
+    }
+
     /// Starts it all and returns when the API is ready and every worker reads.
     pub fn start(self) -> Stack {
-        let redis = PrivateRedis::start_aof_always().expect("a Redis of our own");
+        let redis = if self.is_durable { PrivateRedis::start_aof_always() } else { PrivateRedis::start() };
+        let redis = redis.expect("a Redis of our own");
         let directory = tempfile::tempdir().expect("a directory");
         let mut settings = self.settings;
         settings.insert("REDIS_URL".to_owned(), redis.url());

@@ -1,0 +1,52 @@
+//! `millstream healthcheck`: what a container engine asks.
+
+use std::time::Duration;
+use system_tests::eventually::eventually;
+use system_tests::process::{self, Process, Settings, Signal, run};
+use system_tests::stack::{Plan, SOON, Stack};
+
+/// A role counts as unhealthy after this, and a look more for a loaded machine.
+const NOTICED: Duration = Duration::from_secs(25);
+
+#[test]
+fn a_role_is_healthy_while_it_serves_and_not_while_it_is_frozen_or_without_redis() {
+    let stack = Plan::workers(1).start();
+    let roles =
+        [("orchestrator", &stack.orchestrator), ("worker", &stack.workers[0]), ("projector", &stack.projectors[0])];
+    for (role, process) in &roles {
+        await_verdict(&stack, role, process, 0);
+    }
+    for (_, process) in &roles {
+        process.stop();
+    }
+    for (role, process) in &roles {
+        await_verdict(&stack, role, process, 1);
+    }
+    for (_, process) in &roles {
+        process.go_on();
+    }
+    for (role, process) in &roles {
+        await_verdict(&stack, role, process, 0);
+    }
+    let server = stack.redis.pid().expect("redis runs");
+    process::send(server, Signal::STOP);
+    for (role, process) in &roles {
+        await_verdict(&stack, role, process, 1);
+    }
+    process::send(server, Signal::CONT);
+    for (role, process) in &roles {
+        await_verdict(&stack, role, process, 0);
+    }
+}
+
+fn await_verdict(stack: &Stack, role: &str, process: &Process, code: i32) {
+    let mut settings: Settings = stack.settings().clone();
+    settings.extend(process.settings().clone());
+    let deadline = if code == 0 { SOON } else { NOTICED };
+    eventually(deadline, &format!("{role} answers {code}"), || {
+        let finished = run(&["healthcheck", role], &settings, stack.directory());
+        assert_eq!(finished.out.lines().count(), 1, "one line: {finished:?}");
+        assert_eq!(finished.out.starts_with("healthy"), finished.code == Some(0), "{finished:?}");
+        (finished.code == Some(code)).then_some(())
+    });
+}
