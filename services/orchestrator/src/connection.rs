@@ -27,7 +27,8 @@ pub async fn run(store: Store, shutdown: CancellationToken) {
 
 async fn tell(store: &Store, connected: bool) {
     if !connected {
-        tracing::warn!("redis is not connected: requests that need it are answered 503 until it is");
+        // The store has warned already, and said why.
+        tracing::info!("redis is not connected: requests that need it are answered 503 until it is");
         return;
     }
     match store.server_state().await {
