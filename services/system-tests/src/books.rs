@@ -60,15 +60,17 @@ impl Stack {
         STREAMS.iter().flat_map(|stream| self.pending_in(stream, "workers")).collect()
     }
 
-    /// What is pending in a group of a stream.
+    /// What is pending in a group of a stream, nothing as long as there is no such group.
     pub fn pending_in(&self, stream: &str, group: &str) -> Vec<Pending> {
-        let rows = self.redis.command(&["XPENDING", stream, group, "-", "+", "1000"]);
+        let Reply::Array(rows) = self.redis.command(&["XPENDING", stream, group, "-", "+", "1000"]) else {
+            return Vec::new(); // the group is made by its first reader
+        };
         let pending = |row: &Reply| Pending {
             stream: stream.to_owned(),
             entry_id: row.items()[0].text(),
             consumer: row.items()[1].text(),
         };
-        rows.items().iter().map(pending).collect()
+        rows.iter().map(pending).collect()
     }
 
     /// What a worker holds.
