@@ -3,6 +3,7 @@
 use crate::exit::{Exit, Failure};
 use crate::role::{Role, RoleSettings};
 use crate::settings::{HealthSettings, InForce, StopSettings, WorkerSettings};
+use ::worker::WorkerError;
 use clap::Args;
 use std::time::Duration;
 
@@ -51,12 +52,12 @@ impl Worker {
     }
 }
 
-/// Every error of a worker's start is one of its settings, but for a thread that the system refuses.
-fn refusal(error: ::worker::WorkerError) -> anyhow::Error {
-    match error {
-        ::worker::WorkerError::Thread(_) => error.into(),
-        _ => Failure::new(Exit::Usage, error.to_string()).into(),
-    }
+fn refusal(error: WorkerError) -> Failure {
+    let exit = match error {
+        WorkerError::Config(_) | WorkerError::LeaseDiffers { .. } => Exit::Usage,
+        WorkerError::Thread(_) => Exit::Unhealthy,
+    };
+    Failure::new(exit, format!("{:#}", anyhow::Error::from(error)))
 }
 
 fn host_name() -> String {
@@ -66,4 +67,17 @@ fn host_name() -> String {
         .take(32)
         .map(|char| if char.is_ascii_alphanumeric() || "_.-".contains(char) { char } else { '-' })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_setting_is_not_tried_again_and_a_dead_thread_is() {
+        assert_eq!(refusal(WorkerError::LeaseDiffers { mine: 1, held: 2 }).exit(), Exit::Usage);
+        let dead = refusal(WorkerError::Thread(std::io::Error::other("no more threads")));
+        assert_eq!(dead.exit(), Exit::Unhealthy);
+        assert!(dead.to_string().ends_with(": no more threads"), "{dead}");
+    }
 }

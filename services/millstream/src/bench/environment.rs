@@ -41,8 +41,8 @@ impl Environment {
     pub fn text(&self) -> String {
         let settings = if self.settings.is_empty() { "none".to_owned() } else { self.settings.join(" ") };
         format!(
-            "date      {}\nmachine   {}, load average {}\nprogram   {}{}\ncommand   {}\nsettings  {settings} differ from \
-             the defaults\n",
+            "date      {}\nmachine   {}, load average {}\nprogram   {}{}\ncommand   {}\n\
+             settings  {settings} differ from the defaults\n",
             self.date,
             self.machine,
             self.load_average,

@@ -20,12 +20,14 @@ use crate::exit::{Exit, Failure};
 use crate::print;
 use crate::private_redis::{Persistence, find_program};
 use crate::settings::ServerSettings;
+use crate::signals;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use environment::Environment;
 use load::Load;
 use report::{Report, Run};
 use stage::{Plan, Stage};
+use tokio_util::sync::CancellationToken;
 
 /// Measure this installation on a private Redis: throughput, CPU, bytes and latency of a subtask
 #[derive(Debug, Args)]
@@ -81,9 +83,11 @@ impl Bench {
         // Processes are started from `block_on`, that is from the main thread, and end with it.
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
         runtime.block_on(async {
+            let stop = CancellationToken::new();
+            signals::watch(stop.clone(), || std::process::exit(Exit::Interrupted as i32))?;
             tokio::select! {
                 done = self.measure() => done,
-                _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Interrupted, "interrupted").into()),
+                _ = stop.cancelled() => Err(Failure::new(Exit::Interrupted, "interrupted").into()),
             }
         })
     }

@@ -53,8 +53,8 @@ impl Report {
     pub fn text(&self) -> String {
         let Load { subtasks, per_task, payload_bytes } = self.load;
         let load = format!(
-            "load      {subtasks} no-op subtasks of {payload_bytes} bytes in tasks of {per_task}, {CONCURRENCY} submissions at \
-             once; 1 worker process, 1 projector process; results stored\n",
+            "load      {subtasks} no-op subtasks of {payload_bytes} bytes in tasks of {per_task}, {CONCURRENCY} \
+             submissions at once; 1 worker process, 1 projector process; results stored\n",
         );
         self.runs.iter().fold(self.environment.text() + &load, |text, run| text + "\n" + &run.text())
     }
@@ -85,8 +85,9 @@ impl Run {
         }
         let heads = ["SUBTASKS/S", "COUNTED", "START p50 ms", "START p99 ms", "VISIBLE p50 ms", "VISIBLE p99 ms"];
         text += &print::table(&heads, &rows);
-        text + "open loop, tasks of 1, 10 s after 1 s of warming up. start: by the handler's clock, cut to ms, half a ms added.\n\
-                visible: the first read of the task hash that says completed, of all open tasks in a round each ms.\n"
+        text + "open loop, tasks of 1, 10 s after 1 s of warming up\n\
+                start: by the handler's clock, cut to ms, half a ms added\n\
+                visible: the first read of the task hash that says completed, of all open tasks in a round each ms\n"
     }
 }
 

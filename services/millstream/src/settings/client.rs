@@ -7,6 +7,9 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 pub struct ClientSettings {
     /// The API that submit, watch and get talk to.
-    #[arg(long, env = "MILLSTREAM_URL", value_name = "URL", default_value = "http://127.0.0.1:8000", value_parser = parse::api_url)]
+    #[arg(
+        long, env = "MILLSTREAM_URL",
+        value_name = "URL", default_value = "http://127.0.0.1:8000", value_parser = parse::api_url
+    )]
     pub millstream_url: reqwest::Url,
 }

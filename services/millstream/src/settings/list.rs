@@ -61,9 +61,9 @@ pub fn markdown(settings: &[Setting]) -> String {
     let mut text = String::from(
         "# Settings\n\n\
          Each is a flag, an environment variable and a key of `.env` in the working directory: `LEASE_MS=5000` and\n\
-         `--lease-ms 5000` are the same. A flag goes before the environment, the environment before `.env`, `.env` before\n\
-         the default; an empty variable counts as absent. A value that cannot be used stops the start with exit code 2 and\n\
-         the variable's name. REDIS_URL is never shown with its user and password.\n\n\
+         `--lease-ms 5000` are the same. A flag goes before the environment, the environment before `.env`, `.env`\n\
+         before the default; an empty variable counts as absent. A value that cannot be used stops the start with\n\
+         exit code 2 and the variable's name. REDIS_URL is never shown with its user and password.\n\n\
          `millstream settings` prints this page; a test compares it.\n\n\
          | name | unit | default | meaning | read by |\n|---|---|---|---|---|\n",
     );

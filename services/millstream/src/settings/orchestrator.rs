@@ -11,11 +11,17 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 pub struct ListenSettings {
     /// The address that the API listens on; another one than loopback needs ALLOW_ANONYMOUS.
-    #[arg(long, env = "ORCHESTRATOR_HOST", value_name = "HOST", default_value = "127.0.0.1", value_parser = parse::host)]
+    #[arg(
+        long, env = "ORCHESTRATOR_HOST",
+        value_name = "HOST", default_value = "127.0.0.1", value_parser = parse::host
+    )]
     pub orchestrator_host: String,
 
     /// The port that the API listens on.
-    #[arg(long, env = "ORCHESTRATOR_PORT", value_name = "PORT", default_value = "8000", value_parser = parse::whole::<u16>(1, 65_535))]
+    #[arg(
+        long, env = "ORCHESTRATOR_PORT",
+        value_name = "PORT", default_value = "8000", value_parser = parse::whole::<u16>(1, 65_535)
+    )]
     pub orchestrator_port: u16,
 }
 
@@ -23,7 +29,10 @@ pub struct ListenSettings {
 #[derive(Debug, Clone, Args)]
 pub struct OrchestratorSettings {
     /// Whether the API may listen where strangers reach it, although it asks nobody who they are.
-    #[arg(long, env = "ALLOW_ANONYMOUS", value_name = "BOOLEAN", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    #[arg(
+        long, env = "ALLOW_ANONYMOUS",
+        value_name = "BOOLEAN", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new()
+    )]
     allow_anonymous: bool,
 
     /// A file of planning rules that replaces the built-in ones.
@@ -31,7 +40,10 @@ pub struct OrchestratorSettings {
     pub plan_rules: Option<PathBuf>,
 
     /// The backlog of one queue, all priorities together, beyond which the API answers 429.
-    #[arg(long, env = "BACKLOG_MAX", value_name = "SUBTASKS", default_value = "1000000", value_parser = parse::whole::<u64>(1, 1_000_000_000))]
+    #[arg(
+        long, env = "BACKLOG_MAX",
+        value_name = "SUBTASKS", default_value = "1000000", value_parser = parse::whole::<u64>(1, 1_000_000_000)
+    )]
     pub backlog_max: u64,
 }
 

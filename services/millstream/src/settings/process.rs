@@ -9,7 +9,10 @@ use std::time::Duration;
 #[derive(Debug, Clone, Args)]
 pub struct StopSettings {
     /// After SIGTERM or Ctrl-C, how long work under way may go on before it is handed back.
-    #[arg(long = "shutdown-grace-seconds", env = "SHUTDOWN_GRACE_SECONDS", value_name = "SECONDS", default_value = "25", value_parser = parse::seconds(0, 3_600))]
+    #[arg(
+        long = "shutdown-grace-seconds", env = "SHUTDOWN_GRACE_SECONDS",
+        value_name = "SECONDS", default_value = "25", value_parser = parse::seconds(0, 3_600)
+    )]
     pub shutdown_grace: Duration,
 }
 

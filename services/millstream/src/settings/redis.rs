@@ -21,7 +21,10 @@ pub struct RedisSettings {
     redis_host: Option<String>,
 
     /// The port of Redis beside REDIS_HOST; of a Redis that `up` starts, the port to take if it is free.
-    #[arg(long, env = "REDIS_PORT", value_name = "PORT", default_value = "6379", value_parser = parse::whole::<u16>(1, 65_535))]
+    #[arg(
+        long, env = "REDIS_PORT",
+        value_name = "PORT", default_value = "6379", value_parser = parse::whole::<u16>(1, 65_535)
+    )]
     pub redis_port: u16,
 }
 

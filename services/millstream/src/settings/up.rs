@@ -16,6 +16,9 @@ pub struct ServerSettings {
 #[derive(Debug, Clone, Args)]
 pub struct FleetSettings {
     /// How many workers `up` starts.
-    #[arg(long, env = "WORKERS", value_name = "PROCESSES", default_value = "2", value_parser = parse::whole::<usize>(0, 256))]
+    #[arg(
+        long, env = "WORKERS",
+        value_name = "PROCESSES", default_value = "2", value_parser = parse::whole::<usize>(0, 256)
+    )]
     pub workers: usize,
 }

@@ -14,7 +14,10 @@ pub struct WorkerSettings {
     pub worker_id: Option<String>,
 
     /// How many subtasks a worker runs at once.
-    #[arg(long, env = "WORKER_SLOTS", value_name = "SUBTASKS", default_value = "64", value_parser = parse::whole::<usize>(1, 4_096))]
+    #[arg(
+        long, env = "WORKER_SLOTS",
+        value_name = "SUBTASKS", default_value = "64", value_parser = parse::whole::<usize>(1, 4_096)
+    )]
     pub worker_slots: usize,
 
     /// The kinds that a worker serves, separated by commas. Without it, all it knows.
@@ -22,7 +25,10 @@ pub struct WorkerSettings {
     pub worker_kinds: Vec<Kind>,
 
     /// How long a subtask waits after its worker died; the same for every worker of one Redis.
-    #[arg(long = "lease-ms", env = "LEASE_MS", value_name = "MS", default_value = "10000", value_parser = parse::millis(100, 3_600_000))]
+    #[arg(
+        long = "lease-ms", env = "LEASE_MS",
+        value_name = "MS", default_value = "10000", value_parser = parse::millis(100, 3_600_000)
+    )]
     pub lease: Duration,
 
     /// The factor of the time that simulated work takes; 0 is none.
@@ -30,6 +36,9 @@ pub struct WorkerSettings {
     pub simulate_seconds: f64,
 
     /// How long the result of a subtask is kept.
-    #[arg(long = "result-ttl-seconds", env = "RESULT_TTL_SECONDS", value_name = "SECONDS", default_value = "86400", value_parser = parse::seconds(1, 31_536_000))]
+    #[arg(
+        long = "result-ttl-seconds", env = "RESULT_TTL_SECONDS",
+        value_name = "SECONDS", default_value = "86400", value_parser = parse::seconds(1, 31_536_000)
+    )]
     pub result_ttl: Duration,
 }

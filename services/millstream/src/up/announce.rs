@@ -22,7 +22,7 @@ pub async fn promise(redis: &Redis, voice: &Voice) -> anyhow::Result<()> {
         return Ok(());
     };
     voice.say(&format!(
-        "redis: {} is version {}, AOF fsync {}: {}",
+        "redis: {} is version {}, durability {}: {}",
         masked(&redis.url),
         state.version,
         state.durability.as_str(),
