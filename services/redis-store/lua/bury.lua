@@ -7,6 +7,7 @@ local stream, events, dead_letters = KEYS[1], KEYS[2], KEYS[3]
 local group, by, dead_letters_max = ARGV[1], ARGV[2], ARGV[3]
 
 for _, key in ipairs(KEYS) do redis.call('XLEN', key) end
+if not (is_consumer(by) and number(dead_letters_max)) then return refuse('by or bound') end
 for at = 4, #ARGV, 3 do
   local sound = is_entry_id(ARGV[at]) and token(ARGV[at + 1]) and ARGV[at + 2]
   if not sound then return refuse('entry ' .. (at - 1) / 3) end

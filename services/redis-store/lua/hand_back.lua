@@ -9,6 +9,7 @@ local group, by = ARGV[1], ARGV[2]
 redis.call('XLEN', stream)
 redis.call('XLEN', events)
 redis.call('LLEN', bell)
+if not is_consumer(by) then return refuse('by') end
 for i = 3, #ARGV do
   if not is_entry_id(ARGV[i]) then return refuse('entry ' .. i - 2) end
 end

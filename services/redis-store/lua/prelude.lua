@@ -48,6 +48,10 @@ local function is_entry_id(text)
   return ms and #ms <= 19 and #sequence <= 19
 end
 
+local function is_consumer(text)
+  return text and #text <= 64 and string.find(text, '^[%w_.:@,%-]+$')
+end
+
 local function token(text)
   return text and #text <= 64 and string.find(text, '^[%w_.%-]+$') and text
 end

@@ -8,12 +8,14 @@
 -- is nobody's: a dead letter and no fact.
 local maintenance, events, dead_letters, bell = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local group, by, lease_ms, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local crashes_max, dead_letters_max = tonumber(ARGV[5]), ARGV[6]
+local crashes_max, dead_letters_max = number(ARGV[5]), ARGV[6]
 
 for i = 5, #KEYS do redis.call('XLEN', KEYS[i]) end
 redis.call('XLEN', events)
 redis.call('XLEN', dead_letters)
 redis.call('LLEN', bell)
+local numbers = number(lease_ms) and number(count) and crashes_max and number(dead_letters_max)
+if not (numbers and is_consumer(by) and #ARGV - 6 == #KEYS - 4) then return refuse('by, numbers or counts') end
 for i = 7, #ARGV do
   if not is_entry_id(ARGV[i]) then return refuse('cursor ' .. i - 6) end
 end

@@ -1,8 +1,8 @@
 //! The scripts on a real Redis, whole state looked at as a stranger would.
 //!
-//! `stage` and `state` are what the tests stand on. One file for each script; `fold_order`, `races` and `judgement` hold
+//! `stage` and `state` are what the tests stand on. One file for each script; `fold_order`, `races`, `judgement` and `foreign` hold
 //! what is true of several at once. Then the commands without a script: `lease`, `events`, `server`; and the connection:
-//! `client`, `password`. `lua` looks at the files alone.
+//! `client`, `password`. `lua` looks at the files alone, `page` at docs/protocol.md.
 
 mod stage;
 mod state;
@@ -14,10 +14,12 @@ mod events;
 mod expire;
 mod fold;
 mod fold_order;
+mod foreign;
 mod hand_back;
 mod judgement;
 mod lease;
 mod lua;
+mod page;
 mod password;
 mod races;
 mod reap;

@@ -89,7 +89,7 @@ fn escape(reply: &Reply) -> String {
 }
 
 /// A run of 13 digits is a time, and an entry id if `-` and digits follow.
-fn without_times(line: &str) -> String {
+pub fn without_times(line: &str) -> String {
     let (mut story, mut rest) = (String::new(), line);
     while let Some(at) = rest.find(|letter: char| letter.is_ascii_digit()) {
         let run = digits(&rest[at..]);
