@@ -120,9 +120,10 @@ impl Process {
 
     /// Waits for a line that contains `text`; panics when `deadline` passes or when the process ended without it.
     pub fn wait_line(&self, deadline: Duration, text: &str) -> String {
-        let found = eventually::within(deadline, || match self.log.find(text) {
-            Some(line) => Some(Some(line)),
-            None => self.try_exit().map(|_| self.log.find(text)),
+        let found = eventually::within(deadline, || {
+            let has_ended = self.try_exit().is_some() && self.readers.iter().all(JoinHandle::is_finished);
+            let line = self.log.find(text);
+            (line.is_some() || has_ended).then_some(line)
         });
         match found {
             Some(Some(line)) => line,
