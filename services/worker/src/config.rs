@@ -4,6 +4,9 @@ use crate::handler::Handlers;
 use proto_schemas::{ConsumerName, Kind, QueueName, limit};
 use std::time::Duration;
 
+/// The shortest lease that a busy machine can still renew in time.
+const LEASE_MIN: Duration = Duration::from_millis(100);
+
 /// Settings of one worker process.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -48,6 +51,9 @@ pub enum ConfigError {
         /// The queue it shares.
         queue: QueueName,
     },
+    /// Nothing would run, or no lease could be kept.
+    #[error("a worker needs at least one slot and a lease of at least 100 ms")]
+    TooSmall,
     /// No handler at all.
     #[error("there is no handler to serve")]
     NothingToServe,
@@ -56,6 +62,9 @@ pub enum ConfigError {
 impl Config {
     /// The queues to read: those of the served kinds, provided that every kind of each is served.
     pub fn queues(&self, handlers: &Handlers) -> Result<Vec<QueueName>, ConfigError> {
+        if self.slots == 0 || self.lease < LEASE_MIN {
+            return Err(ConfigError::TooSmall);
+        }
         let serves = |kind: &Kind| self.kinds.is_empty() || self.kinds.contains(kind);
         if let Some(kind) = self.kinds.iter().find(|kind| !handlers.queues().any(|(known, _)| known == *kind)) {
             return Err(ConfigError::NoHandler(kind.clone()));
@@ -98,6 +107,16 @@ mod tests {
             matches!(kinds(&["simulate"]).queues(&built_in), Err(ConfigError::LeftOut { kind, .. }) if kind.as_str() == "test_task")
         );
         assert!(matches!(kinds(&["nonsense"]).queues(&built_in), Err(ConfigError::NoHandler(_))));
+    }
+
+    #[test]
+    fn a_worker_that_could_run_nothing_does_not_start() {
+        let built_in = handlers::built_in(0.0);
+        let slots = Config { slots: 0, ..Config::default() };
+        let lease = Config { lease: Duration::from_millis(99), ..Config::default() };
+        assert_eq!(slots.queues(&built_in), Err(ConfigError::TooSmall));
+        assert_eq!(lease.queues(&built_in), Err(ConfigError::TooSmall));
+        assert_eq!(Config::default().queues(&Handlers::default()), Err(ConfigError::NothingToServe));
     }
 
     #[test]

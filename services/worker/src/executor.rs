@@ -1,19 +1,19 @@
 //! Runs one leased entry to its end: settle, bury, hand back, or nothing if the lease is lost.
 
-use crate::context::Context;
-use crate::handler::{ErasedHandler, HandlerError, Handlers};
-use crate::held::{Held, LeaseKey, fact};
+use crate::attempt;
+use crate::handler::Handlers;
+use crate::held::{Held, LeaseKey};
 use futures::FutureExt;
-use proto_schemas::{ConsumerName, EntryError, FactKind, Kind, Outcome, SubtaskError, SubtaskResult, WorkEntry, limit};
+use proto_schemas::{ConsumerName, EntryError, Kind, WorkEntry};
 use redis_store::Store;
 use redis_store::bury::Burial;
 use redis_store::fetch::Fetched;
 use redis_store::settle::Settlement;
-use serde_json::value::RawValue;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// What the loops of one worker share.
@@ -21,105 +21,99 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) consumer: ConsumerName,
     pub(crate) worker_id: String,
+    /// Only those of the kinds it serves.
     pub(crate) handlers: Handlers,
     pub(crate) held: Held,
     pub(crate) lease: Duration,
     pub(crate) result_ttl: Duration,
+    /// Fires when the worker is to stop.
+    pub(crate) stopping: CancellationToken,
+}
+
+/// An outcome on its way to Redis, with the slot that it keeps until it has been sent.
+pub(crate) struct Ready {
+    pub(crate) settlement: Settlement,
+    pub(crate) slot: OwnedSemaphorePermit,
+}
+
+/// Runs what was leased.
+pub(crate) struct Executor {
+    shared: Arc<Shared>,
+    settle: UnboundedSender<Ready>,
+    parked: Arc<Semaphore>,
 }
 
 /// How long an entry that this worker cannot run is kept before it is handed back, so that it does not spin.
 const HAND_BACK_AFTER: Duration = Duration::from_secs(1);
+/// Entries that wait to be handed back without taking the slots of those that can be run.
+const PARKED_MAX: usize = 256;
 
-/// Runs `fetched`; keeps its slot until the outcome waits to be settled.
-pub(crate) async fn execute(
-    shared: Arc<Shared>,
-    fetched: Fetched,
-    slot: OwnedSemaphorePermit,
-    settle: mpsc::Sender<Settlement>,
-    lost: CancellationToken,
-) {
-    let Fetched { stream, entry_id, entry } = fetched;
-    let key = LeaseKey { stream, entry_id };
-    match entry {
-        Ok(entry) => match shared.handlers.get(&entry.kind) {
-            Some(handler) => {
-                let attempt = attempt(&shared, handler, Arc::new(entry), &key);
-                if let Some(settlement) = lost.run_until_cancelled(attempt).await {
-                    shared.held.settling(&key);
-                    let _ = settle.send(settlement).await; // closed only when the worker has ended
-                }
-            }
-            None => hand_back(&shared, &key, "no handler for its kind", &lost).await,
-        },
-        Err(EntryError::Newer(_)) => hand_back(&shared, &key, "written by a newer version", &lost).await,
-        Err(malformed) => bury(&shared, &key, &malformed).await,
+impl Executor {
+    pub(crate) fn new(shared: Arc<Shared>, settle: UnboundedSender<Ready>) -> Self {
+        Self { shared, settle, parked: Arc::new(Semaphore::new(PARKED_MAX)) }
     }
-    drop(slot);
+
+    /// Runs `fetched`, which is held under `lost`, to its end; `slot` is free when the outcome is on its way.
+    pub(crate) fn execute(
+        &self,
+        fetched: Fetched,
+        slot: OwnedSemaphorePermit,
+        lost: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let key = LeaseKey { stream: fetched.stream, entry_id: fetched.entry_id };
+        let (shared, settle, parked) = (self.shared.clone(), self.settle.clone(), self.parked.clone());
+        async move {
+            let ending = async {
+                match fetched.entry {
+                    Ok(entry) if shared.handlers.get(&entry.kind).is_some() => {
+                        run(&shared, Arc::new(entry), &key, &lost, (slot, settle)).await;
+                    }
+                    Ok(_) => hand_back(&shared, &key, "no handler for its kind", &lost, (slot, parked)).await,
+                    Err(EntryError::Newer(_)) => {
+                        hand_back(&shared, &key, "written by a newer version", &lost, (slot, parked)).await;
+                    }
+                    Err(malformed) => bury(&shared, &key, &malformed).await,
+                }
+            };
+            if AssertUnwindSafe(ending).catch_unwind().await.is_err() {
+                // A handler that panics while it is dropped: nobody knows how far it came, so let the lease run out.
+                tracing::error!(entry_id = key.entry_id, stream = %key.stream, "an execution panicked outside its handler");
+                shared.held.remove([&key]);
+            }
+        }
+    }
 }
 
-async fn attempt(
+async fn run(
     shared: &Shared,
-    handler: Arc<dyn ErasedHandler>,
     entry: Arc<WorkEntry>,
     key: &LeaseKey,
-) -> Settlement {
-    let limit = Duration::from_millis(entry.timeout_ms);
-    let cancelled = CancellationToken::new();
-    let _stop_helpers = cancelled.clone().drop_guard();
-    let ctx = Context::new(entry.clone(), key.entry_id.clone(), Instant::now() + limit, cancelled);
-    let running = AssertUnwindSafe(handler.execute(&ctx, &entry.payload)).catch_unwind();
-    let ended = match tokio::time::timeout(limit, running).await {
-        Ok(Ok(Ok(output))) if output.len() > limit::RESULT_BYTES_MAX => {
-            Err(("result_too_large", format!("the output exceeds {} bytes", limit::RESULT_BYTES_MAX)))
-        }
-        Ok(Ok(Ok(output))) => Ok(output),
-        Ok(Ok(Err(HandlerError::Retryable(message)))) => Err(("error", message)),
-        Ok(Ok(Err(HandlerError::Fatal(message)))) => Err(("fatal", message)),
-        Ok(Err(_)) => Err(("panic", "the handler panicked".to_owned())),
-        Err(_) => Err(("timeout", format!("no answer within {} s", limit.as_secs_f64()))),
-    };
-    settlement(shared, &entry, key, ended)
-}
-
-fn settlement(
-    shared: &Shared,
-    entry: &WorkEntry,
-    key: &LeaseKey,
-    ended: Result<String, (&'static str, String)>,
-) -> Settlement {
-    let kind = if ended.is_ok() { FactKind::Completed } else { FactKind::Failed };
-    let mut fact = fact(entry, kind, &shared.consumer);
-    let (output, error) = match ended {
-        Ok(output) => (RawValue::from_string(output).ok(), None),
-        Err((reason, mut message)) => {
-            fact.reason = Kind::new(reason).ok();
-            message = message.chars().take(limit::MESSAGE_CHARS_MAX).collect();
-            (None, Some(SubtaskError { reason: reason.to_owned(), message }))
-        }
-    };
-    let result = SubtaskResult {
-        subtask_id: entry.subtask_id.clone(),
-        task_id: entry.task_id.clone(),
-        status: if error.is_none() { Outcome::Completed } else { Outcome::Failed },
-        worker_id: shared.worker_id.clone(),
-        completed_at: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-        description: entry.description.clone(),
-        output,
-        error,
-    };
-    Settlement {
-        stream: key.stream.clone(),
-        entry_id: key.entry_id.clone(),
-        subtask_id: entry.subtask_id.clone(),
-        fact,
-        result: serde_json::to_string(&result).ok(),
-        result_ttl: entry.result_ttl_s.map_or(shared.result_ttl, Duration::from_secs),
+    lost: &CancellationToken,
+    (slot, settle): (OwnedSemaphorePermit, UnboundedSender<Ready>),
+) {
+    tracing::info!("[{}] Processing: {} (Task: {})", shared.worker_id, entry.description, entry.task_id);
+    shared.held.running(key, &entry);
+    let attempt = attempt::run(shared, &entry, key, lost);
+    if let Some(settlement) = lost.run_until_cancelled(attempt).await
+        && shared.held.settling(key, lost)
+        && settle.send(Ready { settlement, slot }).is_err()
+    {
+        shared.held.remove([key]); // the settler is gone: the lease runs out and another attempt is made
     }
 }
 
-async fn hand_back(shared: &Shared, key: &LeaseKey, why: &str, lost: &CancellationToken) {
-    if lost.run_until_cancelled(tokio::time::sleep(HAND_BACK_AFTER)).await.is_none() {
-        return;
+async fn hand_back(
+    shared: &Shared,
+    key: &LeaseKey,
+    why: &str,
+    lost: &CancellationToken,
+    (slot, parked): (OwnedSemaphorePermit, Arc<Semaphore>),
+) {
+    let _place = parked.try_acquire().map_err(|_| slot); // its own place, else that slot
+    tokio::select! {
+        () = tokio::time::sleep(HAND_BACK_AFTER) => {}
+        () = shared.stopping.cancelled() => {}
+        () = lost.cancelled() => return,
     }
     tracing::warn!(entry_id = key.entry_id, stream = %key.stream, why, "handing back");
     let ids = std::slice::from_ref(&key.entry_id);

@@ -12,7 +12,8 @@ use std::sync::Arc;
 /// The code for one kind.
 ///
 /// It may run more than once for the same subtask: at-least-once is the promise, so an effect outside belongs under
-/// [`Context::idempotency_key`].
+/// [`Context::idempotency_key`]. Work that takes a thread without an await belongs in `tokio::task::spawn_blocking`: it
+/// would keep its lease, but no timeout and no stop could reach it, and the worker's other work would wait.
 pub trait Handler: Send + Sync + 'static {
     /// The name subtasks ask for: 1 to 64 characters out of `A-Z a-z 0-9 _ . -`.
     const KIND: &'static str;
@@ -86,6 +87,12 @@ impl Handlers {
     /// Every kind with its queue.
     pub fn queues(&self) -> impl Iterator<Item = (&Kind, &QueueName)> {
         self.0.iter().map(|(kind, registered)| (kind, &registered.queue))
+    }
+
+    /// Those of `kinds`; all of them if it is empty.
+    pub(crate) fn only(mut self, kinds: &[Kind]) -> Self {
+        self.0.retain(|kind, _| kinds.is_empty() || kinds.contains(kind));
+        self
     }
 
     pub(crate) fn get(&self, kind: &Kind) -> Option<Arc<dyn ErasedHandler>> {

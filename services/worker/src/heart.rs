@@ -7,11 +7,11 @@ use redis_store::StoreError;
 use redis_store::heartbeat::Heartbeat;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 const BEAT_EVERY: Duration = Duration::from_secs(10);
 
-pub(crate) async fn run(shared: Arc<Shared>, slots: usize, shutdown: CancellationToken) {
+/// Runs until it is dropped.
+pub(crate) async fn run(shared: Arc<Shared>, slots: usize) {
     let host = hostname::get().map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned());
     let mut kinds: Vec<&Kind> = shared.handlers.queues().map(|(kind, _)| kind).collect();
     kinds.sort();
@@ -29,14 +29,12 @@ pub(crate) async fn run(shared: Arc<Shared>, slots: usize, shutdown: Cancellatio
         if let Err(error) = run_once(&shared, &mut beat).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "cannot send a heartbeat yet");
         }
-        if shutdown.run_until_cancelled(tokio::time::sleep(BEAT_EVERY)).await.is_none() {
-            return;
-        }
+        tokio::time::sleep(BEAT_EVERY).await;
     }
 }
 
 async fn run_once(shared: &Shared, beat: &mut Heartbeat) -> Result<(), StoreError> {
     beat.at_ms = shared.store.now_ms().await?;
-    beat.running = shared.held.len();
+    beat.running = shared.held.count_running();
     shared.store.beat(&shared.consumer, beat).await
 }

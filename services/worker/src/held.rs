@@ -14,12 +14,19 @@ pub(crate) struct LeaseKey {
     pub(crate) entry_id: String,
 }
 
+/// How far an entry has come.
+enum Stage {
+    /// For a slot, or to be buried or handed back.
+    Waiting,
+    /// A handler has it.
+    Running { entry: Arc<WorkEntry>, since: Instant, told: bool },
+    /// Its outcome waits for the answer of Redis.
+    Settling,
+}
+
 struct Lease {
-    entry: Option<Arc<WorkEntry>>,
-    leased_at: Instant,
+    stage: Stage,
     renewed_at: Instant,
-    start_told: bool,
-    settling: bool,
     lost: CancellationToken,
 }
 
@@ -29,27 +36,36 @@ pub(crate) struct Held(Mutex<HashMap<LeaseKey, Lease>>);
 
 impl Held {
     /// Takes an entry in; the token fires when its lease is lost. `None` if it is held already.
-    pub(crate) fn insert(
-        &self,
-        key: LeaseKey,
-        entry: Option<Arc<WorkEntry>>,
-        leased_at: Instant,
-    ) -> Option<CancellationToken> {
+    pub(crate) fn insert(&self, key: LeaseKey, leased_at: Instant) -> Option<CancellationToken> {
         let mut leases = self.lock();
         if leases.contains_key(&key) {
             return None;
         }
         let lost = CancellationToken::new();
-        let token = lost.clone();
-        let lease = Lease { entry, leased_at, renewed_at: leased_at, start_told: false, settling: false, lost };
-        leases.insert(key, lease);
-        Some(token)
+        leases.insert(key, Lease { stage: Stage::Waiting, renewed_at: leased_at, lost: lost.clone() });
+        Some(lost)
     }
 
-    /// The attempt is over; its lease is kept until Redis has answered.
-    pub(crate) fn settling(&self, key: &LeaseKey) {
+    pub(crate) fn contains(&self, key: &LeaseKey) -> bool {
+        self.lock().contains_key(key)
+    }
+
+    /// The attempt begins.
+    pub(crate) fn running(&self, key: &LeaseKey, entry: &Arc<WorkEntry>) {
         if let Some(lease) = self.lock().get_mut(key) {
-            lease.settling = true;
+            lease.stage = Stage::Running { entry: entry.clone(), since: Instant::now(), told: false };
+        }
+    }
+
+    /// The attempt is over; its lease is kept until Redis has answered. Says false if the lease that `lost` belongs to
+    /// is gone: then its outcome is nobody's, even if the same entry is held anew.
+    pub(crate) fn settling(&self, key: &LeaseKey, lost: &CancellationToken) -> bool {
+        match self.lock().get_mut(key) {
+            Some(lease) if !lost.is_cancelled() => {
+                lease.stage = Stage::Settling;
+                true
+            }
+            _ => false,
         }
     }
 
@@ -61,19 +77,21 @@ impl Held {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+    /// How many attempts are running.
+    pub(crate) fn count_running(&self) -> usize {
+        self.lock().values().filter(|lease| matches!(lease.stage, Stage::Running { .. })).count()
     }
 
-    /// Stops every execution that is still running and answers whose, by stream; what is settling stays.
+    /// Stops every execution that has not ended and answers whose, by stream; what is settling stays.
     pub(crate) fn give_up(&self) -> BTreeMap<Stream, Vec<String>> {
         let mut streams: BTreeMap<Stream, Vec<String>> = BTreeMap::new();
         self.lock().retain(|key, lease| {
-            if !lease.settling {
+            let settling = matches!(lease.stage, Stage::Settling);
+            if !settling {
                 lease.lost.cancel();
                 streams.entry(key.stream.clone()).or_default().push(key.entry_id.clone());
             }
-            lease.settling
+            settling
         });
         streams
     }
@@ -99,35 +117,33 @@ impl Held {
         }
     }
 
-    /// Entries whose lease is gone: their executions stop and write nothing. Answers how many were still running.
+    /// Entries whose lease is gone: their executions stop and write nothing. Answers how many had not ended.
     pub(crate) fn lose<'a>(&self, stream: &Stream, ids: impl IntoIterator<Item = &'a String>) -> usize {
         let mut leases = self.lock();
-        let mut running = 0;
+        let mut lost = 0;
         for id in ids {
             let key = LeaseKey { stream: stream.clone(), entry_id: id.clone() };
-            if leases.get(&key).is_some_and(|lease| !lease.settling)
+            if leases.get(&key).is_some_and(|lease| !matches!(lease.stage, Stage::Settling))
                 && let Some(lease) = leases.remove(&key)
             {
                 lease.lost.cancel();
-                running += 1;
+                lost += 1;
             }
         }
-        running
+        lost
     }
 
     /// The facts `started` of attempts that have been running for `age` and were not told of, at most `count`.
     pub(crate) fn tell_started(&self, age: Duration, count: usize, by: &ConsumerName) -> Vec<Fact> {
         let mut leases = self.lock();
-        let late = leases
-            .values_mut()
-            .filter(|lease| !lease.start_told && !lease.settling && lease.leased_at.elapsed() >= age);
-        late.filter_map(|lease| {
-            let entry = lease.entry.as_ref()?;
-            lease.start_told = true;
-            Some(fact(entry, FactKind::Started, by))
-        })
-        .take(count)
-        .collect()
+        let untold = leases.values_mut().filter_map(|lease| match &mut lease.stage {
+            Stage::Running { entry, since, told } if !*told && since.elapsed() >= age => {
+                *told = true;
+                Some(fact(entry, FactKind::Started, by))
+            }
+            _ => None,
+        });
+        untold.take(count).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<LeaseKey, Lease>> {
@@ -162,22 +178,63 @@ mod tests {
         }
     }
 
+    fn entry() -> Arc<WorkEntry> {
+        let fields = [("task_id", "T"), ("subtask_id", "T-0"), ("description", "d")];
+        let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        Arc::new(WorkEntry::decode(fields, Priority::Low).unwrap())
+    }
+
     #[test]
     fn a_lost_lease_stops_its_execution_but_not_one_that_is_settling() {
         let (held, now) = (Held::default(), Instant::now());
-        let (running, settling) =
-            (held.insert(key("1-0"), None, now).unwrap(), held.insert(key("2-0"), None, now).unwrap());
-        held.settling(&key("2-0"));
+        let (running, settling) = (held.insert(key("1-0"), now).unwrap(), held.insert(key("2-0"), now).unwrap());
+        assert!(held.settling(&key("2-0"), &settling));
         let ids = ["1-0".to_owned(), "2-0".to_owned()];
         assert_eq!(held.lose(&key("1-0").stream, &ids), 1);
         assert!(running.is_cancelled() && !settling.is_cancelled());
-        assert_eq!(held.len(), 1);
+        assert!(!held.contains(&key("1-0")) && held.contains(&key("2-0")));
     }
 
     #[test]
     fn an_entry_is_not_taken_twice() {
         let held = Held::default();
-        assert!(held.insert(key("1-0"), None, Instant::now()).is_some());
-        assert!(held.insert(key("1-0"), None, Instant::now()).is_none());
+        assert!(held.insert(key("1-0"), Instant::now()).is_some());
+        assert!(held.insert(key("1-0"), Instant::now()).is_none());
+    }
+
+    #[test]
+    fn an_attempt_that_lost_its_lease_cannot_settle_even_if_its_entry_is_held_anew() {
+        let held = Held::default();
+        let first = held.insert(key("1-0"), Instant::now()).unwrap();
+        held.lose(&key("1-0").stream, &["1-0".to_owned()]);
+        assert!(!held.settling(&key("1-0"), &first));
+        let second = held.insert(key("1-0"), Instant::now()).unwrap();
+        assert!(!held.settling(&key("1-0"), &first) && held.settling(&key("1-0"), &second));
+    }
+
+    #[test]
+    fn only_what_a_handler_has_is_told_of_and_only_once() {
+        let (held, by) = (Held::default(), ConsumerName::new("w").unwrap());
+        for id in ["1-0", "2-0", "3-0"] {
+            held.insert(key(id), Instant::now()).unwrap();
+        }
+        assert!(held.tell_started(Duration::ZERO, 10, &by).is_empty());
+        held.running(&key("1-0"), &entry());
+        held.running(&key("2-0"), &entry());
+        assert_eq!(held.count_running(), 2);
+        assert!(held.tell_started(Duration::from_secs(60), 10, &by).is_empty());
+        assert_eq!(held.tell_started(Duration::ZERO, 1, &by).len(), 1);
+        assert_eq!(held.tell_started(Duration::ZERO, 10, &by).len(), 1);
+        assert!(held.tell_started(Duration::ZERO, 10, &by).is_empty());
+    }
+
+    #[test]
+    fn what_is_given_up_may_be_handed_back_and_what_settles_may_not() {
+        let held = Held::default();
+        let running = held.insert(key("1-0"), Instant::now()).unwrap();
+        let settling = held.insert(key("2-0"), Instant::now()).unwrap();
+        held.settling(&key("2-0"), &settling);
+        assert_eq!(held.give_up(), BTreeMap::from([(key("1-0").stream, vec!["1-0".to_owned()])]));
+        assert!(running.is_cancelled() && held.contains(&key("2-0")));
     }
 }

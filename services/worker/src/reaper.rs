@@ -4,42 +4,36 @@
 //! that the living renew first. If the process dies, another asks a second later.
 
 use crate::executor::Shared;
-use crate::pause::Pause;
 use proto_schemas::QueueName;
 use redis_store::StoreError;
 use redis_store::collect_consumer::Collected;
 use redis_store::reap::ReapCursors;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio_util::sync::CancellationToken;
 
 const ROUND: Duration = Duration::from_secs(1);
 const COLLECT_ROUNDS: u32 = 30;
 
-pub(crate) async fn run(shared: Arc<Shared>, queues: Vec<QueueName>, shutdown: CancellationToken) {
+/// Runs until it is dropped.
+pub(crate) async fn run(shared: Arc<Shared>, queues: Vec<QueueName>) {
     let mut cursors = vec![ReapCursors::default(); queues.len()];
-    let (mut server, mut pause) = (Server::unknown(), Pause::new());
+    let mut server = Server::unknown();
     for round in 1_u32.. {
-        let jitter = ROUND.mul_f64(0.9 + fastrand::f64() / 5.0);
-        if shutdown.run_until_cancelled(tokio::time::sleep(jitter)).await.is_none() {
-            return;
+        tokio::time::sleep(ROUND.mul_f64(0.9 + fastrand::f64() / 5.0)).await;
+        let settled = server.is_settled(&shared).await.unwrap_or_else(|error| tell(&error, "cannot ask the server"));
+        for (queue, cursors) in queues.iter().zip(&mut cursors).filter(|_| settled) {
+            run_once(&shared, queue, cursors).await.unwrap_or_else(|error| tell(&error, "cannot reap yet"));
         }
-        let done = async {
-            if server.is_settled(&shared).await? {
-                for (queue, cursors) in queues.iter().zip(&mut cursors) {
-                    run_once(&shared, queue, cursors).await?;
-                }
-            }
-            if round.is_multiple_of(COLLECT_ROUNDS) { collect(&shared, &queues).await } else { Ok(()) }
-        };
-        match done.await {
-            Ok(()) => pause.over(),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "cannot reap yet");
-                pause.wait(&shutdown).await;
-            }
+        if round.is_multiple_of(COLLECT_ROUNDS) {
+            collect(&shared, &queues).await.unwrap_or_else(|error| tell(&error, "cannot collect consumers yet"));
         }
     }
+}
+
+/// One queue's trouble, or one round's, is not another's.
+fn tell<T: Default>(error: &StoreError, what: &str) -> T {
+    tracing::warn!(error = error as &dyn std::error::Error, "{what}");
+    T::default()
 }
 
 async fn run_once(shared: &Shared, queue: &QueueName, cursors: &mut ReapCursors) -> Result<(), StoreError> {
@@ -55,10 +49,13 @@ async fn run_once(shared: &Shared, queue: &QueueName, cursors: &mut ReapCursors)
     Ok(())
 }
 
-async fn collect(shared: &Shared, queues: &[QueueName]) -> Result<(), StoreError> {
+/// Collects from every queue in use, also from those that only the dead have read.
+async fn collect(shared: &Shared, mine: &[QueueName]) -> Result<(), StoreError> {
     let now_ms = shared.store.now_ms().await?;
+    let mut queues = shared.store.queues().await?;
+    queues.extend(mine.iter().filter(|mine| !queues.contains(mine)).cloned().collect::<Vec<_>>());
     for consumer in shared.store.silent_consumers(now_ms).await? {
-        if shared.store.collect_consumer(&consumer, queues).await? == Collected::Removed {
+        if shared.store.collect_consumer(&consumer, &queues).await? == Collected::Removed {
             tracing::info!(%consumer, "collected a dead worker's consumer");
         }
     }

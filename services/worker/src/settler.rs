@@ -3,40 +3,49 @@
 //! of the executors and writes through `settle.lua`. If the process dies before the call, the entries are reaped and
 //! run again; after it, the reply is not needed by anyone.
 
-use crate::executor::Shared;
+use crate::executor::{Ready, Shared};
 use crate::held::LeaseKey;
 use crate::pause::Pause;
 use proto_schemas::limit::{BATCH_BYTES_MAX, BATCH_ITEMS_MAX};
-use redis_store::StoreError;
 use redis_store::settle::{Settled, Settlement};
 use std::sync::Arc;
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
-/// Runs until every sender is gone; `abandon` ends the patience with an unreachable Redis.
-pub(crate) async fn run(shared: Arc<Shared>, mut ready: Receiver<Settlement>, abandon: CancellationToken) {
+/// Runs until every sender is gone, or `abandon`: then it settles what is ready and has no more patience. If it ends
+/// before, the worker stops. The channel is bounded by the slots: each outcome holds its own.
+pub(crate) async fn run(shared: Arc<Shared>, mut ready: UnboundedReceiver<Ready>, abandon: CancellationToken) {
     let mut batch = Vec::with_capacity(BATCH_ITEMS_MAX);
+    let mut slots: Vec<OwnedSemaphorePermit> = Vec::with_capacity(BATCH_ITEMS_MAX);
+    let _stop = shared.stopping.clone().drop_guard();
     let mut kept_back = None;
     loop {
         let first = match kept_back.take() {
-            Some(settlement) => Some(settlement),
-            None => ready.recv().await,
+            Some(first) => Some(first),
+            None => tokio::select! {
+                biased;
+                first = ready.recv() => first,
+                () = abandon.cancelled() => {
+                    ready.close();
+                    ready.recv().await
+                }
+            },
         };
         let Some(first) = first else { return };
-        let mut bytes = size(&first);
-        batch.push(first);
-        while batch.len() < BATCH_ITEMS_MAX
-            && let Ok(next) = ready.try_recv()
-        {
-            bytes += size(&next);
-            if bytes > BATCH_BYTES_MAX {
-                kept_back = Some(next);
-                break;
+        let (mut bytes, mut next) = (0, Some(first));
+        while let Some(Ready { settlement, slot }) = next {
+            bytes += size(&settlement);
+            batch.push(settlement);
+            slots.push(slot);
+            next = if batch.len() < BATCH_ITEMS_MAX { ready.try_recv().ok() } else { None };
+            if next.as_ref().is_some_and(|next| bytes + size(&next.settlement) > BATCH_BYTES_MAX) {
+                kept_back = next.take();
             }
-            batch.push(next);
         }
         run_once(&shared, &batch, &abandon).await;
         batch.clear();
+        slots.clear();
     }
 }
 
@@ -50,7 +59,8 @@ async fn run_once(shared: &Shared, batch: &[Settlement], abandon: &CancellationT
     loop {
         match shared.store.settle(&shared.consumer, batch).await {
             Ok(answers) => return let_go(shared, batch, &answers),
-            Err(StoreError::WrongType(_)) if batch.len() > 1 => {
+            Err(error) if !error.is_transient() && batch.len() > 1 => {
+                // One of them is to blame; the others are not.
                 for settlement in batch {
                     Box::pin(run_once(shared, std::slice::from_ref(settlement), abandon)).await;
                 }

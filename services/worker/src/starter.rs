@@ -6,15 +6,16 @@ use crate::executor::Shared;
 use proto_schemas::limit::BATCH_ITEMS_MAX;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const TOLD_AFTER: Duration = Duration::from_millis(100);
 
-pub(crate) async fn run(shared: Arc<Shared>, shutdown: CancellationToken) {
+/// Runs until it is dropped.
+pub(crate) async fn run(shared: Arc<Shared>) {
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while shutdown.run_until_cancelled(tick.tick()).await.is_some() {
+    loop {
+        tick.tick().await;
         while run_once(&shared).await == BATCH_ITEMS_MAX {}
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::context::Context;
 use crate::handler::{Handler, HandlerError};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::IgnoredAny;
 use std::time::Duration;
 
 /// Sleeps (1 + priority) seconds, times a factor; priority is 0 for low to 3 for critical.
@@ -10,10 +11,6 @@ pub struct Simulate {
     /// 1.0 by default, 0 for no work at all.
     pub factor: f64,
 }
-
-/// Anything is accepted: the payload of a simulated subtask is ballast.
-#[derive(Debug, Deserialize)]
-pub struct SimulateInput {}
 
 /// What a simulated subtask leaves.
 #[derive(Debug, Serialize)]
@@ -26,10 +23,11 @@ pub struct SimulateOutput {
 
 impl Handler for Simulate {
     const KIND: &'static str = "simulate";
-    type Input = SimulateInput;
+    /// Anything is accepted: the payload of a simulated subtask is ballast.
+    type Input = IgnoredAny;
     type Output = SimulateOutput;
 
-    async fn execute(&self, ctx: &Context, _: SimulateInput) -> Result<SimulateOutput, HandlerError> {
+    async fn execute(&self, ctx: &Context, _: IgnoredAny) -> Result<SimulateOutput, HandlerError> {
         let started_at_ms = chrono::Utc::now().timestamp_millis();
         let seconds = f64::from(1 + ctx.priority().level()) * self.factor;
         if seconds > 0.0 {

@@ -1,0 +1,154 @@
+//! Leases from the streams of one or more queues, never more than it is told. Queues take turns at being first and get
+//! equal parts; within a queue the priorities get theirs by weight; what one leaves unused moves on at once. A stream
+//! whose key holds something else is left alone, with one alarm, until a person has mended it.
+
+use crate::executor::Shared;
+use futures::future::join_all;
+use proto_schemas::QueueName;
+use redis_store::fetch::Fetched;
+use redis_store::{StoreError, Stream};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+use task_core::Shares;
+use task_core::share::{STREAMS, WEIGHTS};
+
+/// What one read brought: all of it is leased and must run, whatever went wrong beside it.
+pub(crate) struct Read {
+    /// Most urgent first.
+    pub(crate) fetched: Vec<Fetched>,
+    /// Before its first command was sent.
+    pub(crate) sent_at: Instant,
+    /// The first error.
+    pub(crate) failed: Option<StoreError>,
+}
+
+pub(crate) struct Reader {
+    shared: Arc<Shared>,
+    queues: Vec<([Stream; STREAMS], Shares)>,
+    /// The queue that is first.
+    turn: usize,
+    /// Streams whose key holds something else.
+    stopped: HashSet<Stream>,
+}
+
+impl Reader {
+    pub(crate) fn new(shared: Arc<Shared>, queues: &[QueueName]) -> Self {
+        let queues = queues.iter().map(|queue| (Stream::of(queue), Shares::new(WEIGHTS))).collect();
+        Self { shared, queues, turn: 0, stopped: HashSet::new() }
+    }
+
+    /// At most one entry of each stream, `room` in all: one command for as many streams of a queue as there is room.
+    pub(crate) async fn sip(&mut self, room: usize) -> Read {
+        let mut read = Read { fetched: Vec::new(), sent_at: Instant::now(), failed: None };
+        for queue in self.next_turn() {
+            let streams = self.queues[queue].0.clone();
+            let mut rest = &streams[..];
+            while read.failed.is_none() && read.fetched.len() < room && !rest.is_empty() {
+                let (some, later) = rest.split_at(rest.len().min(room - read.fetched.len()));
+                rest = later;
+                match self.shared.store.fetch(&self.shared.consumer, some, 1).await {
+                    Ok(fetched) => read.fetched.extend(fetched),
+                    Err(StoreError::WrongType(_)) => {
+                        let quotas = some.iter().map(|stream| (stream.clone(), 1)).collect();
+                        self.read_each(quotas, &mut read).await;
+                    }
+                    Err(error) => read.failed = Some(error),
+                }
+            }
+        }
+        read.fetched.sort_by_key(|fetched| fetched.stream.priority);
+        read
+    }
+
+    /// At most `room` entries by shares; less only if there are no more.
+    pub(crate) async fn fill(&mut self, room: usize) -> Read {
+        let mut read = Read { fetched: Vec::new(), sent_at: Instant::now(), failed: None };
+        let turns = self.next_turn();
+        let mut open = vec![[true; STREAMS]; self.queues.len()];
+        while read.failed.is_none() && read.fetched.len() < room && open.iter().flatten().any(|open| *open) {
+            let takers: Vec<usize> = turns.iter().copied().filter(|queue| open[*queue].contains(&true)).collect();
+            let (mut wanted, mut places) = (Vec::new(), Vec::new());
+            let mut left = room - read.fetched.len();
+            for (at, queue) in takers.iter().copied().enumerate() {
+                let part = left.div_ceil(takers.len() - at);
+                left -= part;
+                let (streams, shares) = &mut self.queues[queue];
+                for (rank, quota) in shares.quotas_among(part, open[queue]).into_iter().enumerate() {
+                    if quota > 0 {
+                        wanted.push((streams[rank].clone(), quota));
+                        places.push((queue, rank, quota));
+                    }
+                }
+            }
+            let came = self.read_each(wanted, &mut read).await;
+            for ((queue, rank, quota), came) in places.into_iter().zip(came) {
+                open[queue][rank] = came == quota;
+            }
+        }
+        read.fetched.sort_by_key(|fetched| fetched.stream.priority);
+        read
+    }
+
+    /// One page of what is pending under this consumer in `stream` after entry `after`.
+    pub(crate) async fn read_unanswered(
+        &mut self,
+        stream: &Stream,
+        count: usize,
+        after: &str,
+    ) -> Result<Vec<Fetched>, StoreError> {
+        let page = self.shared.store.fetch_unanswered(&self.shared.consumer, stream, count, after).await;
+        self.unless_wrong_type(stream, page)
+    }
+
+    /// Every stream, most urgent first within its queue.
+    pub(crate) fn streams(&self) -> Vec<Stream> {
+        self.queues.iter().flat_map(|(streams, _)| streams.clone()).collect()
+    }
+
+    /// The queues in the order in which they may take this time.
+    fn next_turn(&mut self) -> Vec<usize> {
+        let count = self.queues.len();
+        self.turn = (self.turn + 1) % count;
+        (0..count).map(|at| (self.turn + at) % count).collect()
+    }
+
+    /// Leases from each stream at most as much as is wanted, in one round trip; answers how much came of each.
+    async fn read_each(&mut self, wanted: Vec<(Stream, usize)>, read: &mut Read) -> Vec<usize> {
+        let Shared { store, consumer, .. } = &*self.shared;
+        let replies =
+            join_all(wanted.iter().map(|(stream, count)| store.fetch(consumer, std::slice::from_ref(stream), *count)));
+        let mut came = Vec::with_capacity(wanted.len());
+        for ((stream, _), reply) in wanted.iter().zip(replies.await) {
+            let fetched = self.unless_wrong_type(stream, reply).unwrap_or_else(|error| {
+                read.failed.get_or_insert(error);
+                Vec::new()
+            });
+            came.push(fetched.len());
+            read.fetched.extend(fetched);
+        }
+        came
+    }
+
+    fn unless_wrong_type(
+        &mut self,
+        stream: &Stream,
+        reply: Result<Vec<Fetched>, StoreError>,
+    ) -> Result<Vec<Fetched>, StoreError> {
+        match reply {
+            Err(StoreError::WrongType(_)) => {
+                if self.stopped.insert(stream.clone()) {
+                    tracing::error!(%stream, "this key holds a value of another type: not reading it until it is mended");
+                }
+                Ok(Vec::new())
+            }
+            Ok(fetched) => {
+                if self.stopped.remove(stream) {
+                    tracing::info!(%stream, "reading it again");
+                }
+                Ok(fetched)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What Redis may do to a worker.
+
+use crate::doing::Watch;
+use crate::stage::{Stage, doings, eventually, patient, slots, stage, stage_on};
+use proto_schemas::Priority;
+use std::time::{Duration, Instant};
+use system_tests::redis::{PrivateRedis, Reply};
+use worker::Config;
+
+const STREAM: &str = "subtasks:default:medium";
+
+fn add(stage: &Stage, stream: &str, subtask_id: &str) {
+    let task_id = subtask_id.split('-').next().expect("a task");
+    let reply = stage.redis.command(&[
+        "XADD",
+        stream,
+        "*",
+        "task_id",
+        task_id,
+        "subtask_id",
+        subtask_id,
+        "description",
+        "by hand",
+        "kind",
+        "do",
+    ]);
+    assert!(matches!(reply, Reply::Text(_)), "{reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_replies_lose_nothing_and_count_no_crash() {
+    let (stage, watch) = (stage().await, Watch::default());
+    stage.submit("T", doings(400, Priority::Medium)).await;
+    let worker =
+        stage.work(Config { lease: Duration::from_secs(20), ..slots(8) }, watch.take(Duration::from_millis(4)));
+    let (mut killed, mut killed_at) = (0, Instant::now());
+    eventually("400 results", || {
+        if watch.started().len() < 350 && killed_at.elapsed() > Duration::from_millis(15) {
+            killed_at = Instant::now();
+            killed += stage.redis.command(&["CLIENT", "KILL", "TYPE", "normal"]).integer();
+        }
+        stage.results("T", 400) == 400
+    })
+    .await;
+    assert!(killed > 10, "{killed} connections were cut");
+    eventually("nothing is pending", || stage.pending().is_empty()).await;
+    assert_eq!((stage.facts("completed").len(), stage.backlog()), (400, 0));
+    assert_eq!(stage.facts("crashed").len(), 0, "no lease ran out: what was lost was found in the history");
+    worker.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_of_a_reply_that_never_came_is_found_even_with_a_single_slot() {
+    let (stage, watch) = (stage().await, Watch::default());
+    let worker = stage.work(patient(1), watch.note());
+    stage.idle(1).await;
+    let me = stage.consumers().remove(0);
+    // What a lost reply looks like: leased to the worker, unknown to it.
+    for n in 0..3 {
+        let id = format!("T-{n}");
+        stage.redis.command(&["MULTI"]);
+        add_queued(&stage, &id);
+        stage.redis.command(&["XREADGROUP", "GROUP", "workers", &me, "STREAMS", STREAM, ">"]);
+        assert_eq!(stage.redis.command(&["EXEC"]).items().len(), 2);
+    }
+    assert_eq!(stage.pending().len(), 3);
+    stage.redis.command(&["XGROUP", "DESTROY", "subtasks:default:low", "workers"]); // the next read fails
+    eventually("3 results", || stage.results("T", 3) == 3).await;
+    assert_eq!((watch.started().len(), stage.pending().len(), stage.facts("crashed").len()), (3, 0, 0));
+    worker.stop().await.expect("a clean end");
+}
+
+fn add_queued(stage: &Stage, subtask_id: &str) {
+    let reply = stage.redis.command(&[
+        "XADD",
+        STREAM,
+        "*",
+        "task_id",
+        "T",
+        "subtask_id",
+        subtask_id,
+        "description",
+        "by hand",
+        "kind",
+        "do",
+    ]);
+    assert_eq!(reply.text(), "QUEUED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_destroyed_under_way_is_made_anew_from_the_first_entry_on() {
+    let (stage, watch) = (stage().await, Watch::default());
+    stage.submit("T", doings(100, Priority::Medium)).await;
+    let worker = stage.work(slots(4), watch.take(Duration::from_millis(10)));
+    eventually("some have run", || watch.started().len() > 20).await;
+    assert_eq!(stage.redis.command(&["XGROUP", "DESTROY", STREAM, "workers"]).integer(), 1);
+    eventually("100 results", || stage.results("T", 100) == 100).await;
+    eventually("the stream is empty", || stage.backlog() == 0 && stage.pending().is_empty()).await;
+    assert_eq!(stage.facts("completed").len(), 100);
+    worker.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_flushall_a_worker_serves_what_comes_later() {
+    let (stage, watch) = (stage().await, Watch::default());
+    stage.submit("T", doings(1, Priority::Medium)).await;
+    let worker = stage.work(slots(2), watch.hold());
+    eventually("an attempt", || watch.running() == 1).await;
+    stage.redis.command(&["FLUSHALL"]);
+    stage.submit("U", doings(1, Priority::Medium)).await;
+    eventually("the attempt of what is gone was stopped", || watch.stopped().len() == 1).await;
+    watch.gate.cancel();
+    eventually("a result", || stage.result("U-0").is_some()).await;
+    assert_eq!(stage.result("T-0"), None);
+    assert_eq!(stage.redis.command(&["HGET", "meta", "lease_ms"]).text(), "1000", "agreed on anew");
+    worker.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_another_type_keeps_no_other_from_being_read_and_is_read_once_mended() {
+    for slot_count in [1, 8] {
+        let (stage, watch) = (stage().await, Watch::default());
+        let worker = stage.work(slots(slot_count), watch.note());
+        stage.idle(1).await;
+        stage.redis.command(&["DEL", "subtasks:default:high"]);
+        stage.redis.command(&["SET", "subtasks:default:high", "a person was here"]);
+        add(&stage, STREAM, "T-0");
+        add(&stage, "subtasks:default:low", "T-1");
+        eventually("the others are read", || stage.results("T", 2) == 2).await;
+        stage.redis.command(&["DEL", "subtasks:default:high"]);
+        add(&stage, "subtasks:default:high", "T-2");
+        eventually("it is read again", || stage.result("T-2").is_some()).await;
+        worker.stop().await.expect("a clean end");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_starts_beside_a_stream_of_another_type() {
+    let (stage, watch) = (stage().await, Watch::default());
+    stage.redis.command(&["SET", "subtasks:default:low", "a person was here"]);
+    let worker = stage.work(slots(2), watch.note());
+    add(&stage, STREAM, "T-0");
+    eventually("a result", || stage.result("T-0").is_some()).await;
+    worker.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bell_of_another_type_costs_time_but_no_work() {
+    let (stage, watch) = (stage().await, Watch::default());
+    let worker = stage.work(slots(2), watch.note());
+    stage.idle(1).await;
+    stage.redis.command(&["SET", "bell:default", "a person was here"]);
+    for n in 0..3 {
+        add(&stage, STREAM, &format!("T-{n}"));
+        eventually("a result", || stage.result(&format!("T-{n}")).is_some()).await;
+    }
+    stage.redis.command(&["DEL", "bell:default"]);
+    stage.idle(1).await;
+    worker.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_killed_and_comes_back_loses_nothing_and_the_pulse_tells() {
+    let redis = PrivateRedis::start_aof_always().expect("a redis of our own");
+    let (mut stage, watch) = (stage_on(redis).await, Watch::default());
+    stage.submit("T", doings(30, Priority::Medium)).await;
+    let worker = stage.work(slots(2), watch.take(Duration::from_millis(20)));
+    eventually("some have run", || watch.started().len() > 10).await;
+    stage.redis.kill();
+    eventually("the pulse is old", || worker.pulse.age() > Duration::from_millis(2_500)).await;
+    stage.redis.restart().expect("the same server again");
+    eventually("30 results", || stage.results("T", 30) == 30).await;
+    eventually("the pulse beats", || worker.pulse.age() < Duration::from_millis(500)).await;
+    eventually("nothing is left", || stage.backlog() == 0 && stage.pending().is_empty()).await;
+    assert_eq!(stage.facts("completed").len(), 30);
+    worker.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pulse_of_a_worker_whose_slots_are_all_at_work_goes_on_while_redis_answers() {
+    let (mut stage, watch) = (stage().await, Watch::default());
+    stage.submit("T", doings(1, Priority::Medium)).await;
+    let worker = stage.work(slots(1), watch.hold());
+    eventually("its slot is taken", || watch.running() == 1).await;
+    let since = Instant::now();
+    let mut oldest = Duration::ZERO;
+    eventually("3 s", || {
+        oldest = oldest.max(worker.pulse.age());
+        since.elapsed() > Duration::from_secs(3)
+    })
+    .await;
+    assert!(oldest < Duration::from_secs(2), "{oldest:?}");
+    stage.redis.kill();
+    eventually("the pulse is old", || worker.pulse.age() > Duration::from_millis(2_500)).await;
+    worker.stop().await.expect("an end");
+}
