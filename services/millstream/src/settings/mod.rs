@@ -57,6 +57,9 @@ pub fn read(command: Command, args: impl IntoIterator<Item = OsString>) -> Resul
     let names = command.clone();
     command.try_get_matches_from(args).map(Ok).or_else(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Err(error.render().to_string())),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Err(Failure::new(Exit::Usage, format!("a sub-command is needed\n\n{}", error.render())))
+        }
         _ => Err(refusal(&names, &error)),
     })
 }
@@ -71,7 +74,9 @@ fn without_empty_variables(command: Command) -> Command {
 fn refusal(command: &Command, error: &clap::Error) -> Failure {
     let wrong_value = matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue);
     let flag = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(arg)) if wrong_value => arg.split(' ').next().unwrap_or_default(),
+        Some(ContextValue::String(arg)) if wrong_value => {
+            arg.split(' ').next().unwrap_or_default().trim_matches(['[', ']', '<', '>'])
+        }
         _ => return Failure::new(Exit::Usage, error.to_string().trim_start_matches("error: ").trim_end().to_owned()),
     };
     let words = match error.get(ContextKind::ValidValue) {
