@@ -43,7 +43,11 @@ pub async fn stage() -> Stage {
 
 /// A server on this Redis, whether or not it runs.
 pub async fn stage_on(redis: PrivateRedis, config: Config) -> Stage {
-    let patience = Duration::from_secs(2);
+    stage_with(redis, config, Duration::from_secs(2)).await
+}
+
+/// The same with another patience of the store.
+pub async fn stage_with(redis: PrivateRedis, config: Config, patience: Duration) -> Stage {
     let store = Store::connect(&RedisConfig { url: redis.url().into(), patience }).expect("a valid address");
     let server = Server::bind(config).await.expect("a free port");
     let base = format!("http://{}", server.address());

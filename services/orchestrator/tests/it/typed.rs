@@ -114,3 +114,16 @@ async fn bad_assignments_are_400_with_a_detail_and_write_nothing() {
     }
     assert_eq!(stage.footprint(), before);
 }
+
+#[tokio::test]
+async fn results_too_large_for_one_answer_are_refused_and_not_collected() {
+    let stage = stage().await;
+    let plan = vec![r#"{"description":"d"}"#; 70].join(",");
+    let id = stage.submit(&format!(r#"{{"description":"large","subtasks":[{plan}]}}"#)).await;
+    let output = format!("\"{}\"", "x".repeat(250 << 10));
+    for entry in stage.fetch(70).await {
+        stage.complete(&entry, &output).await;
+    }
+    stage.fold().await;
+    stage.get(&format!("/result/{id}")).await.problem(422, "results_too_large");
+}
