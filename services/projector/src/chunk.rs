@@ -3,7 +3,7 @@
 use redis_store::events::EventEntry;
 
 /// Facts of one fold call, so that it blocks Redis for a few ms at most; one entry alone may have more.
-const FACTS_MAX: usize = 512;
+pub(crate) const FACTS_MAX: usize = 512;
 
 /// Splits entries into neighbours of at most 512 lines together, in order; no portion is empty.
 pub(crate) fn chunks(entries: &[EventEntry]) -> impl Iterator<Item = &[EventEntry]> {

@@ -6,9 +6,9 @@
 //! trimmed that a group has not acknowledged. No loop ends on an error. Absent on purpose: a leader, a state of its own,
 //! a place where a subtask's status is kept outside Redis.
 //!
-//! In reading order, the path of an entry: [`folder`] reads, [`fold`] insists, [`claimer`] takes over what another left.
-//! Beside it, all of one shape: [`trimmer`] with its rule in [`cut`], [`expirer`], [`collector`]. For operators:
-//! [`audit`] checks the laws of the design, [`mod@rebuild`] counts again from records and log.
+//! In reading order, the path of an entry: `folder` reads, `fold` insists, `claimer` takes over what another left.
+//! Beside it, all of one shape: `trimmer` with its rule in `cut`, `expirer`, `collector`. For operators:
+//! [`mod@audit`] checks the laws of the design, [`mod@rebuild`] counts again from records and log.
 
 pub mod audit;
 mod chunk;

@@ -30,7 +30,7 @@ impl Pause {
     /// Waits out one more error of a streak.
     pub(crate) async fn after(&mut self, error: &StoreError, shutdown: &CancellationToken) {
         if self.errors == 0 {
-            tracing::warn!(error = error as &dyn std::error::Error, "the {} waits and tries again", self.of);
+            tell(self.of, error);
         }
         self.wait(shutdown).await;
     }
@@ -57,6 +57,14 @@ impl Pause {
             Err(error) => self.after(&error, shutdown).await,
         }
         !shutdown.is_cancelled()
+    }
+}
+
+fn tell(of: &str, error: &StoreError) {
+    let cause = error as &dyn std::error::Error;
+    match error {
+        StoreError::WrongType(_) => tracing::error!(error = cause, "the {of} waits until the key is repaired"),
+        _ => tracing::warn!(error = cause, "the {of} waits and tries again"),
     }
 }
 

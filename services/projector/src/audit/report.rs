@@ -83,7 +83,7 @@ impl fmt::Display for Report {
         let count = self.violations.len() as u64 + self.violations_beyond;
         match count {
             0 => write!(f, "every law holds"),
-            _ => write!(f, "{count} violations"),
+            _ => write!(f, "violations: {count}"),
         }
     }
 }
@@ -105,7 +105,7 @@ mod tests {
         assert!(!report.is_clean());
         let text = report.to_string();
         assert!(text.contains("token_missing task T subtask 3: nothing waits for it"), "{text}");
-        assert!(text.ends_with("1 violations"), "{text}");
+        assert!(text.ends_with("violations: 1"), "{text}");
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["violations"][0]["law"], "token_missing");
         assert_eq!(json["violations"][0]["index"], 3);

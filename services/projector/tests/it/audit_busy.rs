@@ -2,6 +2,7 @@
 
 use crate::stage::{Stage, config, name, stage};
 use projector::audit;
+use projector::audit::law::Law;
 use proto_schemas::{FactKind, QueueName};
 use redis_store::Stream;
 use redis_store::reap::ReapCursors;
@@ -46,6 +47,32 @@ async fn every_place_a_token_may_be_in_counts() {
     assert!(report.is_clean(), "{report}");
     assert_eq!((report.tasks, report.subtasks, report.entries, report.events_unfolded), (5, 10, 6, 2));
     assert_eq!((report.unknown_entries, report.malformed_entries), (1, 1));
+}
+
+#[tokio::test]
+async fn streams_pending_lists_logs_and_indexes_are_read_to_their_ends() {
+    let stage = stage().await;
+    for no in 0..450 {
+        stage.submit(&format!("T{no}"), 6).await;
+    }
+    let held = stage.fetch("w", 2_200).await; // pages hold 1,000
+    stage.settle("w", &held[..1], FactKind::Completed).await;
+    stage.store.read_events(&name("p"), 300, Duration::from_millis(100)).await.expect("entries");
+    let report = audit(&stage.store, Duration::ZERO).await.expect("a report");
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.tasks, report.subtasks), (450, 2_700));
+    assert_eq!((report.entries, report.events_unfolded), (2_699, 451));
+
+    for place in [5, 1_000, 2_000, 2_199] {
+        stage.command(&format!("XDEL {} {}", crate::stage::MEDIUM, held[place].entry_id));
+    }
+    stage.command("HINCRBY task:T0 failed 1");
+    stage.command("HINCRBY task:T449 failed 1");
+    let report = audit(&stage.store, Duration::ZERO).await.expect("a report");
+    let count = |law: Law| report.violations.iter().filter(|found| found.law == law).count();
+    let laws = [Law::GhostPending, Law::TokenMissing, Law::CountersDisagree, Law::StatusDisagrees];
+    assert_eq!(laws.map(count), [4, 4, 2, 2], "{report}");
+    assert_eq!(report.violations.len(), 12);
 }
 
 #[tokio::test]
