@@ -24,7 +24,8 @@ use std::time::Duration;
 /// Names and values of settings.
 pub type Settings = BTreeMap<String, String>;
 
-/// A started process; killed when dropped, and then its last lines are shown if the test failed.
+/// A started process; killed when dropped with all its descendants, and then its last lines are shown if the test
+/// failed.
 pub struct Process {
     name: String,
     child: Mutex<Child>,
@@ -177,6 +178,9 @@ impl Drop for Process {
         if self.try_exit().is_none() {
             send(self.pid, Signal::KILL);
             let _ = self.child.get_mut().expect("no one panics with it").wait();
+        }
+        for (pid, _) in self.mark.bearers() {
+            send(pid, Signal::KILL); // what it left behind
         }
         if std::thread::panicking() {
             eprintln!("--- the last lines of {} (pid {}):\n{}", self.name, self.pid, self.log.tail(40));

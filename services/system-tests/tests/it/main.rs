@@ -1,5 +1,6 @@
 //! The real binary on a real Redis: what it promises, and what is left when parts of it die.
 
+mod command_line;
 mod happy_path;
 mod health;
 mod keyspace;

@@ -77,9 +77,9 @@ fn a_worker_and_a_projector_that_are_started_first_wait_for_redis() {
         .into();
     let start = |role| Process::start(role, &[role], &settings, directory.path());
     let (worker, projector) = (start("worker"), start("projector"));
-    for process in [&worker, &projector] {
-        eventually(SOON, "it says what it waits for", || process.log().find("WARN"));
-    }
+    // Only when their patience with one command is over do they show whether they go on.
+    worker.wait_line(SOON, "waiting for redis");
+    projector.wait_line(SOON, "waits and tries again");
     redis.restart().expect("redis starts");
     worker.wait_line(SOON, "] ready");
     eventually(SOON, "the projector reads", || {

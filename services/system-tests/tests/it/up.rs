@@ -90,7 +90,12 @@ fn up_shows_as_many_consumers_as_workers_replaces_the_dead_and_leaves_nothing_af
     assert_eq!(consumers(&same.out), four, "{same:?}");
     let names: BTreeSet<&str> = four.iter().map(|name| &name[..8]).collect();
     assert_eq!(names, ["worker-1", "worker-2", "worker-3", "worker-4"].into());
-    for said in ["API        http://127.0.0.1:", "ReDoc      http://127.0.0.1:", "AOF fsync always", "Ctrl-C"] {
+    for said in [
+        "API        http://127.0.0.1:",
+        "ReDoc      http://127.0.0.1:",
+        "an acknowledged submit survives process death and power loss",
+        "Ctrl-C",
+    ] {
         up.process.wait_line(SOON, said);
     }
     up.assert_completes_a_task();
