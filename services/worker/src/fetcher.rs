@@ -99,6 +99,9 @@ impl Fetcher {
             Appetite::Full => self.slots,
         };
         let mut slots = slot;
+        if appetite == Appetite::Full {
+            tokio::task::yield_now().await; // executions that have ended give their slots back first
+        }
         let more = self.free.available_permits().min(wanted.saturating_sub(1));
         if let Ok(others) = self.free.clone().try_acquire_many_owned(u32::try_from(more).unwrap_or(u32::MAX)) {
             slots.merge(others);
@@ -106,7 +109,11 @@ impl Fetcher {
         let room = slots.num_permits();
         let (read, asked) = match appetite {
             Appetite::Sip => (self.reader.sip(room).await, 1),
-            Appetite::Growing(_) | Appetite::Full => (self.reader.fill(room).await, room),
+            Appetite::Growing(_) | Appetite::Full => {
+                let read = self.reader.fill(room).await;
+                let asked = if read.drained { room } else { read.fetched.len() };
+                (read, asked)
+            }
         };
         let came = read.fetched.len();
         self.start(read, slots)?;

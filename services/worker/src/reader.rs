@@ -21,28 +21,53 @@ pub(crate) struct Read {
     pub(crate) sent_at: Instant,
     /// The first error.
     pub(crate) failed: Option<StoreError>,
+    /// No stream answered as much as it was asked for: there is no more.
+    pub(crate) drained: bool,
+}
+
+impl Read {
+    fn new() -> Self {
+        Self { fetched: Vec::new(), sent_at: Instant::now(), failed: None, drained: false }
+    }
+}
+
+/// A read of at least this many does not come back for the rest: one round trip, and the next read has more room.
+const ONE_ROUND_FROM: usize = 16;
+
+/// One queue, most urgent first.
+struct Queue {
+    streams: [Stream; STREAMS],
+    shares: Shares,
+    /// Which streams had something when they were last asked.
+    likely: [bool; STREAMS],
 }
 
 pub(crate) struct Reader {
     shared: Arc<Shared>,
-    queues: Vec<([Stream; STREAMS], Shares)>,
+    queues: Vec<Queue>,
     /// The queue that is first.
     turn: usize,
     /// Streams whose key holds something else.
     stopped: HashSet<Stream>,
 }
 
+impl Queue {
+    fn new(name: &QueueName) -> Self {
+        Self { streams: Stream::of(name), shares: Shares::new(WEIGHTS), likely: [true; STREAMS] }
+    }
+}
+
 impl Reader {
     pub(crate) fn new(shared: Arc<Shared>, queues: &[QueueName]) -> Self {
-        let queues = queues.iter().map(|queue| (Stream::of(queue), Shares::new(WEIGHTS))).collect();
+        let queues = queues.iter().map(Queue::new).collect();
         Self { shared, queues, turn: 0, stopped: HashSet::new() }
     }
 
     /// At most one entry of each stream, `room` in all: one command for as many streams of a queue as there is room.
     pub(crate) async fn sip(&mut self, room: usize) -> Read {
-        let mut read = Read { fetched: Vec::new(), sent_at: Instant::now(), failed: None };
+        let mut read = Read::new();
         for queue in self.next_turn() {
-            let streams = self.queues[queue].0.clone();
+            let streams = self.queues[queue].streams.clone();
             let mut rest = &streams[..];
             while read.failed.is_none() && read.fetched.len() < room && !rest.is_empty() {
                 let (some, later) = rest.split_at(rest.len().min(room - read.fetched.len()));
@@ -61,10 +86,12 @@ impl Reader {
         read
     }
 
-    /// At most `room` entries by shares; less only if there are no more.
+    /// At most `room` entries by shares. A small read goes on until `room` is filled or nothing is left. A large one is
+    /// one round trip: streams that had nothing last time are asked for one entry each, the others share the rest.
     pub(crate) async fn fill(&mut self, room: usize) -> Read {
-        let mut read = Read { fetched: Vec::new(), sent_at: Instant::now(), failed: None };
+        let mut read = Read::new();
         let turns = self.next_turn();
+        let one_round = room >= ONE_ROUND_FROM * self.queues.len();
         let mut open = vec![[true; STREAMS]; self.queues.len()];
         while read.failed.is_none() && read.fetched.len() < room && open.iter().flatten().any(|open| *open) {
             let takers: Vec<usize> = turns.iter().copied().filter(|queue| open[*queue].contains(&true)).collect();
@@ -73,10 +100,9 @@ impl Reader {
             for (at, queue) in takers.iter().copied().enumerate() {
                 let part = left.div_ceil(takers.len() - at);
                 left -= part;
-                let (streams, shares) = &mut self.queues[queue];
-                for (rank, quota) in shares.quotas_among(part, open[queue]).into_iter().enumerate() {
+                for (rank, quota) in self.quotas(queue, part, open[queue], one_round).into_iter().enumerate() {
                     if quota > 0 {
-                        wanted.push((streams[rank].clone(), quota));
+                        wanted.push((self.queues[queue].streams[rank].clone(), quota));
                         places.push((queue, rank, quota));
                     }
                 }
@@ -84,10 +110,29 @@ impl Reader {
             let came = self.read_each(wanted, &mut read).await;
             for ((queue, rank, quota), came) in places.into_iter().zip(came) {
                 open[queue][rank] = came == quota;
+                self.queues[queue].likely[rank] = came > 0;
+            }
+            if one_round {
+                break;
             }
         }
+        read.drained = !open.iter().flatten().any(|open| *open);
         read.fetched.sort_by_key(|fetched| fetched.stream.priority);
         read
+    }
+
+    /// How `part` is shared among the open streams of one queue.
+    fn quotas(&mut self, queue: usize, part: usize, open: [bool; STREAMS], one_round: bool) -> [usize; STREAMS] {
+        let Queue { shares, likely, .. } = &mut self.queues[queue];
+        if !one_round || !likely.contains(&true) {
+            return shares.quotas_among(part, open);
+        }
+        let probes = likely.iter().filter(|likely| !**likely).count();
+        let mut quotas = shares.quotas_among(part - probes, *likely);
+        for (quota, likely) in quotas.iter_mut().zip(*likely) {
+            *quota += usize::from(!likely);
+        }
+        quotas
     }
 
     /// One page of what is pending under this consumer in `stream` after entry `after`.
@@ -103,7 +148,7 @@ impl Reader {
 
     /// Every stream, most urgent first within its queue.
     pub(crate) fn streams(&self) -> Vec<Stream> {
-        self.queues.iter().flat_map(|(streams, _)| streams.clone()).collect()
+        self.queues.iter().flat_map(|queue| queue.streams.clone()).collect()
     }
 
     /// The queues in the order in which they may take this time.

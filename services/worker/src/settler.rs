@@ -33,6 +33,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut ready: UnboundedReceiver<Ready>
             },
         };
         let Some(first) = first else { return };
+        tokio::task::yield_now().await; // whatever is as ready as the first goes along
         let (mut bytes, mut next) = (0, Some(first));
         while let Some(Ready { settlement, slot }) = next {
             bytes += size(&settlement);
