@@ -6,7 +6,6 @@ local worker, workers = KEYS[1], KEYS[2]
 local group, consumer = ARGV[1], ARGV[2]
 
 redis.call('ZCARD', workers)
-for i = 3, #KEYS do redis.call('XLEN', KEYS[i]) end
 if redis.call('EXISTS', worker) == 1 then return 'busy' end
 local known = {}
 for i = 3, #KEYS do

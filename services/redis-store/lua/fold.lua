@@ -15,7 +15,6 @@ local entry_count, bad_count, task_count = tonumber(ARGV[5]), tonumber(ARGV[6]),
 local terminal = { completed = true, failed = true, cancelled = true }
 local moving = { started = true, retrying = true }
 
-redis.call('XLEN', events)
 redis.call('XLEN', dead_letters)
 redis.call('ZCARD', lifetimes)
 for _, index in pairs(index_of) do redis.call('ZCARD', index) end

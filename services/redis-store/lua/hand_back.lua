@@ -6,7 +6,6 @@
 local stream, events, bell = KEYS[1], KEYS[2], KEYS[3]
 local group, by = ARGV[1], ARGV[2]
 
-redis.call('XLEN', stream)
 redis.call('XLEN', events)
 redis.call('LLEN', bell)
 if not is_consumer(by) then return refuse('by') end

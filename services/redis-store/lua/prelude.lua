@@ -44,8 +44,9 @@ end
 
 -- Whether Redis can read an entry id: one that it cannot would end a script half-way.
 local function is_entry_id(text)
-  local ms, sequence = string.match(text or '', '^(%d+)%-(%d+)$')
-  return ms and #ms <= 19 and #sequence <= 19
+  if not text or not string.find(text, '^%d+%-%d+$') then return false end
+  local dash = string.find(text, '-', 1, true)
+  return dash <= 20 and #text - dash <= 19
 end
 
 local function is_consumer(text)

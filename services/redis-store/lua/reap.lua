@@ -20,7 +20,6 @@ for i = 7, #ARGV do
   if not is_entry_id(ARGV[i]) then return refuse('cursor ' .. i - 6) end
 end
 local mine = redis.pcall('SET', maintenance, by, 'PX', 900, 'NX')
-if mine and mine.err and not string.find(mine.err, 'OOM', 1, true) then return mine end
 local others_ms = redis.call('PTTL', maintenance)
 if not mine and others_ms >= 0 and others_ms <= 900 then return { 'skipped' } end -- a longer one is not ours
 

@@ -11,12 +11,14 @@ redis.call('XLEN', events)
 for s = 1, stream_count do redis.call('XLEN', KEYS[1 + s]) end
 local item_count = #KEYS - 1 - stream_count
 if #ARGV ~= 3 + 6 * item_count or item_count > 1000 then return refuse('counts') end
+local streams, sound_seconds = {}, nil
+for s = 1, stream_count do streams[tostring(s)] = KEYS[1 + s] end
 for at = 4, #ARGV, 6 do
-  local stream_no, entry_id, prefix, reason = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local seconds = number(ARGV[at + 5], 0, 999999999999999) or 0
-  local fact = string.match(prefix, '^[%w_.%-]+ %d+ %d+ (%l+) %d+ %d+ [%w_.:@,%-]+$')
-  local sound = stream_no and stream_no >= 1 and stream_no <= stream_count and KEYS[1 + stream_no]
-    and is_entry_id(entry_id) and terminal[fact] and (reason == '' or token(reason)) and seconds > 0
+  local reason, seconds = ARGV[at + 3], ARGV[at + 5]
+  local fact = string.match(ARGV[at + 2], '^[%w_.%-]+ %d+ %d+ (%l+) %d+ %d+ [%w_.:@,%-]+$')
+  if seconds ~= sound_seconds and (number(seconds, 0, 999999999999999) or 0) > 0 then sound_seconds = seconds end
+  local sound = streams[ARGV[at]] and is_entry_id(ARGV[at + 1]) and terminal[fact]
+    and (reason == '' or token(reason)) and seconds == sound_seconds
   if not sound then return refuse('item ' .. (at + 2) / 6) end
 end
 

@@ -186,7 +186,7 @@ impl Store {
     }
 
     async fn send_raw(&self, name: &'static str, args: Vec<Value>, timeout: Duration) -> FredResult<Value> {
-        let options = Options { max_attempts: Some(1), fail_fast: true, timeout: Some(timeout), ..Default::default() };
+        let options = Options { fail_fast: true, timeout: Some(timeout), ..Default::default() };
         let command = CustomCommand::new_static(name, ClusterHash::FirstKey, is_blocking(name, &args));
         self.client.with_options(&options).custom(command, args).await
     }

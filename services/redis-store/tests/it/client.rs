@@ -53,6 +53,59 @@ async fn what_failed_without_a_connection_does_not_happen_later() {
 }
 
 #[tokio::test]
+async fn while_there_is_no_connection_a_command_fails_at_once() {
+    let mut stage = stage().await;
+    let hasty = stage.store.with_patience(Duration::ZERO);
+    stage.redis.kill();
+    eventually(5 * SECOND, "it noticed", async || !stage.store.is_connected()).await;
+    let begun = Instant::now();
+    for _ in 0..50 {
+        assert!(matches!(hasty.ping().await, Err(StoreError::Unavailable(_))));
+    }
+    assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn what_was_sent_to_a_server_that_died_before_it_ran_does_not_happen_later() {
+    let mut stage = durable().await;
+    stage.submit("T", 1).await;
+    stage.store.ping().await.unwrap();
+    let before = stage.exact();
+    stage.raw(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+    let hasty = stage.store.with_patience(Duration::ZERO);
+    let submitting = tokio::spawn(async move { hasty.submit(&submission("U", 1), ADMISSION).await });
+    let is_sent = async || stage.raw(&["CLIENT", "LIST"]).text().contains("cmd=evalsha");
+    eventually(5 * SECOND, "the server has it", is_sent).await;
+    stage.redis.kill();
+    assert!(matches!(submitting.await.unwrap(), Err(StoreError::Unavailable(_))));
+    stage.redis.restart().unwrap();
+    assert!(stage.store.wait_connected(5 * SECOND).await);
+    for _ in 0..20 {
+        stage.store.ping().await.unwrap();
+    }
+    assert_eq!(stage.exact(), before);
+}
+
+#[tokio::test]
+async fn a_read_that_leases_is_sent_once_and_a_cut_leaves_its_entries_alone() {
+    let stage = stage().await;
+    stage.submit("T", 1).await;
+    let before = stage.exact();
+    stage.raw(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+    let (store, streams) = (stage.store.clone(), Stream::of(&stage.queue));
+    let reading = tokio::spawn(async move { store.fetch(&name("w"), &streams, 9).await });
+    let is_sent = async || stage.raw(&["CLIENT", "LIST"]).text().contains("cmd=xreadgroup");
+    eventually(5 * SECOND, "the server has it", is_sent).await;
+    stage.raw(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    stage.raw(&["CLIENT", "UNPAUSE"]);
+    let answer = reading.await.unwrap();
+    assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+    assert!(stage.store.wait_connected(5 * SECOND).await);
+    stage.store.ping().await.unwrap();
+    assert_eq!(stage.exact(), before);
+}
+
+#[tokio::test]
 async fn a_patient_command_outlives_a_restart() {
     let mut stage = durable().await;
     stage.redis.kill();

@@ -54,6 +54,25 @@ async fn the_last_outcome_ends_the_task_and_moves_it_through_the_indexes() {
 }
 
 #[tokio::test]
+async fn only_a_start_a_retry_or_an_end_makes_a_task_processing() {
+    let stage = stage().await;
+    for (task, word, status) in [
+        ("A", "started", "processing"),
+        ("B", "retrying", "processing"),
+        ("C", "crashed", "queued"),
+        ("D", "returned", "queued"),
+        ("E", "parked", "queued"),
+        ("F", "completed", "processing"),
+    ] {
+        stage.submit(task, 2).await;
+        stage.fold(&[&format!("{task} 0 0 {word} 1 0 w 5")]).await;
+        assert_eq!(stage.task(task, "status"), status, "{word}");
+        stage.fold(&[&format!("{task} 0 0 started 1 0 w 4")]).await;
+        assert_eq!(stage.task(task, "status"), "processing", "{word}, and a start that comes late");
+    }
+}
+
+#[tokio::test]
 async fn a_failure_beats_a_cancellation_and_a_cancellation_beats_completion() {
     let stage = stage().await;
     for (task, words, status) in [

@@ -84,7 +84,8 @@ async fn a_task_that_nobody_started_is_queued_and_an_unknown_one_is_gone() {
 
 #[tokio::test]
 async fn a_hash_that_cannot_be_counted_is_an_error_and_stays_as_it_is() {
-    let stage = half_way().await;
+    let stage = stage().await;
+    stage.submit("T", 3).await;
     for (field, wrong) in [("total", "many"), ("created_at", "yesterday")] {
         let right = stage.task("T", field);
         stage.raw(&["HSET", "task:T", field, wrong]);

@@ -2,7 +2,7 @@
 
 use crate::stage::{MEDIUM, Stage, TTL, name, refuses_other_types, settlement, stage};
 use crate::state::NOTHING;
-use proto_schemas::{FactKind, Kind, limit};
+use proto_schemas::{FactKind, Kind, Priority, limit};
 use redis_store::settle::{Settled, Settlement};
 use redis_store::{StoreError, fetch::Fetched};
 use std::time::Duration;
@@ -163,6 +163,16 @@ async fn a_key_of_another_type_leaves_the_entry_pending() {
 }
 
 #[tokio::test]
+async fn a_second_stream_of_another_type_leaves_also_the_entries_of_the_first_pending() {
+    let stage = stage().await;
+    let mut items = batch(&running(&stage, 2).await, Some("1"));
+    items[1].stream.priority = Priority::Low;
+    let settle = async || stage.store.settle(&name("w"), &items).await.map(drop);
+    refuses_other_types(&stage, &["subtasks:default:low"], settle).await;
+    assert_eq!(stage.facts()[1..], ["T 0 0 completed 1 0 w"]);
+}
+
+#[tokio::test]
 async fn a_call_of_the_wrong_shape_is_refused_before_its_first_write() {
     let stage = stage().await;
     let good = batch(&running(&stage, 2).await, Some("1"));
@@ -180,6 +190,9 @@ async fn a_call_of_the_wrong_shape_is_refused_before_its_first_write() {
         assert!(matches!(stage.store.settle(&name("w"), &items).await, Err(StoreError::Refused(_))), "{kind}");
         assert_eq!(stage.exact(), before);
     }
+    let many = vec![good[0].clone(); 1_001];
+    assert!(matches!(stage.store.settle(&name("w"), &many).await, Err(StoreError::Refused(_))));
+    assert_eq!(stage.exact(), before);
     let mut endless = good;
     endless[0].result_ttl = Duration::MAX;
     endless[1].result_ttl = Duration::ZERO;
