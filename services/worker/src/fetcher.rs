@@ -59,13 +59,16 @@ impl Fetcher {
     /// Leases until the worker stops; answers the executions that are still running.
     pub(crate) async fn run(mut self) -> TaskTracker {
         let (mut appetite, mut before, mut pause) = (Appetite::Sip, Before::Nothing, Pause::new());
-        loop {
+        // A slot first: whoever waits at the bell without one takes a token that another could have used.
+        while let Some(slot) = self.free_slot().await {
             match before {
                 Before::Nothing => {}
                 Before::HushBell => self.bell.hush().await,
                 Before::WaitBell(limit) => self.bell.wait(limit).await,
             }
-            let Some(slot) = self.free_slot().await else { break };
+            if self.shared.stopping.is_cancelled() {
+                break;
+            }
             let done = match self.history_unread {
                 true => self.run_history(slot).await.map(|()| (appetite, Before::Nothing)),
                 false => self.run_once(slot, appetite).await,

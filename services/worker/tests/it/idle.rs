@@ -75,13 +75,13 @@ async fn an_idle_worker_stops_at_once_whether_young_or_old() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_leaves_takes_its_consumer_and_its_connections_along() {
     let (stage, watch) = (stage().await, Watch::default());
+    let clients = || stage.redis.command(&["CLIENT", "LIST"]).text().lines().count();
     stage.submit("T", doings(3, Priority::Medium)).await;
     let worker = stage.work(slots(1), watch.note());
     eventually("3 results", || stage.results("T", 3) == 3).await;
+    eventually("the stage's two, its store's, the bell's and the renewer's", || clients() == 5).await;
     worker.stop().await.expect("a clean end");
     let consumers = stage.redis.command(&["XINFO", "CONSUMERS", "subtasks:default:medium", "workers"]);
     assert!(consumers.items().is_empty() && stage.consumers().is_empty());
-    // The store that the worker was given stays open: that, the stage's own, and this one's.
-    let clients = || stage.redis.command(&["CLIENT", "LIST"]).text().lines().count();
-    eventually("the bell and the renewer have hung up", || clients() == 3).await;
+    eventually("the bell and the renewer have hung up; the store stays open", || clients() == 3).await;
 }

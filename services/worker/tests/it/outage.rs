@@ -177,10 +177,10 @@ async fn a_redis_that_is_killed_and_comes_back_loses_nothing_and_the_pulse_tells
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_pulse_of_a_worker_whose_slots_are_all_at_work_goes_on_while_redis_answers() {
+async fn a_worker_whose_slots_are_all_at_work_has_a_pulse_unless_redis_takes_no_outcome() {
     let (mut stage, watch) = (stage().await, Watch::default());
     stage.submit("T", doings(1, Priority::Medium)).await;
-    let worker = stage.work(slots(1), watch.hold());
+    let worker = stage.work(patient(1), watch.hold());
     eventually("its slot is taken", || watch.running() == 1).await;
     let since = Instant::now();
     let mut oldest = Duration::ZERO;
@@ -191,6 +191,7 @@ async fn the_pulse_of_a_worker_whose_slots_are_all_at_work_goes_on_while_redis_a
     .await;
     assert!(oldest < Duration::from_secs(2), "{oldest:?}");
     stage.redis.kill();
+    watch.gate.cancel();
     eventually("the pulse is old", || worker.pulse.age() > Duration::from_millis(2_500)).await;
     worker.stop().await.expect("an end");
 }
