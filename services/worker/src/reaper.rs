@@ -1,7 +1,7 @@
 //! Re-adds what dead workers left. Every second each worker asks for the round of its queues; one in the fleet gets
 //! it. It reads the pending lists through XAUTOCLAIM and writes new entries, or dead letters after three crashes; once
-//! in 30 rounds it collects the consumers of the dead. After Redis was replaced or restarted it waits one lease, so
-//! that the living renew first. If the process dies, another asks a second later.
+//! in 30 rounds, the first among them, it collects the consumers of the dead. After Redis was replaced or restarted it
+//! waits one lease, so that the living renew first. If the process dies, another asks a second later.
 
 use crate::executor::Shared;
 use proto_schemas::QueueName;
@@ -24,7 +24,7 @@ pub(crate) async fn run(shared: Arc<Shared>, queues: Vec<QueueName>) {
         for (queue, cursors) in queues.iter().zip(&mut cursors).filter(|_| settled) {
             run_once(&shared, queue, cursors).await.unwrap_or_else(|error| tell(&error, "cannot reap yet"));
         }
-        if round.is_multiple_of(COLLECT_ROUNDS) {
+        if round % COLLECT_ROUNDS == 1 {
             collect(&shared, &queues).await.unwrap_or_else(|error| tell(&error, "cannot collect consumers yet"));
         }
     }

@@ -1,7 +1,7 @@
 //! The right to an attempt: kept while it runs, lost when it is taken away, given up before anyone else may begin.
 
-use crate::doing::{Watch, handlers};
-use crate::stage::{Stage, connect, doings, eventually, slots, stage};
+use crate::doing::{Watch, elsewhere, handlers};
+use crate::stage::{Stage, connect, doings, eventually, slots, stage, subtask};
 use proto_schemas::{Priority, SubtaskDefinition};
 use serde_json::Value;
 use std::sync::Arc;
@@ -131,6 +131,36 @@ async fn what_a_dead_worker_left_is_added_again_with_one_crash() {
     let worker = stage.work(slots(1), watch.note());
     eventually("a result", || stage.result("T-0").is_some()).await;
     assert_eq!((stage.facts("crashed").len(), stage.facts("completed")[0][5].as_str()), (1, "1"));
+    worker.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_queues_trouble_does_not_keep_another_queues_work_from_coming_back() {
+    let stage = stage().await;
+    let other = "other".parse().expect("a queue");
+    stage.submit("T", vec![SubtaskDefinition { queue: other, ..subtask("elsewhere", &Value::Null) }]).await;
+    stage.store.create_worker_groups(&"other".parse().expect("a queue")).await.expect("groups");
+    let dead = ["XREADGROUP", "GROUP", "workers", "dead", "STREAMS", "subtasks:other:medium", ">"];
+    assert_eq!(stage.redis.command(&dead).items().len(), 1);
+    stage.redis.command(&["SET", "subtasks:default:low", "a person was here"]);
+    let both = Watch::default().note().with(elsewhere(|_| async { Ok(Value::Null) }));
+    let worker = stage.work(slots(1), both);
+    eventually("a result", || stage.result("T-0").is_some()).await;
+    worker.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_consumers_of_the_dead_are_collected_from_every_queue_in_use() {
+    let stage = stage().await;
+    let other = "other".parse().expect("a queue");
+    stage.submit("T", vec![SubtaskDefinition { queue: other, ..subtask("elsewhere", &Value::Null) }]).await;
+    stage.store.create_worker_groups(&"other".parse().expect("a queue")).await.expect("groups");
+    let stream = "subtasks:other:high";
+    stage.redis.command(&["XGROUP", "CREATECONSUMER", stream, "workers", "dead"]);
+    stage.redis.command(&["ZADD", "workers", "1", "dead"]); // its last heartbeat, long ago
+    let worker = stage.work(slots(1), Watch::default().note());
+    eventually("it is forgotten", || !stage.consumers().contains(&"dead".to_owned())).await;
+    assert!(stage.redis.command(&["XINFO", "CONSUMERS", stream, "workers"]).items().is_empty());
     worker.stop().await.expect("a clean end");
 }
 
