@@ -1,7 +1,6 @@
 //! One process of the real binary: started with settings, listened to, signalled, and gone with the test.
 //!
-//! Its environment is PATH, its settings and a mark that its descendants inherit, so that a test finds what was left
-//! behind. Beside it stands a watcher, a shell that reads from a pipe held by this process: whichever way the test
+//! Its environment is PATH, its settings and a mark, so that a test finds the descendants it left behind. Beside it stands a watcher, a shell that reads from a pipe held by this process: whichever way the test
 //! ends, the pipe closes and the process is killed.
 
 mod log;
@@ -61,12 +60,13 @@ pub fn run(arguments: &[&str], settings: &Settings, directory: &Path) -> Finishe
 impl Process {
     /// Starts `millstream <arguments>` in `directory`.
     pub fn start(name: &str, arguments: &[&str], settings: &Settings, directory: &Path) -> Self {
-        let mark = Mark::new();
+        let mark = Mark::new(directory);
+        let (mark_name, mark_value) = mark.variable();
         let mut child = Command::new(binary::millstream())
             .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env(mark.name(), mark.value())
+            .env(mark_name, mark_value)
             .envs(settings)
             .current_dir(directory)
             .stdin(Stdio::null())
@@ -114,7 +114,7 @@ impl Process {
         &self.log
     }
 
-    /// What it and its descendants carry in their environment.
+    /// What tells it and its descendants from all other processes.
     pub fn mark(&self) -> &Mark {
         &self.mark
     }

@@ -99,6 +99,7 @@ fn up_shows_as_many_consumers_as_workers_replaces_the_dead_and_leaves_nothing_af
         up.process.wait_line(SOON, said);
     }
     up.assert_completes_a_task();
+    assert_eq!(up.process.mark().bearers().len(), 8, "itself, Redis, API, projector and four workers");
 
     for role in ["worker", "projector", "orchestrator"] {
         let before = up.pids_of(role);
