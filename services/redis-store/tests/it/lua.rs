@@ -1,4 +1,4 @@
-//! Every Lua file is used, says its contract on top, and names its arguments once.
+//! Every Lua file is used behind the prelude and names its arguments once. (What stands on top of it is for tidy.)
 
 use crate::stage::stage;
 use redis_store::script;
@@ -37,20 +37,6 @@ fn every_file_is_a_script_and_every_script_is_the_prelude_and_its_file() {
     let used: BTreeSet<&str> = script::all().iter().map(|script| script.name).chain([PRELUDE]).collect();
     let there: BTreeSet<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(used, there);
-}
-
-#[test]
-fn every_file_says_its_purpose_its_keys_its_arguments_and_its_answers_on_top() {
-    for (name, text) in files() {
-        let head: Vec<&str> = text.lines().take_while(|line| line.starts_with("--")).collect();
-        assert!(head.first().is_some_and(|line| line.len() > 20), "{name} says what it does");
-        if name == PRELUDE {
-            continue;
-        }
-        let at = |start: &str| head.iter().position(|line| line.starts_with(start));
-        let (keys, args, answers) = (at("-- KEYS  "), at("-- ARGV  "), at("-- Answers "));
-        assert!(keys > Some(0) && keys < args && args < answers, "{name}: purpose, KEYS, ARGV, Answers in this order");
-    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! What happens at once: every entry is moved by exactly one of those who reach for it.
 
-use crate::stage::{MEDIUM, Stage, eventually, medium, name, settlement, stage};
+use crate::stage::{ADMISSION, MEDIUM, Stage, eventually, medium, name, settlement, stage, submission};
 use proto_schemas::FactKind;
 use redis_store::Store;
 use redis_store::hand_back::HandedBack;
 use redis_store::reap::{ReapCursors, Reaped};
 use redis_store::settle::Settled;
+use redis_store::submit::Submitted;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -64,16 +65,44 @@ async fn the_second_caller_of_a_second_is_told_that_the_round_was_run() {
 }
 
 #[tokio::test]
-async fn a_mark_that_never_ends_or_ends_in_a_year_does_not_stop_reaping() {
+async fn a_mark_that_never_ends_or_ends_in_a_year_or_is_none_does_not_stop_reaping() {
     let stage = stage().await;
-    for mark in [&["SET", "maintenance:default", "x"][..], &["SET", "maintenance:default", "x", "EX", "31536000"]] {
-        stage.raw(mark);
-        stage.submit(&format!("T{}", mark.len()), 1).await;
+    for (at, mark) in
+        ["SET maintenance:default x", "SET maintenance:default x EX 31536000", "RPUSH maintenance:default x"]
+            .into_iter()
+            .enumerate()
+    {
+        stage.raw(&["DEL", "maintenance:default"]);
+        stage.raw(&mark.split(' ').collect::<Vec<_>>());
+        stage.submit(&format!("T{at}"), 1).await;
         stage.fetch("w", 1).await;
         let cursors = &mut ReapCursors::default();
         let reaped = stage.store.reap(&name("r"), &stage.queue, Duration::ZERO, cursors).await.unwrap();
         assert_eq!(reaped, Some(Reaped { returned: 1, ..Reaped::default() }), "{mark:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scripts_that_are_forgotten_again_and_again_run_once_each() {
+    let stage = stage().await;
+    let mut senders = JoinSet::new();
+    for sender in 0..4 {
+        let store = stage.store.clone();
+        senders.spawn(async move {
+            for task in 0..50 {
+                let order = submission(&format!("T{sender}.{task}"), 2);
+                assert_eq!(store.submit(&order, ADMISSION).await.expect("an answer"), Submitted::Created);
+            }
+        });
+    }
+    while !senders.is_empty() {
+        stage.raw(&["SCRIPT", "FLUSH"]);
+        while let Some(done) = senders.try_join_next() {
+            done.unwrap();
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((stage.raw(&["XLEN", MEDIUM]).integer(), stage.facts().len()), (400, 200));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
