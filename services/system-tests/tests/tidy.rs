@@ -208,7 +208,8 @@ fn what_the_documents_tell_people_to_type_exists() {
         .filter(|(name, _)| !name.is_empty() && name.chars().all(|char| char.is_ascii_lowercase() || char == '-'))
         .map(|(name, _)| name.to_owned())
         .collect();
-    let help = run(&["--help"], &Settings::new(), &root());
+    let directory = tempfile::tempdir().expect("a directory");
+    let help = run(&["--help"], &Settings::new(), directory.path());
     let commands: BTreeSet<&str> = help
         .out
         .lines()
