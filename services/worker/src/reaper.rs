@@ -19,7 +19,7 @@ pub(crate) async fn run(shared: Arc<Shared>, queues: Vec<QueueName>) {
     let mut cursors = vec![ReapCursors::default(); queues.len()];
     let mut server = Server::unknown();
     for round in 1_u32.. {
-        tokio::time::sleep(ROUND.mul_f64(0.9 + fastrand::f64() / 5.0)).await;
+        tokio::time::sleep(ROUND.mul_f64(0.8 + fastrand::f64() / 5.0)).await;
         let settled = server.is_settled(&shared).await.unwrap_or_else(|error| tell(&error, "cannot ask the server"));
         for (queue, cursors) in queues.iter().zip(&mut cursors).filter(|_| settled) {
             run_once(&shared, queue, cursors).await.unwrap_or_else(|error| tell(&error, "cannot reap yet"));
