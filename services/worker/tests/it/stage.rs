@@ -183,7 +183,7 @@ impl Running {
     }
 
     pub async fn ended(self) -> Result<(), WorkerError> {
-        self.task.await.expect("no panic")
+        tokio::time::timeout(Duration::from_secs(30), self.task).await.expect("an end in time").expect("no panic")
     }
 }
 

@@ -37,7 +37,7 @@ async fn an_entry_written_by_hand_is_executed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_becomes_a_dead_letter_with_its_bytes_and_the_worker_lives_on() {
     let stage = stage().await;
-    let worker = stage.work(quick(), built_in(0.0));
+    let worker = stage.work(patient(64), built_in(0.0));
     stage.idle(1).await;
     let garbage: [&[u8]; 4] = [b"\xff\x00\n", b"\x80\x81 \r\n", b"task_id", b"\xc3("];
     let head: [&[u8]; 3] = [b"XADD", STREAM.as_bytes(), b"*"];
