@@ -20,7 +20,7 @@ fn leased_for(lease: Duration) -> Config {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subtask_of_ten_leases_runs_once() {
     let (stage, watch) = (stage().await, Watch::default());
-    let lease = Duration::from_millis(400);
+    let lease = Duration::from_millis(600);
     stage.submit("T", doings(2, Priority::Medium)).await;
     let workers = [0, 1].map(|_| stage.work(leased_for(lease), watch.take(lease * 10)));
     eventually("2 results", || stage.results("T", 2) == 2).await;
@@ -33,7 +33,7 @@ async fn a_subtask_of_ten_leases_runs_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_blocks_every_thread_of_its_runtime_keeps_its_lease() {
     let (stage, watch, other) = (stage().await, Watch::default(), Watch::default());
-    let lease = Duration::from_millis(500);
+    let lease = Duration::from_millis(600);
     stage.submit("T", doings(1, Priority::Medium)).await;
     let blocking = stage.work_apart(leased_for(lease), watch.block(lease * 10));
     eventually("its only thread is blocked", || watch.running() == 1).await;
@@ -60,7 +60,7 @@ async fn a_lease_taken_away_stops_the_attempt_which_writes_nothing_and_frees_its
     for claim_first in [false, true] {
         let (stage, watch) = (stage().await, Watch::default());
         stage.submit("T", doings(2, Priority::Medium)).await;
-        let worker = stage.work(Config { lease: Duration::from_millis(600), ..slots(1) }, watch.hold());
+        let worker = stage.work(slots(1), watch.hold());
         eventually("the first runs", || watch.running() == 1).await;
         take_away(&stage, claim_first);
         eventually("it was stopped", || watch.stopped().len() == 1).await;
@@ -89,7 +89,7 @@ async fn a_handler_that_never_awaits_can_see_that_its_lease_is_gone() {
             Ok(Value::Null)
         }
     });
-    let worker = stage.work_apart(Config { lease: Duration::from_millis(600), ..slots(1) }, polling);
+    let worker = stage.work_apart(slots(1), polling);
     eventually("it runs", || watch.started().len() == 1).await;
     take_away(&stage, false);
     eventually("it has seen it", || seen.load(Ordering::SeqCst)).await;
@@ -101,7 +101,7 @@ async fn a_handler_that_never_awaits_can_see_that_its_lease_is_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_redis_is_frozen_every_attempt_stops_before_its_lease_is_over() {
     let (stage, watch) = (stage().await, Watch::default());
-    let lease = Duration::from_secs(2);
+    let lease = Duration::from_secs(4);
     let of = |priority| SubtaskDefinition { priority, ..doings(1, Priority::Medium).remove(0) };
     stage.submit("T", Priority::ALL.iter().copied().map(of).collect()).await;
     let worker = stage.work(Config { lease, ..slots(8) }, watch.hold());

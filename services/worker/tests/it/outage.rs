@@ -164,7 +164,8 @@ async fn a_redis_that_is_killed_and_comes_back_loses_nothing_and_the_pulse_tells
     let redis = PrivateRedis::start_aof_always().expect("a redis of our own");
     let (mut stage, watch) = (stage_on(redis).await, Watch::default());
     stage.submit("T", doings(30, Priority::Medium)).await;
-    let worker = stage.work(slots(2), watch.take(Duration::from_millis(20)));
+    // More slots than subtasks: some stay free to read with, however many outcomes wait for Redis.
+    let worker = stage.work(slots(64), watch.take(Duration::from_millis(200)));
     eventually("some have run", || watch.started().len() > 10).await;
     stage.redis.kill();
     // Longer than a command and a pause between two may take.

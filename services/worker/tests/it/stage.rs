@@ -122,16 +122,16 @@ impl Stage {
         self.redis.command(&command).integer() as usize
     }
 
-    /// What is pending in the default queue, all priorities.
+    /// What is pending in the default queue, all priorities at one moment.
     pub fn pending(&self) -> Vec<Pending> {
-        let of = |priority| {
+        self.redis.command(&["MULTI"]);
+        for priority in PRIORITIES {
             let key = format!("subtasks:default:{priority}");
-            match self.redis.command(&["XPENDING", &key, "workers", "-", "+", "1000"]) {
-                Reply::Error(_) => Vec::new(), // no group, no key, another type
-                rows => rows.items().to_vec(),
-            }
-        };
-        let rows = PRIORITIES.iter().flat_map(of);
+            self.redis.command(&["XPENDING", &key, "workers", "-", "+", "1000"]);
+        }
+        let replies = self.redis.command(&["EXEC"]);
+        // An error is a group that is not there, or a key of another type.
+        let rows = replies.items().iter().filter(|reply| !matches!(reply, Reply::Error(_))).flat_map(Reply::items);
         rows.map(|row| Pending { entry_id: row.items()[0].text(), consumer: row.items()[1].text() }).collect()
     }
 
