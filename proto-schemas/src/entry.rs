@@ -5,6 +5,7 @@
 //! and so does the script that re-adds what a dead worker left.
 
 use crate::id::{IdError, Kind, SubtaskId, TaskId};
+use crate::parent::Parent;
 use crate::status::Priority;
 use crate::{VERSION, limit};
 use schemars::JsonSchema;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub const KIND_DEFAULT: &str = "simulate";
 
 /// The fields of an entry in their fixed order; `deadline_ms` and what follows are left out when absent.
-pub const FIELDS: [&str; 16] = [
+pub const FIELDS: [&str; 21] = [
     "v",
     "task_id",
     "subtask_id",
@@ -29,8 +30,13 @@ pub const FIELDS: [&str; 16] = [
     "timeout_ms",
     "payload",
     "deadline_ms",
+    "backoff_base_ms",
+    "backoff_cap_ms",
     "result_ttl_s",
+    "parents",
     "traceparent",
+    "history",
+    "parked_at",
 ];
 
 /// One attempt at one subtask.
@@ -60,12 +66,22 @@ pub struct WorkEntry {
     pub timeout_ms: u64,
     /// The handler's input, JSON text kept byte for byte.
     pub payload: String,
-    /// When the task is past its deadline, in ms of the Unix epoch.
+    /// When the task is past its deadline, in ms of the Unix epoch; only of a task that was given one.
     pub deadline_ms: Option<u64>,
+    /// The longest pause before the second attempt, in ms, when not the default.
+    pub backoff_base_ms: Option<u64>,
+    /// The longest pause before any attempt, in ms, when not the default.
+    pub backoff_cap_ms: Option<u64>,
     /// Seconds its result is kept, when not the default.
     pub result_ttl_s: Option<u64>,
+    /// What it depends on; all of it has ended.
+    pub parents: Vec<Parent>,
     /// W3C trace context of the submit.
     pub traceparent: Option<String>,
+    /// The attempts before this one, oldest first, at most 16: `attempt crashes fact ms worker [reason]` a line.
+    pub history: Option<String>,
+    /// Since when it waits for a worker that serves its kind, in ms of the Unix epoch.
+    pub parked_at_ms: Option<u64>,
 }
 
 /// Why an entry cannot be run. Only [`EntryError::Newer`] is not malformed.
@@ -100,8 +116,13 @@ impl WorkEntry {
             Some(self.timeout_ms.to_string()),
             Some(self.payload.clone()),
             self.deadline_ms.map(|ms| ms.to_string()),
+            self.backoff_base_ms.map(|ms| ms.to_string()),
+            self.backoff_cap_ms.map(|ms| ms.to_string()),
             self.result_ttl_s.map(|seconds| seconds.to_string()),
+            (!self.parents.is_empty()).then(|| Parent::encode_all(&self.parents)),
             self.traceparent.clone(),
+            self.history.clone(),
+            self.parked_at_ms.map(|ms| ms.to_string()),
         ];
         FIELDS.iter().zip(values).filter_map(|(name, value)| Some((*name, value?))).collect()
     }
@@ -172,8 +193,13 @@ impl WorkEntry {
             timeout_ms: number(11)?.unwrap_or(limit::TIMEOUT_MS_DEFAULT).min(limit::TIMEOUT_MS_MAX),
             payload: payload.to_owned(),
             deadline_ms: number(13)?,
-            result_ttl_s: number(14)?,
-            traceparent: text(15)?.map(str::to_owned),
+            backoff_base_ms: number(14)?,
+            backoff_cap_ms: number(15)?,
+            result_ttl_s: number(16)?,
+            parents: Parent::decode_all(text(17)?.unwrap_or_default()).ok_or(EntryError::Malformed("parents"))?,
+            traceparent: text(18)?.map(str::to_owned),
+            history: text(19)?.map(str::to_owned),
+            parked_at_ms: number(20)?,
         })
     }
 }

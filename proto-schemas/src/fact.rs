@@ -2,10 +2,11 @@
 //!
 //! `task index generation fact attempt crashes worker ms [reason]`, separated by single spaces. No part is free text,
 //! so a line can be read by eye, split by any language, and never carries a payload. A fact about the task as a whole
-//! has index `-`.
+//! has index `-`; one that cancels neighbours says `first-last`.
 
 use crate::entry::digits;
 use crate::id::{ConsumerName, Kind, TaskId};
+use crate::limit::SUBTASKS_MAX;
 use crate::status::words;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,8 @@ pub struct Fact {
     pub task_id: TaskId,
     /// The subtask's place in the plan; `None`, written `-`, for the task as a whole.
     pub index: Option<u32>,
+    /// The last of several neighbours that were cancelled at once, at most 1,000 of them.
+    pub last: Option<u32>,
     /// The generation the fact belongs to.
     pub generation: u32,
     /// What happened.
@@ -75,10 +78,18 @@ impl Fact {
     /// Everything that stands before the time, which only Redis knows: scripts append ` ms [reason]`.
     pub fn encode_prefix(&self) -> String {
         let Self { task_id, generation, kind, attempt, crashes, worker, .. } = self;
-        match self.index {
-            Some(index) => format!("{task_id} {index} {generation} {kind} {attempt} {crashes} {worker}"),
-            None => format!("{task_id} - {generation} {kind} {attempt} {crashes} {worker}"),
-        }
+        let place = match (self.index, self.last) {
+            (Some(index), Some(last)) => format!("{index}-{last}"),
+            (Some(index), None) => index.to_string(),
+            (None, _) => "-".to_owned(),
+        };
+        format!("{task_id} {place} {generation} {kind} {attempt} {crashes} {worker}")
+    }
+
+    /// Every index it is about; none for the task as a whole.
+    pub fn indexes(&self) -> impl Iterator<Item = u32> + use<> {
+        let last = self.last.or(self.index);
+        self.index.zip(last).into_iter().flat_map(|(first, last)| first..=last)
     }
 
     /// The whole line.
@@ -103,11 +114,25 @@ impl Fact {
             return Err(FactError("too many parts"));
         }
         let small = |text, name| digits(text).and_then(|n| u32::try_from(n).ok()).ok_or(FactError(name));
+        let kind = kind.parse().map_err(|_| FactError("fact"))?;
+        let (index, last) = match index.split_once('-') {
+            None => (Some(small(index, "index")?), None),
+            Some(("", "")) => (None, None),
+            Some((first, last)) if kind == FactKind::Cancelled => {
+                let (first, last) = (small(first, "index")?, small(last, "index")?);
+                if last <= first || (last - first) as usize >= SUBTASKS_MAX {
+                    return Err(FactError("index"));
+                }
+                (Some(first), Some(last))
+            }
+            Some(_) => return Err(FactError("index")),
+        };
         Ok(Self {
             task_id: TaskId::new(task).map_err(|_| FactError("task"))?,
-            index: if index == "-" { None } else { Some(small(index, "index")?) },
+            index,
+            last,
             generation: small(generation, "generation")?,
-            kind: kind.parse().map_err(|_| FactError("fact"))?,
+            kind,
             attempt: small(attempt, "attempt")?,
             crashes: small(crashes, "crashes")?,
             worker: ConsumerName::new(worker).map_err(|_| FactError("worker"))?,
@@ -127,9 +152,18 @@ mod tests {
             "01J - 0 created 0 0 orchestrator 1790000000000",
             "01J 3 0 completed 1 0 worker-1:ab@host,x 1790000000000",
             "01J 3 2 failed 5 1 w 1 timeout",
+            "01J 0-999 0 cancelled 0 0 w 1",
         ] {
             assert_eq!(Fact::decode(line).unwrap().encode(), line);
         }
+    }
+
+    #[test]
+    fn a_range_is_about_all_of_it() {
+        let indexes = |line: &str| Fact::decode(line).unwrap().indexes().collect::<Vec<_>>();
+        assert_eq!(indexes("t 3-5 0 cancelled 0 0 w 1"), [3, 4, 5]);
+        assert_eq!(indexes("t 3 0 cancelled 0 0 w 1"), [3]);
+        assert!(indexes("t - 0 created 0 0 w 1").is_empty());
     }
 
     #[test]
@@ -142,6 +176,9 @@ mod tests {
             ("t 0 0 completed 1 0 w now", "ms"),
             ("t 0 0 completed 1 0 w 1 why because", "too many parts"),
             ("t 0 0 completed 1 0 w 1 ", "reason"),
+            ("t 0-1 0 completed 1 0 w 1", "index"),
+            ("t 1-1 0 cancelled 1 0 w 1", "index"),
+            ("t 0-1000 0 cancelled 1 0 w 1", "index"),
         ] {
             assert_eq!(Fact::decode(line), Err(FactError(part)), "{line}");
         }

@@ -6,13 +6,14 @@
 //! language.
 //!
 //! In reading order: [`limit`] the numbers; [`id`] what may stand in a key; [`status`] the words; [`entry`] a work
-//! entry; [`fact`] a line of the log; [`record`] what an outcome is kept as; [`task`] the document people read;
+//! entry, with [`parent`] what it depends on; [`fact`] a line of the log; [`record`] what an outcome is kept as; [`task`] the document people read;
 //! [`result`] what a subtask left behind.
 
 pub mod entry;
 pub mod fact;
 pub mod id;
 pub mod limit;
+pub mod parent;
 pub mod record;
 pub mod result;
 pub mod schema;
@@ -22,9 +23,10 @@ pub mod task;
 pub use entry::{EntryError, WorkEntry};
 pub use fact::{Fact, FactError, FactKind};
 pub use id::{ConsumerName, IdError, Kind, QueueName, SubtaskId, TaskId};
+pub use parent::Parent;
 pub use record::{Progress, Record, RecordError};
 pub use result::{SubtaskError, SubtaskResult};
-pub use status::{Door, Outcome, Priority, SubtaskStatus, TaskStatus};
+pub use status::{Door, OnFailure, Outcome, Priority, SubtaskStatus, TaskStatus};
 pub use task::{SubtaskDefinition, Task, TaskError};
 
 /// The version that writers put into `v`; readers accept it and every lower one.

@@ -46,3 +46,33 @@ pub const DEAD_LETTERS_MAX: u64 = 100_000;
 pub const BELL_TOKENS_MAX: u64 = 64;
 /// Milliseconds a dead worker's entries wait before they are reaped.
 pub const LEASE_MS_DEFAULT: u64 = 10_000;
+/// Milliseconds of the first retry's longest pause unless the definition says otherwise.
+pub const BACKOFF_BASE_MS: u64 = 1_000;
+/// Milliseconds of any retry's longest pause unless the definition says otherwise.
+pub const BACKOFF_CAP_MS: u64 = 300_000;
+/// The longest pause that a definition may ask for, in milliseconds.
+pub const BACKOFF_MS_MAX: u64 = 86_400_000;
+/// The most attempts that a definition may ask for.
+pub const ATTEMPTS_MAX: u32 = 100;
+/// Crashes after which an entry is buried even if it never ran alone: a worker that does not know solitude.
+pub const CRASHES_CAP: u32 = 4 * CRASHES_MAX;
+/// Deliveries that mark an entry as running alone in its worker: only such a crash buries it.
+pub const ALONE_DELIVERIES: u64 = 1_000;
+/// Subtasks that one subtask may depend on.
+pub const PARENTS_MAX: usize = 50;
+/// Lines that an entry keeps of the attempts before it.
+pub const HISTORY_LINES_MAX: usize = 16;
+/// Seconds an idempotency key is remembered.
+pub const IDEMPOTENCY_TTL_SECONDS: u64 = 24 * 3_600;
+/// Characters of an idempotency key (draft-ietf-httpapi-idempotency-key-header leaves it to the server).
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// The furthest into the future that a task may be delayed, in milliseconds.
+pub const DELAY_MS_MAX: u64 = 365 * 24 * 3_600 * 1_000;
+/// The longest deadline that a task may ask for, in milliseconds.
+pub const DEADLINE_MS_MAX: u64 = 30 * 24 * 3_600 * 1_000;
+/// Milliseconds that the hint of a cancelled task outlives it at least: longer than any attempt.
+pub const CANCEL_HINT_MS: u64 = 2 * TIMEOUT_MS_MAX;
+/// Milliseconds after which a kind that no worker announces is forgotten.
+pub const KIND_TTL_MS: u64 = 7 * 24 * 3_600 * 1_000;
+/// Facts that the projectors may have yet to fold before a submit is refused.
+pub const UNFOLDED_FACTS_MAX: u64 = 1_000_000;

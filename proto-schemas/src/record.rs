@@ -14,7 +14,7 @@ use crate::status::{Outcome, SubtaskStatus};
 pub struct Record {
     /// How it ended.
     pub outcome: Outcome,
-    /// At which attempt.
+    /// At which attempt; 0 if it was cancelled from outside.
     pub attempt: u32,
     /// After how many crashes.
     pub crashes: u32,
@@ -45,6 +45,16 @@ pub struct Progress {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("malformed {0}")]
 pub struct RecordError(&'static str);
+
+/// The field of `outcomes:<task>` that keeps the record of a generation.
+pub fn field_of(index: u32, generation: u32) -> String {
+    if generation == 0 { index.to_string() } else { format!("{index}@{generation}") }
+}
+
+/// The field of `outcomes:<task>` that keeps the current generation, if it is not 0.
+pub fn generation_field(index: u32) -> String {
+    format!("g:{index}")
+}
 
 impl Record {
     /// The record that `fact` leaves, or `None` if it is not terminal.

@@ -105,6 +105,18 @@ words! {
 }
 
 words! {
+    /// What becomes of a subtask when one that it depends on does not complete.
+    OnFailure, "on_failure" {
+        /// Everything of the task that has not ended is cancelled.
+        FailFast = "fail_fast",
+        /// It is cancelled, and so on along its own edges; the rest of the task goes on.
+        Skip = "skip",
+        /// It runs once all it depends on has ended, however it ended.
+        Continue = "continue",
+    }
+}
+
+words! {
     /// The way a task came in; it decides the words the client reads.
     Door, "door" {
         /// `/tasks`.

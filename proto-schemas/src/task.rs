@@ -1,7 +1,9 @@
 //! A task as `task:<id>` keeps it: flat readable fields for `redis-cli HGETALL`, and the plan as JSON.
 
-use crate::id::{Kind, QueueName, TaskId};
+use crate::entry::WorkEntry;
+use crate::id::{IdError, Kind, QueueName, TaskId};
 use crate::limit;
+use crate::parent::Parent;
 use crate::status::{Door, Priority, TaskStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,61 @@ pub struct SubtaskDefinition {
     /// Milliseconds one attempt may take.
     #[serde(default = "timeout_default", skip_serializing_if = "is_timeout_default")]
     pub timeout_ms: u64,
+    /// The longest pause before the second attempt, in ms; it doubles with each further one.
+    #[serde(default = "backoff_base_default", skip_serializing_if = "is_backoff_base_default")]
+    pub backoff_base_ms: u64,
+    /// The longest pause before any attempt, in ms.
+    #[serde(default = "backoff_cap_default", skip_serializing_if = "is_backoff_cap_default")]
+    pub backoff_cap_ms: u64,
+    /// What has to end before it starts, at most 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<Parent>,
+}
+
+impl SubtaskDefinition {
+    /// A definition with every default: no name, no params, the queue `default`, nothing to wait for.
+    pub fn new(kind: Kind, description: impl Into<String>, priority: Priority) -> Self {
+        Self {
+            name: None,
+            kind,
+            queue: QueueName::default_queue(),
+            description: description.into(),
+            priority,
+            params: RawValue::from_string("{}".to_owned()).expect("an empty object is JSON"),
+            max_attempts: limit::ATTEMPTS_DEFAULT,
+            timeout_ms: limit::TIMEOUT_MS_DEFAULT,
+            backoff_base_ms: limit::BACKOFF_BASE_MS,
+            backoff_cap_ms: limit::BACKOFF_CAP_MS,
+            depends_on: Vec::new(),
+        }
+    }
+
+    /// Its entry as a first attempt of generation 0. Fails only for a foreign task id that leaves no room for an index.
+    pub fn first_attempt(&self, task_id: &TaskId, index: u32) -> Result<WorkEntry, IdError> {
+        let unless = |value: u64, default: u64| (value != default).then_some(value);
+        Ok(WorkEntry {
+            task_id: task_id.clone(),
+            subtask_id: task_id.subtask(index)?,
+            index,
+            generation: 0,
+            kind: self.kind.clone(),
+            description: self.description.clone(),
+            priority: self.priority,
+            attempt: 1,
+            crashes: 0,
+            max_attempts: self.max_attempts,
+            timeout_ms: self.timeout_ms,
+            payload: self.params.get().to_owned(),
+            deadline_ms: None,
+            backoff_base_ms: unless(self.backoff_base_ms, limit::BACKOFF_BASE_MS),
+            backoff_cap_ms: unless(self.backoff_cap_ms, limit::BACKOFF_CAP_MS),
+            result_ttl_s: None,
+            parents: self.depends_on.clone(),
+            traceparent: None,
+            history: None,
+            parked_at_ms: None,
+        })
+    }
 }
 
 fn is_default_queue(queue: &QueueName) -> bool {
@@ -49,6 +106,19 @@ fn timeout_default() -> u64 {
 }
 fn is_timeout_default(timeout_ms: &u64) -> bool {
     *timeout_ms == limit::TIMEOUT_MS_DEFAULT
+}
+
+fn backoff_base_default() -> u64 {
+    limit::BACKOFF_BASE_MS
+}
+fn is_backoff_base_default(ms: &u64) -> bool {
+    *ms == limit::BACKOFF_BASE_MS
+}
+fn backoff_cap_default() -> u64 {
+    limit::BACKOFF_CAP_MS
+}
+fn is_backoff_cap_default(ms: &u64) -> bool {
+    *ms == limit::BACKOFF_CAP_MS
 }
 
 /// The hash `task:<id>`. Times are ms of the Unix epoch and come from facts, so a fold and a re-fold agree.
@@ -80,6 +150,10 @@ pub struct Task {
     pub updated_at_ms: u64,
     /// The last terminal fact's time, once terminal.
     pub finished_at_ms: Option<u64>,
+    /// When it may start, if it was submitted for later.
+    pub run_at_ms: Option<u64>,
+    /// When it is ended if it has not ended; of tasks from before it was kept `None`.
+    pub deadline_at_ms: Option<u64>,
     /// Counts changes: the ETag.
     pub revision: u64,
     /// The plan.
@@ -102,6 +176,7 @@ impl Task {
         let count = |name: &'static str| -> Result<u32, TaskError> {
             fields.get(name).map_or(Ok(0), |text| text.parse().map_err(|_| TaskError(name)))
         };
+        let moment = |name| fields.get(name).and_then(|text| text.parse().ok());
         let plan: String = required(fields, "subtasks")?;
         Ok(Self {
             task_id: required(fields, "task_id")?,
@@ -116,7 +191,9 @@ impl Task {
             cancelled: count("cancelled")?,
             created_at_ms: required(fields, "created_at")?,
             updated_at_ms: required(fields, "updated_at")?,
-            finished_at_ms: fields.get("finished_at").and_then(|text| text.parse().ok()),
+            finished_at_ms: moment("finished_at"),
+            run_at_ms: moment("run_at"),
+            deadline_at_ms: moment("deadline_at"),
             revision: required(fields, "revision")?,
             subtasks: serde_json::from_str(&plan).map_err(|_| TaskError("subtasks"))?,
             context: fields.get("context").cloned(),

@@ -10,7 +10,7 @@ use crate::wire::system::SERVICE;
 use crate::wire::time::now_ms;
 use proto_schemas::entry::KIND_DEFAULT;
 use proto_schemas::limit::{ATTEMPTS_DEFAULT, PAYLOAD_BYTES_MAX, SUBTASKS_MAX, TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX};
-use proto_schemas::{ConsumerName, Door, Kind, Priority, QueueName, SubtaskDefinition, Task, TaskId, TaskStatus};
+use proto_schemas::{ConsumerName, Door, Kind, Priority, SubtaskDefinition, Task, TaskId, TaskStatus};
 use redis_store::read::TaskView;
 use redis_store::submit::{Submission, Submitted};
 use std::collections::{HashMap, HashSet};
@@ -60,14 +60,8 @@ pub fn typed(context: &Context, new: NewAssignment) -> Result<Submission, Refusa
         return Err(Refusal::Invalid(violations));
     }
     let subtask = SubtaskDefinition {
-        name: None,
-        kind: kind.clone(),
-        queue: QueueName::default_queue(),
-        description: new.task_type.clone(),
-        priority: Priority::Medium,
         params: new.params.map_or_else(|| raw("{}"), |params| params.0),
-        max_attempts: ATTEMPTS_DEFAULT,
-        timeout_ms: TIMEOUT_MS_DEFAULT,
+        ..SubtaskDefinition::new(kind.clone(), new.task_type.as_str(), Priority::Medium)
     };
     Ok(Submission { kind: Some(kind), ..submission(Door::Typed, new.task_type, Priority::Medium, vec![subtask]) })
 }
@@ -75,8 +69,8 @@ pub fn typed(context: &Context, new: NewAssignment) -> Result<Submission, Refusa
 /// Stores it; answers the task as of its acceptance, whatever workers have done to it since.
 pub async fn store(context: &Context, submission: Submission) -> Result<TaskView, Refusal> {
     match context.ask(context.store.submit(&submission, context.admission)).await? {
-        Submitted::Created | Submitted::Existing => {}
-        Submitted::Overloaded => return Err(Refusal::Overloaded),
+        Submitted::Created | Submitted::Existing(_) => {}
+        Submitted::Conflict | Submitted::Overloaded => return Err(Refusal::Overloaded),
     }
     // The script took the time. The task is stored: if it cannot be read at once, our own clock will do.
     let stored = timeout(READ_BACK_DEADLINE, context.store.task(&submission.task_id)).await;
@@ -85,16 +79,8 @@ pub async fn store(context: &Context, submission: Submission) -> Result<TaskView
 }
 
 fn submission(door: Door, description: String, priority: Priority, subtasks: Vec<SubtaskDefinition>) -> Submission {
-    Submission {
-        task_id: TaskId::generate(),
-        by: ConsumerName::new(SERVICE).expect("the name of the service is a token"),
-        description,
-        door,
-        priority,
-        kind: None,
-        context: None,
-        subtasks,
-    }
+    let by = ConsumerName::new(SERVICE).expect("the name of the service is a token");
+    Submission { door, priority, ..Submission::new(TaskId::generate(), by, description, subtasks) }
 }
 
 fn as_accepted(submission: Submission, at_ms: u64) -> TaskView {
@@ -112,6 +98,8 @@ fn as_accepted(submission: Submission, at_ms: u64) -> TaskView {
         created_at_ms: at_ms,
         updated_at_ms: at_ms,
         finished_at_ms: None,
+        run_at_ms: None,
+        deadline_at_ms: None,
         revision: 1,
         subtasks: submission.subtasks,
         context: submission.context,
@@ -164,13 +152,10 @@ fn define_one(
     }
     Some(SubtaskDefinition {
         name: new.name,
-        kind: kind?,
-        queue: QueueName::default_queue(),
-        description: new.description,
-        priority: new.priority.map_or(priority, |input| input.0),
         params: new.params.map_or_else(|| raw("{}"), |params| params.0),
         max_attempts: max_attempts.try_into().ok()?,
         timeout_ms,
+        ..SubtaskDefinition::new(kind?, new.description, new.priority.map_or(priority, |input| input.0))
     })
 }
 

@@ -1,32 +1,51 @@
 -- Moves entries that gave up to the dead letters with their bytes and a reason, each only if it is still pending.
--- KEYS  stream, events, dead-letters
--- ARGV  group, by, dead_letters_max, then for each entry: entry id, reason, error
--- Answers for each entry: buried · stale
+-- KEYS  events, dead-letters, meta, the streams named by the items, the outcomes hashes named by them, then one result key
+--       for each item
+-- ARGV  group, by, dead_letters_max, counts of streams and outcomes hashes, then for each item: stream no, entry id,
+--       outcomes no (0 for what is nobody's), reason, error, result JSON ('' stores none), seconds the result is kept
+-- Answers for each item: buried · dropped (it had ended already: nothing but its entry went) · stale
 -- Appends the fact `failed` with the reason, where the entry is sound enough to say whose.
-local stream, events, dead_letters = KEYS[1], KEYS[2], KEYS[3]
+local events, dead_letters, meta = KEYS[1], KEYS[2], KEYS[3]
 local group, by, dead_letters_max = ARGV[1], ARGV[2], ARGV[3]
+local stream_count, outcomes_count = tonumber(ARGV[4]), tonumber(ARGV[5])
 
-for _, key in ipairs(KEYS) do redis.call('XLEN', key) end
-if not (is_consumer(by) and number(dead_letters_max)) then return refuse('by or bound') end
-for at = 4, #ARGV, 3 do
-  local sound = is_entry_id(ARGV[at]) and token(ARGV[at + 1]) and ARGV[at + 2]
-  if not sound then return refuse('entry ' .. (at - 1) / 3) end
+redis.call('XLEN', events)
+redis.call('XLEN', dead_letters)
+redis.call('HLEN', meta)
+local first_result = 3 + stream_count + outcomes_count
+if not (is_consumer(by) and number(dead_letters_max)) or #ARGV ~= 5 + 7 * (#KEYS - first_result) then
+  return refuse('by, bound or counts')
+end
+local items = {}
+for at = 6, #ARGV, 7 do
+  local stream, outcomes_no = KEYS[3 + (tonumber(ARGV[at]) or -9)], number(ARGV[at + 2])
+  local outcomes = outcomes_no and outcomes_no > 0 and KEYS[3 + stream_count + outcomes_no]
+  local sound = stream and is_entry_id(ARGV[at + 1]) and outcomes_no and outcomes_no <= outcomes_count
+    and token(ARGV[at + 3]) and ARGV[at + 4] and (number(ARGV[at + 6], 0, 999999999999999) or 0) > 0
+  if not sound then return refuse('item ' .. (at + 1) / 7) end
+  local entry = redis.call('XRANGE', stream, ARGV[at + 1], ARGV[at + 1])[1]
+  local it = entry and identify(entry[2]) or nil
+  local ended = it and outcomes and redis.call('HEXISTS', outcomes, record_field(it.index, it.generation)) == 1
+  items[#items + 1] = { stream = stream, fields = entry and entry[2] or {}, it = it, has_ended = ended, at = at }
 end
 
 local now = now_ms()
 local answers, lines = {}, {}
-for at = 4, #ARGV, 3 do
-  local entry_id, reason, error = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local entry = redis.call('XRANGE', stream, entry_id, entry_id)[1]
-  if redis.call('XACK', stream, group, entry_id) == 1 then
-    redis.call('XDEL', stream, entry_id)
-    local fields = entry and entry[2] or {}
-    add_dead_letter(dead_letters, dead_letters_max, reason, error, by, stream .. ' ' .. entry_id, fields)
-    local it = identify(fields)
-    if it then lines[#lines + 1] = fact_line(it, 'failed', it.crashes, by, now, reason) end
-    answers[#answers + 1] = 'buried'
+for i, item in ipairs(items) do
+  local entry_id, reason, error = ARGV[item.at + 1], ARGV[item.at + 3], ARGV[item.at + 4]
+  local result, seconds = ARGV[item.at + 5], ARGV[item.at + 6]
+  if redis.call('XACK', item.stream, group, entry_id) == 0 then
+    answers[i] = 'stale'
   else
-    answers[#answers + 1] = 'stale'
+    redis.call('XDEL', item.stream, entry_id)
+    if item.has_ended then
+      answers[i] = 'dropped'
+    else
+      add_dead_letter(dead_letters, meta, dead_letters_max, reason, error, by, item.stream .. ' ' .. entry_id, item.fields)
+      if item.it then lines[#lines + 1] = fact_line(item.it, 'failed', item.it.crashes, by, now, reason) end
+      if result ~= '' then redis.call('SET', KEYS[first_result + i], result, 'EX', seconds, 'NX') end
+      answers[i] = 'buried'
+    end
   end
 end
 append_facts(events, by, lines)

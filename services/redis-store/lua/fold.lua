@@ -1,31 +1,49 @@
 -- Folds facts into the tasks they are about and acknowledges the entries they came in. HSETNX of a terminal record is
--- the gate: a counter moves only when it answers 1, so order, repetition and parallel projectors change nothing.
--- KEYS  events, dead-letters, lifetimes, tasks:queued, tasks:processing, tasks:completed, tasks:failed,
---       tasks:cancelled, then for each task: task hash, outcomes hash
--- ARGV  group, by, task_ttl_ms, dead_letters_max, counts of entries, bad lines and tasks; the entry ids; the bad lines
---       (entry no, line); then for each task: task id, count of facts, and for each fact: index, fact, record or
---       progress, ms
--- Answers counted, progressed, duplicate, ignored (no such task or index, or a hash that is no task's)
-local events, dead_letters, lifetimes = KEYS[1], KEYS[2], KEYS[3]
+-- the gate: a counter moves, and a dependant is released, only when it answers 1, so order, repetition and parallel
+-- projectors change nothing.
+-- KEYS  events, dead-letters, meta, lifetimes, delayed, delayed:body, cancelled, tasks:queued, tasks:processing,
+--       tasks:completed, tasks:failed, tasks:cancelled, then for each queue: bell and its four streams, then for each task:
+--       task hash, outcomes hash, plan
+-- ARGV  group, by, task_ttl_ms, hint_ms, dead_letters_max, counts of queues, entries, bad lines and tasks; the queue names;
+--       the entry ids; the bad lines (entry no, line); then for each task: task id, count of facts, and for each fact: index,
+--       generation, fact, record or progress, ms
+-- Answers folded, counted, progressed, duplicate, ignored (no such task, index or generation, or a hash that is no task's);
+--       or keys_missing, the names of the queues that a plan needs and whose keys were not given (nothing was written)
+-- Appends the fact `cancelled` for what it cancels itself: dependants that are skipped, or all that is open (fail_fast).
+local events, dead_letters, meta, lifetimes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local delayed, bodies, cancelled = KEYS[5], KEYS[6], KEYS[7]
 local index_of = {
-  queued = KEYS[4], processing = KEYS[5], completed = KEYS[6], failed = KEYS[7], cancelled = KEYS[8],
+  queued = KEYS[8], processing = KEYS[9], completed = KEYS[10], failed = KEYS[11], cancelled = KEYS[12],
 }
-local group, by, task_ttl_ms, dead_letters_max = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local entry_count, bad_count, task_count = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local terminal = { completed = true, failed = true, cancelled = true }
+local group, by, task_ttl_ms, hint_ms, dead_letters_max = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local queue_count, entry_count = tonumber(ARGV[6]), tonumber(ARGV[7])
+local bad_count, task_count = tonumber(ARGV[8]), tonumber(ARGV[9])
 local moving = { started = true, retrying = true }
 
 redis.call('XLEN', dead_letters)
+redis.call('HLEN', meta)
 redis.call('ZCARD', lifetimes)
 for _, index in pairs(index_of) do redis.call('ZCARD', index) end
-local heads = {}
+local queues, first_task = queues_of(10, queue_count, 13), 13 + 5 * queue_count
+local books, has_plan = {}, {}
 for t = 1, task_count do
-  heads[t] = redis.call('HMGET', KEYS[7 + 2 * t], 'total', 'status', 'completed', 'failed', 'cancelled', 'created_at',
-    'updated_at', 'outcome_at', 'revision')
-  redis.call('HLEN', KEYS[8 + 2 * t])
+  local at = first_task + 3 * (t - 1)
+  books[t] = read_task(KEYS[at])
+  redis.call('HLEN', KEYS[at + 1])
+  local named = redis.call('HGET', KEYS[at + 2], 'queues')
+  if named then
+    has_plan[t] = true
+    redis.call('ZCARD', delayed)
+    redis.call('HLEN', bodies)
+    redis.call('ZCARD', cancelled)
+    for name in string.gmatch(named, '%S+') do
+      if not queues[name] then return { 'keys_missing', named } end
+      guard_queue(queues[name])
+    end
+  end
 end
 
-local at, live = 7, {}
+local at, live = 9 + queue_count, {}
 for e = 1, entry_count do
   live[e] = redis.call('XACK', events, group, ARGV[at + e]) == 1 and ARGV[at + e]
 end
@@ -33,8 +51,8 @@ at = at + entry_count
 for _ = 1, bad_count do
   local entry_id = live[tonumber(ARGV[at + 1])]
   if entry_id then
-    redis.call('XADD', dead_letters, 'MAXLEN', '~', dead_letters_max, '*', 'reason', 'malformed_fact', 'error', '',
-      'worker', by, 'source', events .. ' ' .. entry_id, 'line', ARGV[at + 2])
+    add_dead_letter(dead_letters, meta, dead_letters_max, 'malformed_fact', '', by, events .. ' ' .. entry_id,
+      { 'line', ARGV[at + 2] })
   end
   at = at + 2
 end
@@ -52,34 +70,102 @@ local function greater(one, other)
   return one
 end
 
+-- What the ends of some subtasks mean for those that depend on them: adds what is ready, cancels what is skipped or, where
+-- an edge says so, everything that is open. `ended` grows while it is walked: who is skipped has ended too.
+local now, lines = now_ms(), {}
+local function release(task_id, book, outcomes, plan, ended)
+  local ready, skipped, fails_fast = {}, {}, false
+  local at = 1
+  while ended[at] do
+    local parent, outcome = ended[at][1], ended[at][2]
+    at = at + 1
+    for child, on_failure in string.gmatch(redis.call('HGET', plan, 'e:' .. parent) or '', '(%d+):([%l_]+)') do
+      local waits = redis.call('HGET', plan, 'w:' .. child)
+      if not waits then -- it does not wait any more
+      elseif outcome == 'completed' or on_failure == 'continue' then
+        local from, to = string.find(waits, ',' .. parent .. ',', 1, true)
+        if from then waits = string.sub(waits, 1, from) .. string.sub(waits, to + 1) end
+        local queue, fields, rank = nil, nil, nil
+        if waits == ',' then queue, fields, rank = unpack_body(redis.call('HGET', plan, 'b:' .. child)) end
+        if queue and queues[queue] then
+          ready[#ready + 1] = { queues[queue], rank, fields }
+          redis.call('HDEL', plan, 'b:' .. child, 'w:' .. child)
+        else
+          redis.call('HSET', plan, 'w:' .. child, waits) -- what a hand broke, an audit names
+        end
+      elseif on_failure == 'skip' then
+        local generation = tonumber(redis.call('HGET', outcomes, 'g:' .. child) or '0')
+        redis.call('HDEL', plan, 'b:' .. child, 'w:' .. child)
+        if redis.call('HEXISTS', outcomes, record_field(tonumber(child), generation)) == 0 then
+          skipped[#skipped + 1] = { tonumber(child), generation }
+          ended[#ended + 1] = { child, 'cancelled' }
+        end
+      else
+        fails_fast = true
+      end
+    end
+  end
+  if #skipped > 0 then
+    table.sort(skipped, function(one, other) return one[1] < other[1] end)
+    record_cancelled(outcomes, delayed, bodies, task_id, skipped, now, 'skipped')
+    cancelled_lines(lines, task_id, skipped, by, now, 'skipped')
+  end
+  local open = {}
+  if fails_fast then
+    open = open_indexes(outcomes, book.total)
+    redis.call('UNLINK', plan)
+  end
+  if #open > 0 then
+    local deadline = tonumber(redis.call('ZSCORE', lifetimes, task_id) or 0)
+    record_cancelled(outcomes, delayed, bodies, task_id, open, now, 'fail_fast')
+    cancelled_lines(lines, task_id, open, by, now, 'fail_fast')
+    redis.call('ZADD', cancelled, string.format('%.0f', math.max(deadline, now + hint_ms)), task_id)
+  end
+  if not fails_fast then
+    for _, child in ipairs(ready) do
+      redis.call('XADD', child[1].streams[child[2]], '*', unpack(child[3]))
+      child[1].added = child[1].added + 1
+    end
+  end
+  if #skipped + #open > 0 then
+    book.cancelled = book.cancelled + #skipped + #open
+    book.updated_at, book.outcome_at = math.max(book.updated_at, now), math.max(book.outcome_at, now)
+  end
+end
+
 local counted, progressed, duplicate, ignored = 0, 0, 0, 0
 for t = 1, task_count do
-  local task, outcomes, head = KEYS[7 + 2 * t], KEYS[8 + 2 * t], heads[t]
+  local first = first_task + 3 * (t - 1)
+  local task, outcomes, plan, book = KEYS[first], KEYS[first + 1], KEYS[first + 2], books[t]
   local task_id, fact_count = ARGV[at + 1], tonumber(ARGV[at + 2])
   at = at + 2
-  local total, status, created_at = tonumber(head[1]), head[2], number(head[6], nil, 999999999999999)
-  local sums = { completed = tonumber(head[3]) or 0, failed = tonumber(head[4]) or 0 }
-  sums.cancelled = tonumber(head[5]) or 0
-  local updated_before, outcome_at = tonumber(head[7]) or 0, tonumber(head[8]) or 0
-  local updated_at, changed, moved, ended = updated_before, false, false, {}
-  local known = total and created_at and index_of[status]
+  local known = book and index_of[book.status]
+  local updated_before, changed, moved, told_off, ended = book and book.updated_at, false, false, {}, {}
   for _ = 1, fact_count do
-    local index, fact, value, ms = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
-    at = at + 4
-    if not known or tonumber(index) >= total then
+    local index, generation, fact = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    local value, ms = ARGV[at + 4], tonumber(ARGV[at + 5])
+    at = at + 5
+    local current = known and book.generations and redis.call('HGET', outcomes, 'g:' .. index) or '0'
+    local field = generation == '0' and index or index .. '@' .. generation
+    if not known or tonumber(index) >= book.total or tonumber(generation) > tonumber(current) then
       ignored = ignored + 1
+    elseif fact == 'requeued' then
+      book.updated_at, moved = math.max(book.updated_at, ms), true
+      progressed = progressed + 1
     else
-      updated_at = math.max(updated_at, ms)
-      if terminal[fact] then
-        if redis.call('HSETNX', outcomes, index, value) == 1 then
-          sums[fact], counted = sums[fact] + 1, counted + 1
-          changed, moved = true, true
-          outcome_at = math.max(outcome_at, ms)
-          ended[#ended + 1] = '~' .. index
+      book.updated_at = math.max(book.updated_at, ms)
+      if is_terminal[fact] then
+        moved = true
+        if redis.call('HSETNX', outcomes, field, value) == 1 and generation == current then
+          book[fact], counted = book[fact] + 1, counted + 1
+          changed = true
+          book.outcome_at = math.max(book.outcome_at, ms)
+          told_off[#told_off + 1] = '~' .. index
+          if has_plan[t] then ended[#ended + 1] = { index, fact } end
         else
           duplicate = duplicate + 1
         end
-      elseif redis.call('HEXISTS', outcomes, index) == 1 then
+      elseif generation ~= current or redis.call('HEXISTS', outcomes, field) == 1 then
         duplicate = duplicate + 1
       else
         local told = redis.call('HGET', outcomes, '~' .. index)
@@ -92,24 +178,17 @@ for t = 1, task_count do
       end
     end
   end
-  for first = 1, #ended, 1000 do
-    redis.call('HDEL', outcomes, unpack(ended, first, math.min(first + 999, #ended)))
+  for first_told = 1, #told_off, 1000 do
+    redis.call('HDEL', outcomes, unpack(told_off, first_told, math.min(first_told + 999, #told_off)))
   end
-  local before, finished = status, {}
-  if moved and status == 'queued' then status = 'processing' end
-  if changed or status ~= before or updated_at > updated_before then
-    if not terminal[status] and sums.completed + sums.failed + sums.cancelled == total then
-      status = sums.failed > 0 and 'failed' or sums.cancelled > 0 and 'cancelled' or 'completed'
-      finished = { 'finished_at', string.format('%.0f', outcome_at) }
-      redis.call('ZADD', lifetimes, string.format('%.0f', outcome_at + task_ttl_ms), task_id)
-    end
-    redis.call('HSET', task, 'status', status, 'completed', sums.completed, 'failed', sums.failed, 'cancelled',
-      sums.cancelled, 'updated_at', string.format('%.0f', updated_at), 'outcome_at', string.format('%.0f', outcome_at),
-      'revision', (tonumber(head[9]) or 0) + 1, unpack(finished))
-    if status ~= before then
-      redis.call('ZREM', index_of[before], task_id)
-      redis.call('ZADD', index_of[status], created_at, task_id)
+  if #ended > 0 then release(task_id, book, outcomes, plan, ended) end
+  if known then
+    if moved and book.status == 'queued' then book.status = 'processing' end
+    if changed or book.status ~= book.was or book.updated_at > updated_before then
+      if write_task(task, task_id, book, index_of, lifetimes, task_ttl_ms) then redis.call('UNLINK', plan) end
     end
   end
 end
-return { counted, progressed, duplicate, ignored }
+append_facts(events, by, lines)
+for _, queue in pairs(queues) do ring(queue.bell, queue.added) end
+return { 'folded', counted, progressed, duplicate, ignored }

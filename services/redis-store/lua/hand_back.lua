@@ -1,33 +1,46 @@
 -- Gives entries back unfinished, each only if it is still pending: a new entry, no attempt and no crash counted.
--- KEYS  stream, events, bell
--- ARGV  group, by, then the entry ids
--- Answers for each entry: returned · stale (not pending any more; or of more fields than an entry has: left to reap)
--- Appends the fact `returned` for what can be read, and wakes a worker for each.
-local stream, events, bell = KEYS[1], KEYS[2], KEYS[3]
-local group, by = ARGV[1], ARGV[2]
+-- KEYS  stream, events, bell, delayed, delayed:body
+-- ARGV  group, by, queue, park_ms (0 gives back at once; more lets what is sound wait for a worker of its kind), then the
+--       entry ids
+-- Answers for each entry: returned · parked · stale (not pending any more; or of more fields than an entry has: left to reap)
+-- Appends the fact `returned`, or the first time `parked`, for what can be read, and wakes a worker for each returned.
+local stream, events, bell, delayed, bodies = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local group, by, queue, park_ms = ARGV[1], ARGV[2], ARGV[3], number(ARGV[4], nil, 99999999999)
 
 redis.call('XLEN', events)
 redis.call('LLEN', bell)
-if not is_consumer(by) then return refuse('by') end
-for i = 3, #ARGV do
-  if not is_entry_id(ARGV[i]) then return refuse('entry ' .. i - 2) end
+redis.call('ZCARD', delayed)
+redis.call('HLEN', bodies)
+if not (is_consumer(by) and token(queue) and park_ms) then return refuse('by, queue or park_ms') end
+for i = 5, #ARGV do
+  if not is_entry_id(ARGV[i]) then return refuse('entry ' .. i - 4) end
 end
 
 local now = now_ms()
 local answers, lines, added = {}, {}, 0
-for i = 3, #ARGV do
+for i = 5, #ARGV do
   local entry = redis.call('XRANGE', stream, ARGV[i], ARGV[i])[1]
   local can_return = not entry or #entry[2] <= 2 * fields_max
+  local answer = 'stale'
   if can_return and redis.call('XACK', stream, group, ARGV[i]) == 1 and entry then
     redis.call('XDEL', stream, ARGV[i])
-    redis.call('XADD', stream, '*', unpack(entry[2]))
-    local it = identify(entry[2])
-    if it then lines[#lines + 1] = fact_line(it, 'returned', it.crashes, by, now) end
-    added = added + 1
-    answers[#answers + 1] = 'returned'
-  else
-    answers[#answers + 1] = 'stale'
+    local fields, it = entry[2], identify(entry[2])
+    if it and park_ms > 0 then
+      answer = 'parked'
+      if not place_of(fields, 'parked_at') then
+        lines[#lines + 1] = fact_line(it, 'parked', it.crashes, by, now)
+        set_field(fields, 'parked_at', now)
+      end
+      local subtask_id = fields[place_of(fields, 'subtask_id')]
+      redis.call('HSET', bodies, subtask_id, pack_body(queue, fields))
+      redis.call('ZADD', delayed, string.format('%.0f', now + park_ms), subtask_id)
+    else
+      answer, added = 'returned', added + 1
+      redis.call('XADD', stream, '*', unpack(fields))
+      if it then lines[#lines + 1] = fact_line(it, 'returned', it.crashes, by, now) end
+    end
   end
+  answers[#answers + 1] = answer
 end
 append_facts(events, by, lines)
 ring(bell, added)

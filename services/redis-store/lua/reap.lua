@@ -1,23 +1,29 @@
 -- Re-adds what dead workers left: entries idle for a lease come back as new ones with one crash more, or are buried.
 -- One round a second in the whole fleet, whoever asks first; while Redis is out of memory everyone may run it.
--- KEYS  maintenance, events, dead-letters, bell, then the streams
--- ARGV  group, by, lease_ms, count (entries a stream and round), crashes_max, dead_letters_max, then a cursor for each
---       stream (0-0 at first, then what the last round answered)
+-- A crash buries at crashes_max if that attempt ran alone in its worker, which the worker marks with a delivery count of
+-- alone_deliveries, and at crashes_cap in any case: nobody is buried for what ran beside it.
+-- KEYS  maintenance, events, dead-letters, bell, meta, then the streams
+-- ARGV  group, by, lease_ms, count (entries a stream and round), crashes_max, crashes_cap, alone_deliveries,
+--       dead_letters_max, then a cursor for each stream (0-0 at first, then what the last round answered)
 -- Answers skipped, or ran, returned, buried, malformed, ghosts (pending ids whose entry someone deleted), cursors …
 -- Appends the fact `crashed` for each entry, `failed` with reason crashes for a buried one; an entry that is malformed
 -- is nobody's: a dead letter and no fact.
-local maintenance, events, dead_letters, bell = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local maintenance, events, dead_letters, bell, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local group, by, lease_ms, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local crashes_max, dead_letters_max = number(ARGV[5]), ARGV[6]
+local crashes_max, crashes_cap, alone_deliveries = number(ARGV[5]), number(ARGV[6]), number(ARGV[7])
+local dead_letters_max = ARGV[8]
 
-for i = 5, #KEYS do redis.call('XLEN', KEYS[i]) end
+for i = 6, #KEYS do redis.call('XLEN', KEYS[i]) end
 redis.call('XLEN', events)
 redis.call('XLEN', dead_letters)
 redis.call('LLEN', bell)
-local numbers = number(lease_ms) and number(count) and crashes_max and number(dead_letters_max)
-if not (numbers and is_consumer(by) and #ARGV - 6 == #KEYS - 4) then return refuse('by, numbers or counts') end
-for i = 7, #ARGV do
-  if not is_entry_id(ARGV[i]) then return refuse('cursor ' .. i - 6) end
+redis.call('HLEN', meta)
+local numbers = number(lease_ms) and number(count) and crashes_max and crashes_cap and alone_deliveries
+if not (numbers and number(dead_letters_max) and is_consumer(by) and #ARGV - 8 == #KEYS - 5) then
+  return refuse('by, numbers or counts')
+end
+for i = 9, #ARGV do
+  if not is_entry_id(ARGV[i]) then return refuse('cursor ' .. i - 8) end
 end
 local mine = redis.pcall('SET', maintenance, by, 'PX', 900, 'NX')
 local others_ms = redis.call('PTTL', maintenance)
@@ -26,37 +32,41 @@ if not mine and others_ms >= 0 and others_ms <= 900 then return { 'skipped' } en
 local now = now_ms()
 local lines, answer = {}, { 'ran', 0, 0, 0, 0 }
 local function bury(stream, entry, reason)
-  add_dead_letter(dead_letters, dead_letters_max, reason, '', by, stream .. ' ' .. entry[1], entry[2])
+  add_dead_letter(dead_letters, meta, dead_letters_max, reason, '', by, stream .. ' ' .. entry[1], entry[2])
 end
-local function re_add(stream, fields, crashes)
-  local last
-  for i = 1, #fields, 2 do if fields[i] == 'crashes' then last = i + 1 end end
-  if not last then fields[#fields + 1], last = 'crashes', #fields + 2 end
-  fields[last] = string.format('%.0f', crashes)
-  redis.call('XADD', stream, '*', unpack(fields))
+-- Whether the crash of this attempt is its own fault; asked while it is still pending.
+local function is_guilty(stream, entry_id, crashes)
+  if crashes < crashes_max then return false end
+  if crashes >= crashes_cap then return true end
+  local row = redis.call('XPENDING', stream, group, entry_id, entry_id, 1)[1]
+  return row and row[4] >= alone_deliveries
 end
-local function recover(stream, entry)
-  local it = identify(entry[2])
+local function recover(stream, entry, it, is_buried)
+  local fields = entry[2]
   if it == false then
-    redis.call('XADD', stream, '*', unpack(entry[2]))
+    redis.call('XADD', stream, '*', unpack(fields))
     answer[2] = answer[2] + 1
   elseif not it then
     bury(stream, entry, 'malformed')
     answer[4] = answer[4] + 1
-  elseif it.crashes + 1 >= crashes_max then
-    bury(stream, entry, 'crashes')
-    lines[#lines + 1] = fact_line(it, 'failed', it.crashes + 1, by, now, 'crashes')
-    answer[3] = answer[3] + 1
   else
-    re_add(stream, entry[2], it.crashes + 1)
-    lines[#lines + 1] = fact_line(it, 'crashed', it.crashes + 1, by, now)
-    answer[2] = answer[2] + 1
+    remember(fields, it, 'crashed', it.crashes + 1, by, now)
+    if is_buried then
+      bury(stream, entry, 'crashes')
+      lines[#lines + 1] = fact_line(it, 'failed', it.crashes + 1, by, now, 'crashes')
+      answer[3] = answer[3] + 1
+    else
+      set_field(fields, 'crashes', string.format('%.0f', it.crashes + 1))
+      redis.call('XADD', stream, '*', unpack(fields))
+      lines[#lines + 1] = fact_line(it, 'crashed', it.crashes + 1, by, now)
+      answer[2] = answer[2] + 1
+    end
   end
 end
 
-for i = 5, #KEYS do
+for i = 6, #KEYS do
   local stream = KEYS[i]
-  local claimed = redis.pcall('XAUTOCLAIM', stream, group, by, lease_ms, ARGV[2 + i], 'COUNT', count, 'JUSTID')
+  local claimed = redis.pcall('XAUTOCLAIM', stream, group, by, lease_ms, ARGV[3 + i], 'COUNT', count, 'JUSTID')
   if claimed.err and answer[2] + answer[3] + answer[4] == 0 and not string.find(claimed.err, 'NOGROUP', 1, true) then
     return claimed
   elseif claimed.err then
@@ -64,10 +74,12 @@ for i = 5, #KEYS do
   else
     for _, entry_id in ipairs(claimed[2]) do
       local entry = redis.call('XRANGE', stream, entry_id, entry_id)[1]
+      local it = entry and identify(entry[2])
+      local is_buried = entry and it and is_guilty(stream, entry_id, it.crashes + 1)
       redis.call('XACK', stream, group, entry_id)
       if entry then
         redis.call('XDEL', stream, entry_id)
-        recover(stream, entry)
+        recover(stream, entry, it, is_buried)
       else
         answer[5] = answer[5] + 1
       end

@@ -16,30 +16,36 @@ redis.call('ZCARD', lifetimes)
 for _, index in pairs(index_of) do redis.call('ZCARD', index) end
 
 local sums, updated_at, outcome_at, moved = { completed = 0, failed = 0, cancelled = 0 }, created_at, 0, false
-local kept = redis.call('HGETALL', outcomes)
-for i = 1, #kept, 2 do
-  local field, value = kept[i], kept[i + 1]
-  local index = tonumber(string.match(field, '^~?(%d+)$'))
-  if not index or index >= total then -- another generation's, or nobody's
-  elseif string.sub(field, 1, 1) ~= '~' then
+local flat, kept, generations = redis.call('HGETALL', outcomes), {}, nil
+for i = 1, #flat, 2 do kept[flat[i]] = flat[i + 1] end
+local function current(index) return number(kept[string.format('g:%.0f', index)], 0) or 0 end
+for field, value in pairs(kept) do
+  local index, generation = string.match(field, '^(%d+)@?(%d*)$')
+  local told = string.match(field, '^~(%d+)$')
+  index, generation = number(index or nil), number(generation ~= '' and generation or '0')
+  if index and index < total and generation then
     local outcome, ms = string.match(value, '^(%l+) %d+ %d+ (%d+)')
     if sums[outcome] then
-      sums[outcome], moved = sums[outcome] + 1, true
+      moved = true
       updated_at, outcome_at = math.max(updated_at, tonumber(ms)), math.max(outcome_at, tonumber(ms))
+      if generation == current(index) then sums[outcome] = sums[outcome] + 1 end
     end
-  else
+  elseif told and tonumber(told) < total then
     local ms, fact = string.match(value, '^%d+ %d+ %d+ (%d+) (%S+)')
     if ms then
       updated_at = math.max(updated_at, tonumber(ms))
       moved = moved or fact == 'started' or fact == 'retrying'
     end
+  elseif string.find(field, '^g:%d+$') and number(value, 0) then
+    generations = 1
   end
 end
 local status, finished = moved and 'processing' or 'queued', {}
 redis.call('HDEL', task, 'finished_at')
+if generations then finished = { 'generations', 1 } end
 if sums.completed + sums.failed + sums.cancelled == total then
   status = sums.failed > 0 and 'failed' or sums.cancelled > 0 and 'cancelled' or 'completed'
-  finished = { 'finished_at', string.format('%.0f', outcome_at) }
+  finished[#finished + 1], finished[#finished + 2] = 'finished_at', string.format('%.0f', outcome_at)
   redis.call('ZADD', lifetimes, string.format('%.0f', outcome_at + task_ttl_ms), task_id)
 end
 redis.call('HSET', task, 'status', status, 'completed', sums.completed, 'failed', sums.failed, 'cancelled',

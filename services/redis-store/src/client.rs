@@ -12,9 +12,11 @@ use fred::prelude::*;
 use fred::types::RespVersion;
 use fred::types::config::{Options, ReconnectError, UnresponsiveConfig};
 use fred::types::{ClusterHash, CustomCommand};
+use proto_schemas::QueueName;
 use secrecy::{ExposeSecret, SecretString};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
 
@@ -33,6 +35,7 @@ pub struct Store {
     client: Client,
     patience: Duration,
     connections: Arc<AtomicU64>,
+    queues: Arc<Mutex<BTreeSet<QueueName>>>,
 }
 
 const SCHEMES: [&str; 2] = ["redis://", "rediss://"];
@@ -158,7 +161,13 @@ impl Store {
             }
         });
         drop(client.connect()); // the connection task goes on by itself
-        Self { client, patience, connections }
+        let queues = Arc::new(Mutex::new(BTreeSet::from([QueueName::default_queue()])));
+        Self { client, patience, connections, queues }
+    }
+
+    /// The queues that scripts have named to this handle and its clones.
+    pub(crate) fn queues_lock(&self) -> MutexGuard<'_, BTreeSet<QueueName>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Repeats `attempt`, which is given the time that it may take, until it is answered or patience ends.
@@ -219,5 +228,7 @@ fn attempt_limit(left: Duration) -> Duration {
 }
 
 fn is_blocking(name: &str, args: &[Value]) -> bool {
-    name == "BLPOP" || (name == "XREADGROUP" && args.iter().any(|arg| arg.as_str().is_some_and(|text| text == "BLOCK")))
+    name == "BLPOP"
+        || name == "WAIT"
+        || (name == "XREADGROUP" && args.iter().any(|arg| arg.as_str().is_some_and(|text| text == "BLOCK")))
 }

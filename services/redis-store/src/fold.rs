@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use crate::events::EventEntry;
 use crate::{key, script, value};
 use fred::types::Value;
-use proto_schemas::{ConsumerName, Fact, Progress, Record, TaskId, limit};
+use proto_schemas::{ConsumerName, Fact, Progress, QueueName, Record, TaskId, limit};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -53,16 +53,14 @@ impl Store {
     ) -> Result<FoldCounts, StoreError> {
         let mut tasks: BTreeMap<&TaskId, Vec<Value>> = BTreeMap::new();
         let mut bad: Vec<Value> = Vec::new();
-        let mut ignored = 0;
         for (entry_no, entry) in entries.iter().enumerate() {
             for line in &entry.lines {
                 match line {
-                    Ok(fact) if fact.index.is_none() => {}
-                    Ok(fact) if fact.generation > 0 => ignored += 1,
-                    Ok(fact) => match encode(fact) {
-                        Some(args) => tasks.entry(&fact.task_id).or_default().extend(args),
-                        None => ignored += 1,
-                    },
+                    Ok(fact) => {
+                        for index in fact.indexes() {
+                            tasks.entry(&fact.task_id).or_default().extend(encode(fact, index));
+                        }
+                    }
                     Err(_) if acknowledge.is_empty() => {}
                     Err(line) => {
                         bad.push((entry_no as i64 + 1).into());
@@ -71,37 +69,74 @@ impl Store {
                 }
             }
         }
-        let mut keys = vec![key::EVENTS.to_owned(), key::DEAD_LETTERS.to_owned(), key::LIFETIMES.to_owned()];
-        keys.extend(key::status_indexes());
-        let mut args = value::args([
-            key::PROJECTOR_GROUP,
-            by.as_str(),
-            &task_ttl.as_millis().to_string(),
-            &limit::DEAD_LETTERS_MAX.to_string(),
-            &acknowledge.len().to_string(),
-            &(bad.len() / 2).to_string(),
-            &tasks.len().to_string(),
-        ]);
-        args.extend(acknowledge.iter().map(|id| Value::from(*id)));
-        args.extend(bad);
-        for (task_id, facts) in tasks {
-            keys.push(key::task(task_id));
-            keys.push(key::outcomes(task_id));
-            args.push(task_id.as_str().into());
-            args.push((facts.len() as i64 / 4).into());
-            args.extend(facts);
+        loop {
+            let queues = self.known_queues();
+            let (keys, args) = call(by, task_ttl, &queues, acknowledge, (&bad, &tasks));
+            let answer = value::array(self.eval(&script::FOLD, keys, args).await?, "fold")?;
+            let word = |at: usize| answer.get(at).and_then(Value::as_string).ok_or(StoreError::Reply("fold"));
+            let count = |at: usize| word(at)?.parse().map_err(|_| StoreError::Reply("fold"));
+            match word(0)?.as_str() {
+                "folded" => {
+                    let (counted, progressed) = (count(1)?, count(2)?);
+                    return Ok(FoldCounts { counted, progressed, duplicate: count(3)?, ignored: count(4)? });
+                }
+                "keys_missing" if self.learn_queues(&word(1)?) => {}
+                _ => return Err(StoreError::Reply("fold")),
+            }
         }
-        let answer = value::array(self.eval(&script::FOLD, keys, args).await?, "fold")?;
-        let count = |at: usize| answer.get(at).map_or(Err(StoreError::Reply("fold")), |n| value::number(n, "fold"));
-        Ok(FoldCounts { counted: count(0)?, progressed: count(1)?, duplicate: count(2)?, ignored: count(3)? + ignored })
     }
 }
 
-/// Index, fact, record or progress, ms: what the script needs of a fact.
-fn encode(fact: &Fact) -> Option<[Value; 4]> {
+/// Keys and arguments of one call.
+fn call(
+    by: &ConsumerName,
+    task_ttl: Duration,
+    queues: &[QueueName],
+    acknowledge: &[&str],
+    (bad, tasks): (&[Value], &BTreeMap<&TaskId, Vec<Value>>),
+) -> (Vec<String>, Vec<Value>) {
+    let first =
+        [key::EVENTS, key::DEAD_LETTERS, key::META, key::LIFETIMES, key::DELAYED, key::DELAYED_BODY, key::CANCELLED];
+    let mut keys = first.map(str::to_owned).to_vec();
+    keys.extend(key::status_indexes());
+    keys.extend(key::of_queues(queues));
+    let mut args = value::args([
+        key::PROJECTOR_GROUP,
+        by.as_str(),
+        &task_ttl.as_millis().to_string(),
+        &limit::CANCEL_HINT_MS.to_string(),
+        &limit::DEAD_LETTERS_MAX.to_string(),
+        &queues.len().to_string(),
+        &acknowledge.len().to_string(),
+        &(bad.len() / 2).to_string(),
+        &tasks.len().to_string(),
+    ]);
+    args.extend(queues.iter().map(|queue| Value::from(queue.as_str())));
+    args.extend(acknowledge.iter().map(|id| Value::from(*id)));
+    args.extend(bad.iter().cloned());
+    for (task_id, facts) in tasks {
+        keys.extend([key::task(task_id), key::outcomes(task_id), key::plan(task_id)]);
+        args.push(task_id.as_str().into());
+        args.push((facts.len() as i64 / FACT_ARGS as i64).into());
+        args.extend(facts.iter().cloned());
+    }
+    (keys, args)
+}
+
+/// Arguments of one fact.
+const FACT_ARGS: usize = 5;
+
+/// Index, generation, fact, record or progress, ms: what the script needs of a fact about `index`.
+fn encode(fact: &Fact, index: u32) -> [Value; FACT_ARGS] {
     let kept = match Record::of(fact) {
         Some(record) => record.encode(),
-        None => Progress::of(fact)?.encode(),
+        None => Progress::of(fact).map(|told| told.encode()).unwrap_or_default(),
     };
-    Some([(fact.index? as i64).into(), fact.kind.as_str().into(), kept.into(), (fact.at_ms as i64).into()])
+    [
+        (index as i64).into(),
+        (fact.generation as i64).into(),
+        fact.kind.as_str().into(),
+        kept.into(),
+        (fact.at_ms as i64).into(),
+    ]
 }

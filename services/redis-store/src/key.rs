@@ -11,6 +11,14 @@ pub const PROJECTOR_GROUP: &str = "projector";
 pub const EVENTS: &str = "events";
 /// Entries that gave up.
 pub const DEAD_LETTERS: &str = "dead-letters";
+/// What waits for its time: subtasks by the ms they are due.
+pub const DELAYED: &str = "delayed";
+/// The entries of what waits for its time.
+pub const DELAYED_BODY: &str = "delayed:body";
+/// Cancelled tasks by the ms until which workers are told.
+pub const CANCELLED: &str = "cancelled";
+/// Kinds with their queue and when a worker last announced them.
+pub const KINDS: &str = "kinds";
 /// Every task by the ms it was created.
 pub const TASKS: &str = "tasks";
 /// Every task by the ms its life ends: its deadline while open, its end plus the TTL afterwards.
@@ -47,6 +55,11 @@ pub fn tasks_with(status: TaskStatus) -> String {
     format!("tasks:{status}")
 }
 
+/// Which task a client's idempotency key stands for.
+pub fn idempotency(client: &str, key: &str) -> String {
+    format!("idempotency:{client}:{key}")
+}
+
 /// Wakes idle workers of a queue.
 pub fn bell(queue: &QueueName) -> String {
     format!("bell:{queue}")
@@ -65,6 +78,11 @@ pub fn worker(consumer: &str) -> String {
 /// The status indexes in the order in which the scripts take them.
 pub(crate) fn status_indexes() -> impl Iterator<Item = String> {
     TaskStatus::ALL.iter().map(|status| tasks_with(*status))
+}
+
+/// Bell and streams of each queue, in the order in which the scripts take them.
+pub(crate) fn of_queues(queues: &[QueueName]) -> impl Iterator<Item = String> {
+    queues.iter().flat_map(|queue| std::iter::once(bell(queue)).chain(Stream::of(queue).map(|stream| stream.key())))
 }
 
 /// One stream of live attempts.

@@ -9,9 +9,13 @@
 //! the order of a task's path, [`submit`] to [`expire`]; [`read`] what people ask for; [`server`] what the connected
 //! Redis is and promises.
 
+mod batch;
 pub mod bury;
+pub mod cancel;
 pub mod client;
 pub mod collect_consumer;
+pub mod dead_letters;
+pub mod epoch;
 pub mod error;
 pub mod events;
 pub mod expire;
@@ -20,10 +24,14 @@ pub mod fold;
 pub mod hand_back;
 pub mod heartbeat;
 pub mod key;
+pub mod kinds;
+pub mod promote;
 pub mod read;
 pub mod reap;
 pub mod recount;
 pub mod renew;
+pub mod requeue;
+pub mod retry;
 pub mod script;
 pub mod server;
 pub mod settle;

@@ -73,6 +73,21 @@ impl Store {
         }
     }
 
+    /// The stored results of several subtasks as JSON text, in their order.
+    pub async fn results(&self, subtasks: &[SubtaskId]) -> Result<Vec<Option<String>>, StoreError> {
+        if subtasks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let args = subtasks.iter().map(|subtask_id| Value::from(key::result(subtask_id))).collect();
+        let found = value::array(self.command("MGET", args).await?, "MGET")?;
+        Ok(found.into_iter().map(Value::into_string).collect())
+    }
+
+    /// What is kept of a task's dependencies, as it is stored; empty without any.
+    pub async fn plan(&self, task_id: &TaskId) -> Result<HashMap<String, String>, StoreError> {
+        value::map(self.command("HGETALL", value::args([&key::plan(task_id)])).await?, "HGETALL")
+    }
+
     /// A page of every task, oldest first, from place `offset` of the index.
     pub async fn tasks_page(&self, offset: usize, count: usize) -> Result<Vec<TaskId>, StoreError> {
         let last = offset + count.max(1) - 1;
@@ -145,7 +160,7 @@ impl Store {
         Ok(places)
     }
 
-    async fn scores(&self, index: &str, members: &[TaskId]) -> Result<Vec<Option<u64>>, StoreError> {
+    pub(crate) async fn scores(&self, index: &str, members: &[TaskId]) -> Result<Vec<Option<u64>>, StoreError> {
         let mut args = value::args([index]);
         args.extend(members.iter().map(|member| Value::from(member.as_str())));
         let scores = value::array(self.command("ZMSCORE", args).await?, "ZMSCORE")?;

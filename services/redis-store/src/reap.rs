@@ -56,11 +56,18 @@ impl Store {
             &lease.as_millis().to_string(),
             COUNT,
             &limit::CRASHES_MAX.to_string(),
+            &limit::CRASHES_CAP.to_string(),
+            &limit::ALONE_DELIVERIES.to_string(),
             &limit::DEAD_LETTERS_MAX.to_string(),
         ]);
         args.extend(cursors.0.iter().map(|cursor| Value::from(cursor.as_str())));
-        let mut keys =
-            vec![key::maintenance(queue), key::EVENTS.to_owned(), key::DEAD_LETTERS.to_owned(), key::bell(queue)];
+        let mut keys = vec![
+            key::maintenance(queue),
+            key::EVENTS.to_owned(),
+            key::DEAD_LETTERS.to_owned(),
+            key::bell(queue),
+            key::META.to_owned(),
+        ];
         keys.extend(Stream::of(queue).iter().map(Stream::key));
         let answer = value::array(self.eval(&script::REAP, keys, args).await?, "reap")?;
         let count = |at: usize| answer.get(at).map_or(Err(StoreError::Reply("reap")), |n| value::number(n, "reap"));

@@ -5,10 +5,32 @@ use crate::error::StoreError;
 use crate::key::{self, Stream};
 use crate::value;
 use fred::types::Value;
-use proto_schemas::ConsumerName;
+use proto_schemas::{ConsumerName, limit};
 use std::collections::HashSet;
 
 impl Store {
+    /// Marks an entry that `consumer` holds as running alone in its worker, so that a crash is its own fault; whether it
+    /// is still pending. Safe to send twice; only the owner may call it, right before the run.
+    pub async fn mark_alone(
+        &self,
+        consumer: &ConsumerName,
+        stream: &Stream,
+        entry_id: &str,
+    ) -> Result<bool, StoreError> {
+        let mark = limit::ALONE_DELIVERIES.to_string();
+        let args = value::args([
+            &stream.key(),
+            key::WORKERS_GROUP,
+            consumer.as_str(),
+            "0",
+            entry_id,
+            "RETRYCOUNT",
+            &mark,
+            "JUSTID",
+        ]);
+        Ok(!value::words(self.command("XCLAIM", args).await?, "XCLAIM")?.is_empty())
+    }
+
     /// Resets the idle time of entries that `consumer` holds and returns those that are still pending. An id that is
     /// missing from the answer is a lost lease. Safe to send twice; only the owner may call it.
     pub async fn renew(

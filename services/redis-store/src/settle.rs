@@ -1,5 +1,6 @@
 //! Recording how attempts ended.
 
+use crate::batch::Named;
 use crate::client::Store;
 use crate::error::StoreError;
 use crate::key::{self, Stream};
@@ -30,6 +31,8 @@ pub struct Settlement {
 pub enum Settled {
     /// This is the one recorded outcome.
     Recorded,
+    /// It had ended already, as a cancel ends it: its entry is gone and nothing else was written.
+    Dropped,
     /// The entry was no longer this worker's to settle; nothing was written.
     Stale,
 }
@@ -37,39 +40,39 @@ pub enum Settled {
 /// Redis refuses a time to live whose end does not fit 64 bits of ms.
 const RESULT_TTL_SECONDS_MAX: u64 = 999_999_999_999_999;
 
+/// Whole seconds, at least one.
+pub(crate) fn seconds(result_ttl: Duration) -> i64 {
+    result_ttl.as_secs().clamp(1, RESULT_TTL_SECONDS_MAX) as i64
+}
+
 impl Store {
     /// Settles a batch in one script call; answers in the order of `batch`.
     ///
     /// A batch sent twice answers stale the second time: treat it as "stop", never as an error.
     pub async fn settle(&self, by: &ConsumerName, batch: &[Settlement]) -> Result<Vec<Settled>, StoreError> {
-        let mut streams: Vec<&Stream> = Vec::new();
-        let mut items: Vec<Value> = Vec::with_capacity(batch.len() * 6);
+        let mut named = Named::default();
+        let mut items: Vec<Value> = Vec::with_capacity(batch.len() * 7);
         let mut results: Vec<String> = Vec::with_capacity(batch.len());
         for item in batch {
-            let stream_no = match streams.iter().position(|stream| **stream == item.stream) {
-                Some(at) => at,
-                None => {
-                    streams.push(&item.stream);
-                    streams.len() - 1
-                }
-            };
-            items.push((stream_no as i64 + 1).into());
+            items.push(named.stream_no(&item.stream).into());
             items.push(item.entry_id.as_str().into());
+            items.push(named.outcomes_no(&item.fact.task_id).into());
             items.push(item.fact.encode_prefix().into());
             items.push(item.fact.reason.as_ref().map_or("", |reason| reason.as_str()).into());
             items.push(item.result.as_deref().unwrap_or("").into());
-            items.push((item.result_ttl.as_secs().clamp(1, RESULT_TTL_SECONDS_MAX) as i64).into());
+            items.push(seconds(item.result_ttl).into());
             results.push(key::result(&item.subtask_id));
         }
-        let mut args = value::args([key::WORKERS_GROUP, by.as_str(), &streams.len().to_string()]);
+        let (streams, outcomes) = named.counts();
+        let mut args = value::args([key::WORKERS_GROUP, by.as_str(), &streams.to_string(), &outcomes.to_string()]);
         args.extend(items);
-        let mut keys = vec![key::EVENTS.to_owned()];
-        keys.extend(streams.iter().map(|stream| stream.key()));
-        keys.extend(results);
+        let keys = std::iter::once(key::EVENTS.to_owned()).chain(named.keys()).chain(results).collect();
         let answers = value::words(self.eval(&script::SETTLE, keys, args).await?, "settle")?;
-        if answers.len() != batch.len() {
-            return Err(StoreError::Reply("settle"));
-        }
-        Ok(answers.iter().map(|word| if word == "recorded" { Settled::Recorded } else { Settled::Stale }).collect())
+        value::one_each(&answers, batch.len(), "settle", |word| match word {
+            "recorded" => Some(Settled::Recorded),
+            "dropped" => Some(Settled::Dropped),
+            "stale" => Some(Settled::Stale),
+            _ => None,
+        })
     }
 }

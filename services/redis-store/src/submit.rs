@@ -1,10 +1,12 @@
 //! Accepting a task: everything it needs, or nothing.
 
+use crate::batch::position_or_push;
 use crate::client::Store;
 use crate::error::StoreError;
 use crate::{key, script, value};
 use fred::types::Value;
-use proto_schemas::{ConsumerName, Door, Kind, Priority, QueueName, SubtaskDefinition, TaskId};
+use proto_schemas::{ConsumerName, Door, Kind, Parent, Priority, QueueName, SubtaskDefinition, TaskId, limit};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 /// A planned task.
@@ -24,26 +26,76 @@ pub struct Submission {
     pub kind: Option<Kind>,
     /// What the client sent along, as JSON text.
     pub context: Option<String>,
-    /// The plan, 1 to 1,000 subtasks.
+    /// When it may start.
+    pub start: Start,
+    /// From its start to its deadline, if the client says so; its entries then carry it.
+    pub deadline: Option<Duration>,
+    /// The client's key for this request.
+    pub idempotency: Option<Idempotency>,
+    /// The plan, 1 to 1,000 subtasks, without a cycle.
     pub subtasks: Vec<SubtaskDefinition>,
+}
+
+impl Submission {
+    /// A task of the native door that starts at once, with nothing that may be left out.
+    pub fn new(task_id: TaskId, by: ConsumerName, description: String, subtasks: Vec<SubtaskDefinition>) -> Self {
+        Self {
+            task_id,
+            by,
+            description,
+            door: Door::Native,
+            priority: Priority::Medium,
+            kind: None,
+            context: None,
+            start: Start::Now,
+            deadline: None,
+            idempotency: None,
+            subtasks,
+        }
+    }
+}
+
+/// When a task may start, by Redis' clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Start {
+    /// At once.
+    #[default]
+    Now,
+    /// So long after its acceptance.
+    After(Duration),
+    /// At this ms of the Unix epoch; at once if that is over.
+    At(u64),
+}
+
+/// A client's key for a request, and what the request was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// Whose key it is.
+    pub client: String,
+    /// The key.
+    pub key: String,
+    /// A digest of the request: without spaces.
+    pub fingerprint: String,
 }
 
 /// Bounds that belong to the installation rather than to one task.
 #[derive(Debug, Clone, Copy)]
 pub struct Admission {
-    /// Entries a queue may hold, all priorities together.
+    /// Entries a queue may hold, all priorities and what waits for its time together.
     pub backlog_max: u64,
-    /// From acceptance to the deadline.
+    /// From its start to the deadline of a task that has none of its own.
     pub deadline: Duration,
 }
 
 /// The answer to a submission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Submitted {
     /// The task and all its entries are stored.
     Created,
-    /// The id is taken: an earlier sending of the same submission arrived.
-    Existing,
+    /// An earlier sending arrived, of the same id or with the same key and fingerprint: this is its task.
+    Existing(TaskId),
+    /// The key was used for another request; nothing was stored.
+    Conflict,
     /// A queue would exceed its backlog; nothing was stored.
     Overloaded,
 }
@@ -56,31 +108,45 @@ struct Shape<'a> {
     priority: Priority,
     max_attempts: u32,
     timeout_ms: u64,
+    more: Vec<(&'static str, u64)>,
 }
 
 impl Store {
     /// Stores a task in one script call: at most 3,500 arguments for 1,000 subtasks.
     pub async fn submit(&self, submission: &Submission, admission: Admission) -> Result<Submitted, StoreError> {
-        let mut queues: Vec<&QueueName> = Vec::new();
-        let mut shapes: Vec<Shape> = Vec::new();
+        let deadline = submission.deadline.unwrap_or(admission.deadline);
+        let (mut queues, mut shapes): (Vec<&QueueName>, Vec<Shape>) = Default::default();
         let mut items: Vec<Value> = Vec::with_capacity(submission.subtasks.len() * 3);
-        for subtask in &submission.subtasks {
+        let awaited: HashSet<u32> =
+            submission.subtasks.iter().flat_map(|subtask| &subtask.depends_on).map(|parent| parent.index).collect();
+        for (index, subtask) in (0..).zip(&submission.subtasks) {
             let queue = position_or_push(&mut queues, &subtask.queue);
             let SubtaskDefinition { kind, priority, max_attempts, timeout_ms, .. } = subtask;
             let (priority, max_attempts, timeout_ms) = (*priority, *max_attempts, *timeout_ms);
-            let shape = position_or_push(&mut shapes, Shape { queue, kind, priority, max_attempts, timeout_ms });
-            items.push((shape as i64 + 1).into());
+            let more = further_fields(subtask, awaited.contains(&index).then_some(deadline));
+            let shape = Shape { queue, kind, priority, max_attempts, timeout_ms, more };
+            items.push((position_or_push(&mut shapes, shape) as i64 + 1).into());
             items.push(subtask.description.as_str().into());
             items.push(subtask.params.get().into());
         }
         let plan = serde_json::to_string(&submission.subtasks).map_err(|error| StoreError::Document(error.into()))?;
         let fields = hash_fields(submission, &plan);
+        let (delay_ms, run_at_ms) = match submission.start {
+            Start::Now => (0, 0),
+            Start::After(delay) => (delay.as_millis() as u64, 0),
+            Start::At(ms) => (0, ms),
+        };
 
         let mut args = value::args([
             submission.by.as_str(),
             submission.task_id.as_str(),
-            &admission.deadline.as_millis().to_string(),
+            &delay_ms.to_string(),
+            &run_at_ms.to_string(),
+            &deadline.as_millis().to_string(),
+            if submission.deadline.is_some() { "1" } else { "" },
             &admission.backlog_max.to_string(),
+            submission.idempotency.as_ref().map_or("", |it| it.fingerprint.as_str()),
+            &limit::IDEMPOTENCY_TTL_SECONDS.to_string(),
             &queues.len().to_string(),
             &fields.len().to_string(),
             &shapes.len().to_string(),
@@ -88,36 +154,34 @@ impl Store {
         ]);
         args.extend(queues.iter().map(|queue| Value::from(queue.as_str())));
         args.extend(fields.into_iter().flat_map(|(name, value)| [Value::from(name), Value::from(value)]));
-        for shape in &shapes {
-            args.push((shape.queue as i64 + 1).into());
-            args.push((shape.priority.rank() as i64 + 1).into());
-            args.push(shape.kind.as_str().into());
-            args.push(shape.priority.as_str().into());
-            args.push((shape.max_attempts as i64).into());
-            args.push((shape.timeout_ms as i64).into());
-        }
+        args.extend(shapes.iter().flat_map(shape_args));
         args.extend(items);
-
-        let mut keys = vec![
-            key::task(&submission.task_id),
-            key::EVENTS.to_owned(),
-            key::TASKS.to_owned(),
-            key::tasks_with(proto_schemas::TaskStatus::Queued),
-            key::LIFETIMES.to_owned(),
-            key::QUEUES.to_owned(),
-        ];
-        for queue in queues {
-            keys.push(key::bell(queue));
-            keys.extend(key::Stream::of(queue).iter().map(key::Stream::key));
-        }
-        let answer = self.eval(&script::SUBMIT, keys, args).await?;
-        match value::text(answer, "submit")?.as_str() {
-            "created" => Ok(Submitted::Created),
-            "existing" => Ok(Submitted::Existing),
-            "overloaded" => Ok(Submitted::Overloaded),
+        args.push(parents(&submission.subtasks).into());
+        let answer = value::words(self.eval(&script::SUBMIT, keys(submission, &queues), args).await?, "submit")?;
+        match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["created", _] => Ok(Submitted::Created),
+            ["existing", id] => TaskId::new(id).map(Submitted::Existing).map_err(|_| StoreError::Reply("submit")),
+            ["conflict", _] => Ok(Submitted::Conflict),
+            ["overloaded"] => Ok(Submitted::Overloaded),
             _ => Err(StoreError::Reply("submit")),
         }
     }
+}
+
+fn keys(submission: &Submission, queues: &[&QueueName]) -> Vec<String> {
+    let task_id = &submission.task_id;
+    let task = key::task(task_id);
+    let idempotency = submission.idempotency.as_ref();
+    // Without a key the script does not look at it: any key that the call has anyway will do.
+    let idempotency = idempotency.map_or_else(|| task.clone(), |it| key::idempotency(&it.client, &it.key));
+    let mut keys =
+        vec![task, key::outcomes(task_id), key::plan(task_id), key::EVENTS.to_owned(), key::TASKS.to_owned()];
+    keys.push(key::tasks_with(proto_schemas::TaskStatus::Queued));
+    keys.extend([key::LIFETIMES, key::QUEUES, key::DELAYED, key::DELAYED_BODY].map(str::to_owned));
+    keys.push(idempotency);
+    let queues: Vec<QueueName> = queues.iter().map(|queue| (*queue).clone()).collect();
+    keys.extend(key::of_queues(&queues));
+    keys
 }
 
 fn hash_fields<'a>(submission: &'a Submission, plan: &'a str) -> Vec<(&'static str, &'a str)> {
@@ -137,11 +201,38 @@ fn hash_fields<'a>(submission: &'a Submission, plan: &'a str) -> Vec<(&'static s
     fields
 }
 
-fn position_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
-    // Neighbours are mostly alike, so look from the end.
-    if let Some(at) = items.iter().rposition(|known| *known == item) {
-        return at;
-    }
-    items.push(item);
-    items.len() - 1
+/// The fields of an entry that most entries lack. A result that others wait for is kept until a day after the deadline.
+fn further_fields(subtask: &SubtaskDefinition, awaited_for: Option<Duration>) -> Vec<(&'static str, u64)> {
+    let unless = |value: u64, default: u64| (value != default).then_some(value);
+    let result_ttl_s = awaited_for.map(|deadline| deadline.as_secs() + limit::RESULT_TTL_SECONDS);
+    let fields = [
+        ("backoff_base_ms", unless(subtask.backoff_base_ms, limit::BACKOFF_BASE_MS)),
+        ("backoff_cap_ms", unless(subtask.backoff_cap_ms, limit::BACKOFF_CAP_MS)),
+        ("result_ttl_s", result_ttl_s),
+    ];
+    fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn shape_args(shape: &Shape) -> [Value; 7] {
+    let more: Vec<String> =
+        shape.more.iter().flat_map(|(name, value)| [(*name).to_owned(), value.to_string()]).collect();
+    [
+        (shape.queue as i64 + 1).into(),
+        (shape.priority.rank() as i64 + 1).into(),
+        shape.kind.as_str().into(),
+        shape.priority.as_str().into(),
+        (shape.max_attempts as i64).into(),
+        (shape.timeout_ms as i64).into(),
+        serde_json::to_string(&more).expect("a list of strings is JSON").into(),
+    ]
+}
+
+/// A JSON object from the index of each subtask that depends on others to its parents.
+fn parents(subtasks: &[SubtaskDefinition]) -> String {
+    let parents: BTreeMap<String, String> = (0..)
+        .zip(subtasks)
+        .filter(|(_, subtask): &(u32, _)| !subtask.depends_on.is_empty())
+        .map(|(index, subtask)| (index.to_string(), Parent::encode_all(&subtask.depends_on)))
+        .collect();
+    serde_json::to_string(&parents).expect("a map of strings is JSON")
 }

@@ -85,6 +85,19 @@ pub(crate) fn words(value: Value, script: &'static str) -> Result<Vec<String>, S
     array(value, script)?.into_iter().map(|word| text(word, script)).collect()
 }
 
+/// One answer for each item of a batch, in its order.
+pub(crate) fn one_each<T>(
+    words: &[String],
+    items: usize,
+    script: &'static str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, StoreError> {
+    if words.len() != items {
+        return Err(StoreError::Reply(script));
+    }
+    words.iter().map(|word| read(word).ok_or(StoreError::Reply(script))).collect()
+}
+
 /// Arguments out of anything that reads as text.
 pub(crate) fn args<const N: usize>(items: [&str; N]) -> Vec<Value> {
     items.into_iter().map(Value::from).collect()

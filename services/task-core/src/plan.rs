@@ -4,10 +4,9 @@
 //! [`Rules`] is the one that is always there: keyword rules from a TOML file, the first match plans.
 
 use proto_schemas::entry::KIND_DEFAULT;
-use proto_schemas::limit::{ATTEMPTS_DEFAULT, DESCRIPTION_CHARS_MAX, SUBTASKS_MAX, TIMEOUT_MS_DEFAULT};
-use proto_schemas::{Kind, Priority, QueueName, SubtaskDefinition};
+use proto_schemas::limit::{DESCRIPTION_CHARS_MAX, SUBTASKS_MAX};
+use proto_schemas::{Kind, Priority, SubtaskDefinition};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 const BUILT_IN: &str = include_str!("rules.toml");
 const PLACEHOLDER: &str = "{description}";
@@ -131,16 +130,7 @@ impl Planner for Rules {
 }
 
 fn define(step: &Step, description: &str, priority: Priority) -> SubtaskDefinition {
-    SubtaskDefinition {
-        name: None,
-        kind: step.kind.clone(),
-        queue: QueueName::default_queue(),
-        description: fill(&step.description, description),
-        priority,
-        params: RawValue::from_string("{}".to_owned()).expect("an empty object is JSON"),
-        max_attempts: ATTEMPTS_DEFAULT,
-        timeout_ms: TIMEOUT_MS_DEFAULT,
-    }
+    SubtaskDefinition::new(step.kind.clone(), fill(&step.description, description), priority)
 }
 
 /// The template with every placeholder replaced, cut after 10,000 characters.

@@ -127,8 +127,14 @@ async fn hand_back(
 async fn bury(shared: &Shared, key: &LeaseKey, malformed: &EntryError) {
     tracing::error!(entry_id = key.entry_id, stream = %key.stream, %malformed, "burying a malformed entry");
     let reason = Kind::new("malformed").expect("a valid kind");
-    let burial = Burial { entry_id: key.entry_id.clone(), reason, error: malformed.to_string() };
-    if let Err(error) = shared.store.bury(&shared.consumer, &key.stream, &[burial]).await {
+    let burial = Burial {
+        stream: key.stream.clone(),
+        entry_id: key.entry_id.clone(),
+        owner: None,
+        reason,
+        error: malformed.to_string(),
+    };
+    if let Err(error) = shared.store.bury(&shared.consumer, &[burial]).await {
         // Its lease runs out and the reaper buries it.
         tracing::error!(entry_id = key.entry_id, error = &error as &dyn std::error::Error, "cannot bury");
     }

@@ -156,6 +156,7 @@ pub(crate) fn fact(entry: &WorkEntry, kind: FactKind, by: &ConsumerName) -> Fact
     Fact {
         task_id: entry.task_id.clone(),
         index: Some(entry.index),
+        last: None,
         generation: entry.generation,
         kind,
         attempt: entry.attempt,

@@ -87,6 +87,9 @@ fn let_go(shared: &Shared, batch: &[Settlement], answers: &[Settled]) {
             Settled::Recorded => {
                 tracing::info!("[{}] {} (Task: {})", shared.worker_id, ended(settlement), settlement.fact.task_id);
             }
+            Settled::Dropped => {
+                tracing::info!(subtask_id = %settlement.subtask_id, "dropped: it had been cancelled");
+            }
             Settled::Stale => tracing::warn!(
                 subtask_id = %settlement.subtask_id,
                 entry_id = settlement.entry_id,

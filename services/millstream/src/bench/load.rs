@@ -1,7 +1,7 @@
 //! What is submitted: tasks of simulated subtasks with a payload of a given size, straight into Redis.
 
 use anyhow::Context;
-use proto_schemas::{ConsumerName, Door, Priority, QueueName, SubtaskDefinition, TaskId, limit};
+use proto_schemas::{ConsumerName, Priority, SubtaskDefinition, TaskId, limit};
 use redis_store::Store;
 use redis_store::submit::{Admission, Submission, Submitted};
 use serde::Serialize;
@@ -58,26 +58,10 @@ impl Load {
 
 /// A task of `size` alike subtasks.
 pub fn task(size: u32, payload_bytes: u32) -> anyhow::Result<Submission> {
-    let subtask = SubtaskDefinition {
-        name: None,
-        kind: KIND.parse()?,
-        queue: QueueName::default_queue(),
-        description: "no-op".to_owned(),
-        priority: Priority::Medium,
-        params: payload(payload_bytes)?,
-        max_attempts: limit::ATTEMPTS_DEFAULT,
-        timeout_ms: limit::TIMEOUT_MS_DEFAULT,
-    };
-    Ok(Submission {
-        task_id: TaskId::generate(),
-        by: ConsumerName::new("bench")?,
-        description: "bench".to_owned(),
-        door: Door::Native,
-        priority: Priority::Medium,
-        kind: None,
-        context: None,
-        subtasks: vec![subtask; size as usize],
-    })
+    let plain = SubtaskDefinition::new(KIND.parse()?, "no-op", Priority::Medium);
+    let subtask = SubtaskDefinition { params: payload(payload_bytes)?, ..plain };
+    let by = ConsumerName::new("bench")?;
+    Ok(Submission::new(TaskId::generate(), by, "bench".to_owned(), vec![subtask; size as usize]))
 }
 
 /// Submits one task as the API would.
@@ -85,8 +69,8 @@ pub async fn submit_one(store: &Store, task: &Submission) -> anyhow::Result<()> 
     let deadline = Duration::from_millis(limit::TASK_DEADLINE_MS);
     match store.submit(task, Admission { backlog_max: u64::MAX >> 11, deadline }).await? {
         // Existing: the answer was lost on the way and the same task was sent again.
-        Submitted::Created | Submitted::Existing => Ok(()),
-        Submitted::Overloaded => anyhow::bail!("a task of the bench was refused for the backlog"),
+        Submitted::Created | Submitted::Existing(_) => Ok(()),
+        Submitted::Conflict | Submitted::Overloaded => anyhow::bail!("a task of the bench was refused for the backlog"),
     }
 }
 

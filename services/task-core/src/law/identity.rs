@@ -52,6 +52,7 @@ impl Identity {
         let fact = Fact {
             task_id: task_id.clone(),
             index: Some(*index),
+            last: None,
             generation: *generation,
             kind,
             attempt: *attempt,

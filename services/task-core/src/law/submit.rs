@@ -3,7 +3,7 @@
 use super::stream::text_field;
 use super::{Books, Moment, StreamName, TaskBook};
 use crate::fold::TaskState;
-use proto_schemas::{ConsumerName, Priority, QueueName, SubtaskDefinition, TaskId, TaskStatus, WorkEntry};
+use proto_schemas::{ConsumerName, Priority, QueueName, SubtaskDefinition, TaskId, TaskStatus};
 use std::collections::BTreeMap;
 
 /// A planned task and the bounds of the installation.
@@ -57,7 +57,9 @@ impl Books {
         };
         self.tasks.insert(task_id.clone(), task);
         for (index, subtask) in order.subtasks.iter().enumerate() {
-            let fields = first_attempt(task_id, index as u32, subtask).encode();
+            let entry =
+                subtask.first_attempt(task_id, index as u32).expect("a submitted task's id leaves room for an index");
+            let fields = entry.encode();
             let fields = fields.iter().map(|(name, value)| text_field((name, value))).collect();
             self.append(moment, &StreamName::Work(subtask.queue.clone(), subtask.priority), fields);
         }
@@ -76,26 +78,6 @@ impl Books {
     pub fn backlog(&self, queue: &QueueName) -> usize {
         let streams = Priority::ALL.iter().map(|priority| StreamName::Work(queue.clone(), *priority));
         streams.filter_map(|name| self.streams.get(&name)).map(|stream| stream.entries.len()).sum()
-    }
-}
-
-fn first_attempt(task_id: &TaskId, index: u32, subtask: &SubtaskDefinition) -> WorkEntry {
-    WorkEntry {
-        task_id: task_id.clone(),
-        subtask_id: task_id.subtask(index).expect("a submitted task's id leaves room for an index"),
-        index,
-        generation: 0,
-        kind: subtask.kind.clone(),
-        description: subtask.description.clone(),
-        priority: subtask.priority,
-        attempt: 1,
-        crashes: 0,
-        max_attempts: subtask.max_attempts,
-        timeout_ms: subtask.timeout_ms,
-        payload: subtask.params.get().to_owned(),
-        deadline_ms: None,
-        result_ttl_s: None,
-        traceparent: None,
     }
 }
 

@@ -1,0 +1,79 @@
+//! Ending a task from outside.
+
+use crate::client::Store;
+use crate::error::StoreError;
+use crate::{key, script, value};
+use fred::types::Value;
+use proto_schemas::{ConsumerName, Kind, TaskId, TaskStatus, limit};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// Why and when a task may be cancelled.
+#[derive(Debug, Clone)]
+pub struct CancelOrder {
+    /// One word why; `None` if a client asked for it.
+    pub reason: Option<Kind>,
+    /// How long the task outlives its end.
+    pub task_ttl: Duration,
+    /// Only if its deadline is over by Redis' clock.
+    pub only_past: bool,
+}
+
+/// The answer to a cancel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// This call ended it: so many subtasks were recorded cancelled.
+    Cancelled(u64),
+    /// It had ended before.
+    Already(TaskStatus),
+    /// Its deadline is not over.
+    Early,
+    /// There is no such task.
+    Gone,
+}
+
+impl Store {
+    /// Records every subtask without an outcome as cancelled, in one script call. Sent twice, it answers already.
+    pub async fn cancel(
+        &self,
+        by: &ConsumerName,
+        task_id: &TaskId,
+        order: &CancelOrder,
+    ) -> Result<Cancelled, StoreError> {
+        let mut keys = vec![key::task(task_id), key::outcomes(task_id), key::plan(task_id)];
+        keys.extend([key::EVENTS, key::DELAYED, key::DELAYED_BODY, key::CANCELLED, key::LIFETIMES].map(str::to_owned));
+        keys.extend(key::status_indexes());
+        let args = value::args([
+            by.as_str(),
+            task_id.as_str(),
+            order.reason.as_ref().map_or("", Kind::as_str),
+            &order.task_ttl.as_millis().to_string(),
+            &limit::CANCEL_HINT_MS.to_string(),
+            if order.only_past { "1" } else { "" },
+        ]);
+        let answer = value::array(self.eval(&script::CANCEL, keys, args).await?, "cancel")?;
+        let word = |at: usize| answer.get(at).and_then(Value::as_string).ok_or(StoreError::Reply("cancel"));
+        match word(0)?.as_str() {
+            "cancelled" => word(1)?.parse().map(Cancelled::Cancelled).map_err(|_| StoreError::Reply("cancel")),
+            "already" => word(1)?.parse().map(Cancelled::Already).map_err(|_| StoreError::Reply("cancel")),
+            "early" => Ok(Cancelled::Early),
+            "gone" => Ok(Cancelled::Gone),
+            _ => Err(StoreError::Reply("cancel")),
+        }
+    }
+
+    /// Which of `tasks` were cancelled: a hint for those who run them; the truth is the record.
+    pub async fn cancelled_among(&self, tasks: &[TaskId]) -> Result<HashSet<TaskId>, StoreError> {
+        if tasks.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let scores = self.scores(key::CANCELLED, tasks).await?;
+        Ok(tasks.iter().zip(scores).filter(|(_, score)| score.is_some()).map(|(task, _)| task.clone()).collect())
+    }
+
+    /// Forgets the hints whose time was over at `now_ms`; answers how many.
+    pub async fn forget_cancelled(&self, now_ms: u64) -> Result<u64, StoreError> {
+        let args = value::args([key::CANCELLED, "-inf", &now_ms.to_string()]);
+        value::number(&self.command("ZREMRANGEBYSCORE", args).await?, "ZREMRANGEBYSCORE")
+    }
+}
