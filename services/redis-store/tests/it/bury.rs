@@ -7,11 +7,17 @@ use redis_store::bury::{Burial, Buried};
 use system_tests::redis::Reply;
 
 fn burial(entry_id: &str, reason: &str) -> Burial {
-    Burial { entry_id: entry_id.to_owned(), reason: reason.parse().expect("a reason"), error: "it broke".to_owned() }
+    Burial {
+        stream: medium(),
+        entry_id: entry_id.to_owned(),
+        owner: None,
+        reason: reason.parse().expect("a reason"),
+        error: "it broke".to_owned(),
+    }
 }
 
 async fn bury(stage: &Stage, items: &[Burial]) -> Result<Vec<Buried>, StoreError> {
-    stage.store.bury(&name("w"), &medium(), items).await
+    stage.store.bury(&name("w"), items).await
 }
 
 const ENTRY: [&[u8]; 6] = [b"task_id", b"T", b"subtask_id", b"T-4", b"description", b"d"];

@@ -1,6 +1,6 @@
 //! The connection: what happens when Redis is away, hangs, comes back, or is not ours to enter.
 
-use crate::stage::{ADMISSION, MEDIUM, Stage, eventually, name, stage, stage_on, store_at, submission};
+use crate::stage::{ADMISSION, MEDIUM, Stage, eventually, name, stage, stage_on, store_at, submission, task_id};
 use redis_store::submit::Submitted;
 use redis_store::{StoreError, Stream};
 use std::time::{Duration, Instant};
@@ -133,7 +133,7 @@ async fn a_server_that_hangs_fails_a_command_in_time_and_answers_are_not_mixed_u
     let known = tasks.unwrap();
     assert!(known <= 1 && queues.unwrap().len() as u64 == known && time.unwrap() > 1_000_000_000_000);
     let again = store.submit(&submission("T", 1), ADMISSION).await.unwrap();
-    assert_eq!(again, if known == 1 { Submitted::Existing } else { Submitted::Created });
+    assert_eq!(again, if known == 1 { Submitted::Existing(task_id("T")) } else { Submitted::Created });
     assert_eq!(stage.raw(&["XLEN", MEDIUM]).integer(), 1, "sent more than once, done once");
 }
 
@@ -146,7 +146,7 @@ async fn connections_cut_in_mid_flight_are_healed_and_nothing_is_doubled() {
         senders.spawn(async move {
             for task in 0..50 {
                 let answer = store.submit(&submission(&format!("T{sender}.{task}"), 2), ADMISSION).await;
-                assert!(matches!(answer, Ok(Submitted::Created | Submitted::Existing)), "{answer:?}");
+                assert!(matches!(answer, Ok(Submitted::Created | Submitted::Existing(_))), "{answer:?}");
             }
         });
     }

@@ -17,9 +17,9 @@ fn cases(entry_id: &str) -> Vec<Case> {
         keys: keys.to_vec(),
         arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
     };
-    let settle = ["events", MEDIUM, "result:T-0"];
+    let settle = ["events", MEDIUM, "outcomes:T", "result:T-0"];
     let item = |stream: &str, id: &str, line: &str, reason: &str, seconds: &str| {
-        call("settle", &settle, &["workers", "me", "1", stream, id, line, reason, "{}", seconds])
+        call("settle", &settle, &["workers", "me", "1", "1", stream, id, "1", line, reason, "{}", seconds])
     };
     let line = "T 0 0 completed 1 0 me";
     let mut cases = vec![

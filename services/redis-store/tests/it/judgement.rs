@@ -2,7 +2,7 @@
 
 use crate::stage::{MEDIUM, Stage, medium, name, stage};
 use proto_schemas::entry::FIELDS;
-use proto_schemas::{EntryError, Priority, WorkEntry};
+use proto_schemas::{EntryError, Priority, WorkEntry, limit};
 use redis_store::bury::Burial;
 use redis_store::reap::ReapCursors;
 use std::collections::BTreeMap;
@@ -134,7 +134,7 @@ fn decoded(fields: &Fields) -> String {
         Err(EntryError::Missing(_) | EntryError::Malformed(_)) => "malformed".to_owned(),
         Ok(entry) => {
             let WorkEntry { task_id, index, generation, attempt, crashes, .. } = entry;
-            let (crashes, dies) = (u64::from(crashes) + 1, crashes >= 2);
+            let (crashes, dies) = (u64::from(crashes) + 1, crashes >= limit::CRASHES_CAP - 1);
             let (fact, reason) = if dies { ("failed", " crashes") } else { ("crashed", "") };
             format!("{task_id} {index} {generation} {fact} {attempt} {crashes} r{reason}")
         }
@@ -204,12 +204,9 @@ async fn bury_and_hand_back_tell_a_fact_exactly_of_what_decodes() {
         if round % 2 == 0 {
             stage.store.hand_back(&name("w"), &medium(), &[entry_id]).await.unwrap();
         } else {
-            let reason = "x".parse().unwrap();
-            stage
-                .store
-                .bury(&name("w"), &medium(), &[Burial { entry_id, reason, error: String::new() }])
-                .await
-                .unwrap();
+            let (reason, error) = ("x".parse().unwrap(), String::new());
+            let burial = Burial { stream: medium(), entry_id, owner: None, reason, error };
+            stage.store.bury(&name("w"), &[burial]).await.unwrap();
         }
         let sound = decoded(&fields).contains(' ');
         assert_eq!(stage.facts().len() - before, usize::from(sound), "{fields:?}");

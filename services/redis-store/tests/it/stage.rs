@@ -1,7 +1,7 @@
 //! What every test stands on: a server of its own, a store, and short ways to make entries and to look at them.
 
 use crate::state;
-use proto_schemas::{ConsumerName, Door, Fact, FactKind, Priority, QueueName, SubtaskDefinition, TaskId};
+use proto_schemas::{ConsumerName, Fact, FactKind, Priority, QueueName, SubtaskDefinition, TaskId};
 use redis_store::events::EventEntry;
 use redis_store::fetch::Fetched;
 use redis_store::fold::FoldCounts;
@@ -51,29 +51,12 @@ pub fn medium() -> Stream {
 }
 
 pub fn definition(description: &str) -> SubtaskDefinition {
-    SubtaskDefinition {
-        name: None,
-        kind: "simulate".parse().expect("a kind"),
-        queue: QueueName::default_queue(),
-        description: description.to_owned(),
-        priority: Priority::Medium,
-        params: serde_json::value::to_raw_value(&serde_json::json!({})).expect("json"),
-        max_attempts: 5,
-        timeout_ms: 600_000,
-    }
+    SubtaskDefinition::new("simulate".parse().expect("a kind"), description, Priority::Medium)
 }
 
 pub fn submission(task: &str, count: usize) -> Submission {
-    Submission {
-        task_id: task_id(task),
-        by: name("api"),
-        description: "a task".to_owned(),
-        door: Door::Native,
-        priority: Priority::Medium,
-        kind: None,
-        context: None,
-        subtasks: (0..count).map(|index| definition(&format!("step {index}"))).collect(),
-    }
+    let subtasks = (0..count).map(|index| definition(&format!("step {index}"))).collect();
+    Submission::new(task_id(task), name("api"), "a task".to_owned(), subtasks)
 }
 
 impl Stage {
@@ -200,6 +183,7 @@ pub fn settlement(fetched: &Fetched, by: &str, kind: FactKind, result: Option<&s
         fact: Fact {
             task_id: entry.task_id.clone(),
             index: Some(entry.index),
+            last: None,
             generation: entry.generation,
             kind,
             attempt: entry.attempt,

@@ -76,7 +76,7 @@ async fn an_id_that_is_taken_is_existing_and_the_second_plan_leaves_no_trace() {
     let stage = stage().await;
     stage.submit("T", 1).await;
     let before = stage.exact();
-    assert_eq!(stage.store.submit(&submission("T", 7), ADMISSION).await.unwrap(), Submitted::Existing);
+    assert_eq!(stage.store.submit(&submission("T", 7), ADMISSION).await.unwrap(), Submitted::Existing(task_id("T")));
     assert_eq!(stage.exact(), before);
 }
 
