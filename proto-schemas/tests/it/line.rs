@@ -2,6 +2,7 @@
 
 use crate::fixture::lines;
 use proto_schemas::limit::RECORD_BYTES_MAX;
+use proto_schemas::record::{field_of, generation_field};
 use proto_schemas::{Fact, FactKind, Progress, Record};
 
 /// Every accepted line reads back as itself, every other one is refused; `reread` answers the text or the reason.
@@ -46,6 +47,32 @@ fn every_record_reads_back_as_itself_within_its_64_bytes() {
     let accepted =
         check("record.txt", |text| Record::decode(text).map(|record| record.encode()).map_err(|e| e.to_string()));
     assert_eq!(accepted.iter().map(String::len).max(), Some(RECORD_BYTES_MAX));
+}
+
+#[test]
+fn the_fields_of_records_and_generations_are_those_of_the_fixture() {
+    let cases = lines("record-field.txt");
+    for line in &cases {
+        let words: Vec<&str> = line.text.split(' ').collect();
+        let [index, generation, record, current] = words[..] else { panic!("{}", line.text) };
+        let (index, generation) = (index.parse().unwrap(), generation.parse().unwrap());
+        assert_eq!((field_of(index, generation), generation_field(index)), (record.to_owned(), current.to_owned()));
+    }
+    assert!(cases.len() >= 4);
+}
+
+#[test]
+fn a_range_of_facts_is_about_every_index_between_its_ends() {
+    for line in lines("fact.txt").iter().filter(|line| line.refused.is_none()) {
+        let fact = Fact::decode(&line.text).unwrap();
+        let place = line.text.split(' ').nth(1).unwrap();
+        let expected: Vec<u32> = match place.split_once('-') {
+            Some(("", "")) => Vec::new(),
+            Some((first, last)) => (first.parse().unwrap()..=last.parse().unwrap()).collect(),
+            None => vec![place.parse().unwrap()],
+        };
+        assert_eq!(fact.indexes().collect::<Vec<_>>(), expected, "{}", line.text);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::fixture::{Block, Fate, Fields, blocks};
 use proto_schemas::entry::FIELDS;
-use proto_schemas::{EntryError, Priority, Task, WorkEntry, limit};
+use proto_schemas::{EntryError, Priority, SubtaskDefinition, Task, WorkEntry, limit};
 use std::collections::HashMap;
 
 fn decode(fields: &Fields) -> Result<WorkEntry, EntryError> {
@@ -48,8 +48,8 @@ fn every_field_of_an_entry_has_a_fixture_that_fills_it_and_one_that_spoils_it() 
     }
     for field in FIELDS {
         assert!(filled.contains(&field.as_bytes().to_vec()), "{field} is filled");
-        let free = ["priority", "deadline_ms", "result_ttl_s"]; // the stream's, and two like timeout_ms
-        assert!(free.contains(&field) || spoilt.iter().any(|name| name == field), "{field} is spoilt");
+        let free = field == "priority"; // the stream's word counts
+        assert!(free || spoilt.iter().any(|name| name == field), "{field} is spoilt");
     }
 }
 
@@ -66,6 +66,23 @@ fn an_entry_has_at_most_256_fields_and_a_payload_of_64_kib() {
         large.push(("payload", "x".repeat(length)));
         assert_eq!(decode(&bytes(&large)).is_ok(), is_sound, "{length}");
     }
+}
+
+#[test]
+fn a_first_attempt_is_what_a_submit_would_write_of_its_definition() {
+    let text = r#"{"kind":"k","description":"d","priority":"high","params":{"n": 1e2},"max_attempts":1,"timeout_ms":5,
+        "backoff_base_ms":7,"depends_on":[{"name":"a","index":0,"on_failure":"continue"}]}"#;
+    let definition: SubtaskDefinition = serde_json::from_str(text).unwrap();
+    let entry = definition.first_attempt(&"T".parse().unwrap(), 3).unwrap();
+    let fields = bytes(&entry.encode());
+    let expected = "v=1 task_id=T subtask_id=T-3 index=3 generation=0 kind=k description=d priority=high attempt=1 crashes=0 \
+                    max_attempts=1 timeout_ms=5 payload={\"n\":1e2} backoff_base_ms=7 parents=a=0:continue";
+    let shown = |(name, value): &(Vec<u8>, Vec<u8>)| {
+        let text = String::from_utf8([name, &b"="[..], value].concat()).unwrap();
+        text.replace(' ', "")
+    };
+    assert_eq!(fields.iter().map(shown).collect::<Vec<_>>(), expected.split(' ').collect::<Vec<_>>());
+    assert_eq!(decode(&fields).unwrap(), entry);
 }
 
 #[test]
@@ -107,6 +124,8 @@ fn fields_of(task: &Task) -> Vec<(&'static str, String)> {
     ];
     fields.extend(task.kind.as_ref().map(|kind| ("kind", kind.to_string())));
     fields.extend(task.finished_at_ms.map(|ms| ("finished_at", ms.to_string())));
+    fields.extend(task.run_at_ms.map(|ms| ("run_at", ms.to_string())));
+    fields.extend(task.deadline_at_ms.map(|ms| ("deadline_at", ms.to_string())));
     fields.extend(task.context.clone().map(|context| ("context", context)));
     fields
 }
