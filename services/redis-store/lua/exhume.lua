@@ -13,7 +13,7 @@ local letter = redis.call('XRANGE', dead_letters, letter_id, letter_id)[1]
 if not letter then return 'gone' end
 local fields = {}
 for i = 9, #letter[2], 2 do
-  if letter[2][i] ~= 'history' then
+  if letter[2][i] ~= 'history' and letter[2][i] ~= 'parked_at' then
     fields[#fields + 1], fields[#fields + 2] = letter[2][i], letter[2][i + 1]
   end
 end

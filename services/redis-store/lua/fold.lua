@@ -2,24 +2,50 @@
 -- the gate: a counter moves, and a dependant is released, only when it answers 1, so order, repetition and parallel
 -- projectors change nothing.
 -- KEYS  events, dead-letters, meta, lifetimes, delayed, delayed:body, cancelled, tasks:queued, tasks:processing,
---       tasks:completed, tasks:failed, tasks:cancelled, then for each queue: bell and its four streams, then for each task:
---       task hash, outcomes hash, plan
--- ARGV  group, by, task_ttl_ms, hint_ms, dead_letters_max, counts of queues, entries, bad lines and tasks; the queue names;
---       the entry ids; the bad lines (entry no, line); then for each task: task id, count of facts, and for each fact: index,
---       generation, fact, record or progress, ms
--- Answers folded, counted, progressed, duplicate, ignored (no such task, index or generation, or a hash that is no task's);
---       or keys_missing, the names of the queues that a plan needs and whose keys were not given (nothing was written)
--- Appends the fact `cancelled` for what it cancels itself: dependants that are skipped, or all that is open (fail_fast).
+--       tasks:completed, tasks:failed, tasks:cancelled, then for each queue: bell and its four streams, then for each
+--       task: task hash, outcomes hash, plan
+-- ARGV  group, by, task_ttl_ms, hint_ms, dead_letters_max, counts of queues, entries, bad lines and tasks; the queue
+--       names; the entry ids; the bad lines (entry no, line); then for each task: task id, count of facts, and for each
+--       fact: index, generation, fact, record or progress, ms
+-- Answers folded, counted, progressed, duplicate, ignored (no such task, index or generation, or a hash that is no
+--       task's); or keys_missing, the names of the queues that a plan needs and whose keys were not given (nothing was
+--       written)
+-- Appends the fact `cancelled` for what it cancels itself: dependants that are skipped, or all that is open
+--       (fail_fast).
 local events, dead_letters, meta, lifetimes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local delayed, bodies, cancelled = KEYS[5], KEYS[6], KEYS[7]
 local index_of = {
   queued = KEYS[8], processing = KEYS[9], completed = KEYS[10], failed = KEYS[11], cancelled = KEYS[12],
 }
-local group, by, task_ttl_ms, hint_ms, dead_letters_max = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local queue_count, entry_count = tonumber(ARGV[6]), tonumber(ARGV[7])
-local bad_count, task_count = tonumber(ARGV[8]), tonumber(ARGV[9])
-local moving = { started = true, retrying = true }
+local group, by, task_ttl_ms, hint_ms = ARGV[1], ARGV[2], number(ARGV[3], nil, ms_max), number(ARGV[4], nil, ms_max)
+local dead_letters_max, queue_count, entry_count = ARGV[5], number(ARGV[6]), number(ARGV[7])
+local bad_count, task_count = number(ARGV[8]), number(ARGV[9])
+local tells = {
+  completed = true, failed = true, cancelled = true, requeued = true, started = true, retrying = true, crashed = true,
+  returned = true, parked = true,
+}
+local moves = { started = true, retrying = true }
 
+local counted = is_consumer(by) and task_ttl_ms and hint_ms and number(dead_letters_max) and queue_count and entry_count
+  and bad_count and task_count and #KEYS == 12 + 5 * queue_count + 3 * task_count
+if not counted then return refuse('by, numbers or counts') end
+for at = 10 + queue_count, 9 + queue_count + entry_count do
+  if not is_entry_id(ARGV[at]) then return refuse('entry id') end
+end
+local first_of, place = {}, 9 + queue_count + entry_count + 2 * bad_count
+for t = 1, task_count do
+  first_of[t] = place
+  local fact_count = number(ARGV[place + 2])
+  if not fact_count or place + 2 + 5 * fact_count > #ARGV then return refuse('count of facts') end
+  for at = place + 2, place + 1 + 5 * fact_count, 5 do
+    local sound = number(ARGV[at + 1]) and number(ARGV[at + 2]) and tells[ARGV[at + 3]]
+      and number(ARGV[at + 5], nil, ms_max)
+    if not sound then return refuse('fact') end
+  end
+  place = place + 2 + 5 * fact_count
+end
+if place ~= #ARGV then return refuse('arguments') end
+redis.call('XLEN', events)
 redis.call('XLEN', dead_letters)
 redis.call('HLEN', meta)
 redis.call('ZCARD', lifetimes)
@@ -27,18 +53,21 @@ for _, index in pairs(index_of) do redis.call('ZCARD', index) end
 local queues, first_task = queues_of(10, queue_count, 13), 13 + 5 * queue_count
 local books, has_plan = {}, {}
 for t = 1, task_count do
-  local at = first_task + 3 * (t - 1)
-  books[t] = read_task(KEYS[at])
-  redis.call('HLEN', KEYS[at + 1])
-  local named = redis.call('HGET', KEYS[at + 2], 'queues')
+  local first = first_task + 3 * (t - 1)
+  books[t] = read_task(KEYS[first])
+  redis.call('HLEN', KEYS[first + 1])
+  local named = redis.call('HGET', KEYS[first + 2], 'queues')
   if named then
     has_plan[t] = true
     redis.call('ZCARD', delayed)
     redis.call('HLEN', bodies)
     redis.call('ZCARD', cancelled)
     for name in string.gmatch(named, '%S+') do
-      if not queues[name] then return { 'keys_missing', named } end
-      guard_queue(queues[name])
+      if queues[name] then
+        guard_queue(queues[name])
+      elseif token(name) then
+        return { 'keys_missing', named }
+      end
     end
   end
 end
@@ -59,43 +88,48 @@ end
 
 -- The greater of two progress lines: generation, attempt, crashes and ms as numbers, then fact and worker as text.
 local function greater(one, other)
-  if not one then return other end
+  if not one or one == other then return other end
   local a, b = { string.match(one, '^(%d+) (%d+) (%d+) (%d+) (%S+) (%S+)$') },
     { string.match(other, '^(%d+) (%d+) (%d+) (%d+) (%S+) (%S+)$') }
   for i = 1, 6 do
     local x, y = a[i], b[i]
     if i <= 4 then x, y = tonumber(x), tonumber(y) end
-    if x ~= y then return (x == nil or y > x) and other or one end
+    if x ~= y then return y and (x == nil or y > x) and other or one end
   end
   return one
 end
 
--- What the ends of some subtasks mean for those that depend on them: adds what is ready, cancels what is skipped or, where
--- an edge says so, everything that is open. `ended` grows while it is walked: who is skipped has ended too.
 local now, lines = now_ms(), {}
+
+-- Adds an entry that waits for nothing any more to its stream; what a hand broke stays, and an audit names it.
+local function add_ready(plan, child)
+  local queue, fields, rank = unpack_body(redis.call('HGET', plan, 'b:' .. child))
+  queue = queue and queues[queue]
+  if not queue then return redis.call('HSET', plan, 'w:' .. child, ',') end
+  redis.call('HDEL', plan, 'b:' .. child, 'w:' .. child)
+  redis.call('XADD', queue.streams[rank], '*', unpack(fields))
+  queue.added = queue.added + 1
+end
+
+-- What the ends of some subtasks mean for those that depend on them: adds what is ready, cancels what is skipped or,
+-- where an edge says so, everything that is open. `ended` grows while it is walked: who is skipped has ended too.
 local function release(task_id, book, outcomes, plan, ended)
-  local ready, skipped, fails_fast = {}, {}, false
-  local at = 1
+  local waits, touched, skipped, fails_fast, at = {}, {}, {}, false, 1
   while ended[at] do
     local parent, outcome = ended[at][1], ended[at][2]
     at = at + 1
     for child, on_failure in string.gmatch(redis.call('HGET', plan, 'e:' .. parent) or '', '(%d+):([%l_]+)') do
-      local waits = redis.call('HGET', plan, 'w:' .. child)
-      if not waits then -- it does not wait any more
+      if waits[child] == nil then
+        waits[child] = redis.call('HGET', plan, 'w:' .. child) -- false: it does not wait any more
+        if waits[child] then touched[#touched + 1] = child end
+      end
+      if not waits[child] then -- nothing to do
       elseif outcome == 'completed' or on_failure == 'continue' then
-        local from, to = string.find(waits, ',' .. parent .. ',', 1, true)
-        if from then waits = string.sub(waits, 1, from) .. string.sub(waits, to + 1) end
-        local queue, fields, rank = nil, nil, nil
-        if waits == ',' then queue, fields, rank = unpack_body(redis.call('HGET', plan, 'b:' .. child)) end
-        if queue and queues[queue] then
-          ready[#ready + 1] = { queues[queue], rank, fields }
-          redis.call('HDEL', plan, 'b:' .. child, 'w:' .. child)
-        else
-          redis.call('HSET', plan, 'w:' .. child, waits) -- what a hand broke, an audit names
-        end
+        local from, to = string.find(waits[child], ',' .. parent .. ',', 1, true)
+        if from then waits[child] = string.sub(waits[child], 1, from) .. string.sub(waits[child], to + 1) end
       elseif on_failure == 'skip' then
-        local generation = tonumber(redis.call('HGET', outcomes, 'g:' .. child) or '0')
-        redis.call('HDEL', plan, 'b:' .. child, 'w:' .. child)
+        waits[child] = false
+        local generation = current_generation(redis.call('HGET', outcomes, 'g:' .. child))
         if redis.call('HEXISTS', outcomes, record_field(tonumber(child), generation)) == 0 then
           skipped[#skipped + 1] = { tonumber(child), generation }
           ended[#ended + 1] = { child, 'cancelled' }
@@ -121,10 +155,13 @@ local function release(task_id, book, outcomes, plan, ended)
     cancelled_lines(lines, task_id, open, by, now, 'fail_fast')
     redis.call('ZADD', cancelled, string.format('%.0f', math.max(deadline, now + hint_ms)), task_id)
   end
-  if not fails_fast then
-    for _, child in ipairs(ready) do
-      redis.call('XADD', child[1].streams[child[2]], '*', unpack(child[3]))
-      child[1].added = child[1].added + 1
+  for _, child in ipairs(fails_fast and {} or touched) do
+    if not waits[child] then
+      redis.call('HDEL', plan, 'b:' .. child, 'w:' .. child)
+    elseif waits[child] == ',' then
+      add_ready(plan, child)
+    else
+      redis.call('HSET', plan, 'w:' .. child, waits[child])
     end
   end
   if #skipped + #open > 0 then
@@ -137,17 +174,14 @@ local counted, progressed, duplicate, ignored = 0, 0, 0, 0
 for t = 1, task_count do
   local first = first_task + 3 * (t - 1)
   local task, outcomes, plan, book = KEYS[first], KEYS[first + 1], KEYS[first + 2], books[t]
-  local task_id, fact_count = ARGV[at + 1], tonumber(ARGV[at + 2])
-  at = at + 2
-  local known = book and index_of[book.status]
+  local task_id, known = ARGV[first_of[t] + 1], book and index_of[book.status]
   local updated_before, changed, moved, told_off, ended = book and book.updated_at, false, false, {}, {}
-  for _ = 1, fact_count do
-    local index, generation, fact = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-    local value, ms = ARGV[at + 4], tonumber(ARGV[at + 5])
-    at = at + 5
-    local current = known and book.generations and redis.call('HGET', outcomes, 'g:' .. index) or '0'
-    local field = generation == '0' and index or index .. '@' .. generation
-    if not known or tonumber(index) >= book.total or tonumber(generation) > tonumber(current) then
+  for fact_at = first_of[t] + 3, first_of[t] + 2 + 5 * tonumber(ARGV[first_of[t] + 2]), 5 do
+    local index, generation, fact, value, ms = unpack(ARGV, fact_at, fact_at + 4)
+    local current = known and book.generations and current_generation(redis.call('HGET', outcomes, 'g:' .. index)) or 0
+    generation, ms = tonumber(generation), tonumber(ms)
+    local field = generation == 0 and index or index .. '@' .. generation
+    if not known or tonumber(index) >= book.total or generation > current then
       ignored = ignored + 1
     elseif fact == 'requeued' then
       book.updated_at, moved = math.max(book.updated_at, ms), true
@@ -174,7 +208,7 @@ for t = 1, task_count do
           redis.call('HSET', outcomes, '~' .. index, newest)
           changed = true
         end
-        progressed, moved = progressed + 1, moved or moving[fact]
+        progressed, moved = progressed + 1, moved or moves[fact]
       end
     end
   end

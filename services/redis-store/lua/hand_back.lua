@@ -1,19 +1,26 @@
 -- Gives entries back unfinished, each only if it is still pending: a new entry, no attempt and no crash counted.
 -- KEYS  stream, events, bell, delayed, delayed:body
--- ARGV  group, by, queue, park_ms (0 gives back at once; more lets what is sound wait for a worker of its kind), then the
---       entry ids
--- Answers for each entry: returned · parked · stale (not pending any more; or of more fields than an entry has: left to reap)
+-- ARGV  group, by, queue, park_ms (0 gives back at once; more lets what is sound wait for a worker of its kind), then
+--       the entry ids
+-- Answers for each entry: returned · parked · stale (not pending any more; or of more fields than an entry has: left to
+--       reap; or to be parked where a later generation of it waits already: what was left of the earlier one is gone)
 -- Appends the fact `returned`, or the first time `parked`, for what can be read, and wakes a worker for each returned.
 local stream, events, bell, delayed, bodies = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local group, by, queue, park_ms = ARGV[1], ARGV[2], ARGV[3], number(ARGV[4], nil, 99999999999)
 
+if not (is_consumer(by) and token(queue) and park_ms) then return refuse('by, queue or park_ms') end
 redis.call('XLEN', events)
 redis.call('LLEN', bell)
 redis.call('ZCARD', delayed)
 redis.call('HLEN', bodies)
-if not (is_consumer(by) and token(queue) and park_ms) then return refuse('by, queue or park_ms') end
 for i = 5, #ARGV do
   if not is_entry_id(ARGV[i]) then return refuse('entry ' .. i - 4) end
+end
+
+local function is_overtaken(subtask_id, it)
+  local _, fields = unpack_body(redis.call('HGET', bodies, subtask_id))
+  local waiting = fields and identify(fields)
+  return waiting and waiting.generation > it.generation
 end
 
 local now = now_ms()
@@ -25,13 +32,16 @@ for i = 5, #ARGV do
   if can_return and redis.call('XACK', stream, group, ARGV[i]) == 1 and entry then
     redis.call('XDEL', stream, ARGV[i])
     local fields, it = entry[2], identify(entry[2])
-    if it and park_ms > 0 then
+    local subtask_id = it and fields[place_of(fields, 'subtask_id')]
+    if it and park_ms > 0 and is_overtaken(subtask_id, it) then -- one place in `delayed` is for one token
+      answer = 'stale'
+    elseif it and park_ms > 0 then
       answer = 'parked'
       if not place_of(fields, 'parked_at') then
         lines[#lines + 1] = fact_line(it, 'parked', it.crashes, by, now)
         set_field(fields, 'parked_at', now)
       end
-      local subtask_id = fields[place_of(fields, 'subtask_id')]
+      keep_priority(fields, stream)
       redis.call('HSET', bodies, subtask_id, pack_body(queue, fields))
       redis.call('ZADD', delayed, string.format('%.0f', now + park_ms), subtask_id)
     else

@@ -1,5 +1,5 @@
--- Shared by every script and put in front of each: the clock, the bell, the log, dead letters, how an entry is read, how
--- a task's counters become its status, what cancels what is still open.
+-- Shared by every script and put in front of each: the clock, the bell, the log, dead letters, how an entry is read and
+-- kept while it is in no stream.
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -44,7 +44,7 @@ local function add_dead_letter(dead_letters, meta, keep, reason, error, by, sour
   redis.call('XADD', dead_letters, 'MAXLEN', '~', keep, '*', 'reason', reason, 'error', error, 'worker', by, 'source',
     source, unpack(fields))
   local trimmed = before + 1 - redis.call('XLEN', dead_letters)
-  if trimmed > 0 then redis.call('HINCRBY', meta, 'dead_letters_trimmed', trimmed) end
+  if trimmed > 0 then redis.pcall('HINCRBY', meta, 'dead_letters_trimmed', trimmed) end -- a count that is none stays
 end
 
 -- Whether Redis can read an entry id: one that it cannot would end a script half-way.
@@ -61,6 +61,8 @@ end
 local function token(text)
   return text and #text <= 64 and string.find(text, '^[%w_.%-]+$') and text
 end
+
+local ms_max = 999999999999999
 
 -- At most 15 digits, so that it is the same number in every language; 32 bits unless `max` says otherwise.
 local function number(text, default, max)
@@ -106,13 +108,14 @@ local function identify(fields)
     task = token(f.task_id), index = number(f.index, number(suffix, 0) or 0), generation = number(f.generation, 0),
     attempt = number(f.attempt, 1), crashes = number(f.crashes, 0),
   }
-  local long, payload = 999999999999999, f.payload or '{}'
+  local payload = f.payload or '{}'
   local known = version and own and it.task and it.index and it.generation and it.attempt and it.crashes
     and it.attempt > 0 and f.description and token(f.kind or 'simulate')
-  local sound = known and number(f.max_attempts, 5) and number(f.timeout_ms, 0, long)
-    and number(f.deadline_ms, 0, long) and number(f.backoff_base_ms, 0, long) and number(f.backoff_cap_ms, 0, long)
-    and number(f.result_ttl_s, 0, long) and number(f.parked_at, 0, long) and is_parents(f.parents) and #payload <= 65536
-    and is_utf8(f.description) and is_utf8(payload) and is_utf8(f.traceparent or '') and is_utf8(f.history or '')
+  local sound = known and number(f.max_attempts, 5) and number(f.timeout_ms, 0, ms_max)
+    and number(f.deadline_ms, 0, ms_max) and number(f.backoff_base_ms, 0, ms_max)
+    and number(f.backoff_cap_ms, 0, ms_max) and number(f.result_ttl_s, 0, ms_max) and number(f.parked_at, 0, ms_max)
+    and is_parents(f.parents) and #payload <= 65536 and is_utf8(f.description) and is_utf8(payload)
+    and is_utf8(f.traceparent or '') and is_utf8(f.history or '')
   return sound and it or nil
 end
 
@@ -129,19 +132,23 @@ local function set_field(fields, name, value)
   fields[at] = value
 end
 
--- Adds a line to what an entry keeps of the attempts before it: at most 16, the newest.
+-- Adds a line to what an entry keeps of the attempts before it: at most 16, the newest. One that is full keeps none.
 local function remember(fields, it, fact, crashes, by, at_ms, reason)
-  local at = place_of(fields, 'history')
-  local line = string.format('%.0f %.0f %s %s %s', it.attempt, crashes, fact, at_ms, by)
-  local history = (at and fields[at] ~= '' and fields[at] .. '\n' or '') .. line .. (reason and ' ' .. reason or '')
-  local _, breaks = string.gsub(history, '\n', '')
-  for _ = 16, breaks do history = string.gsub(history, '^[^\n]*\n', '') end
-  set_field(fields, 'history', history)
+  local at, lines = place_of(fields, 'history'), {}
+  if not at and #fields >= 2 * fields_max then return end
+  if at and fields[at] ~= '' then
+    for line in string.gmatch(fields[at] .. '\n', '([^\n]*)\n') do lines[#lines + 1] = line end
+  end
+  lines[#lines + 1] = string.format('%.0f %.0f %s %s %s', it.attempt, crashes, fact, at_ms, by)
+    .. (reason and ' ' .. reason or '')
+  set_field(fields, 'history', table.concat(lines, '\n', math.max(1, #lines - 15)))
 end
+
+local is_terminal = { completed = true, failed = true, cancelled = true }
 
 -- The field of `outcomes` that keeps the record of a generation.
 local function record_field(index, generation)
-  return tonumber(generation) == 0 and string.format('%.0f', index) or string.format('%.0f@%.0f', index, generation)
+  return generation == 0 and string.format('%.0f', index) or string.format('%.0f@%.0f', index, generation)
 end
 
 local function fact_line(it, fact, crashes, by, at_ms, reason)
@@ -155,10 +162,16 @@ local function pack_body(queue, fields)
   return cjson.encode({ queue, unpack(fields) })
 end
 
+-- How urgent an entry is says its stream; an entry that leaves it for a while has to say it itself.
+local function keep_priority(fields, stream)
+  set_field(fields, 'priority', string.match(stream, ':(%l+)$') or 'medium')
+end
+
 -- Queue, fields and rank of priority out of such a text; nil if it is none.
 local function unpack_body(text)
   local is_json, body = pcall(cjson.decode, text or '')
-  if not is_json or type(body) ~= 'table' or #body < 3 or #body % 2 == 0 or #body > 2 * fields_max + 1 then return nil end
+  if not is_json or type(body) ~= 'table' then return nil end
+  if #body < 3 or #body % 2 == 0 or #body > 2 * fields_max + 1 then return nil end
   for i = 1, #body do
     if type(body[i]) ~= 'string' then return nil end
   end
@@ -167,6 +180,13 @@ local function unpack_body(text)
   local rank = ({ critical = 1, high = 2, medium = 3, low = 4 })[at and body[at] or 'medium']
   if not queue or not rank then return nil end
   return queue, body, rank
+end
+
+-- Keys that items name by number, as text from '1'.
+local function numbered(first, count)
+  local keys = {}
+  for n = 1, count do keys[tostring(n)] = KEYS[first + n - 1] end
+  return keys
 end
 
 -- Bells and streams of the queues that a call was given keys for: five keys each, from `first` on.
@@ -182,82 +202,4 @@ end
 local function guard_queue(queue)
   redis.call('LLEN', queue.bell)
   for _, stream in ipairs(queue.streams) do redis.call('XLEN', stream) end
-end
-
-local is_terminal = { completed = true, failed = true, cancelled = true }
-
--- A task's hash as numbers; nil if it is no task's.
-local function read_task(task)
-  local head = redis.call('HMGET', task, 'total', 'status', 'completed', 'failed', 'cancelled', 'created_at', 'updated_at',
-    'outcome_at', 'revision', 'generations')
-  local total, created_at = number(head[1] or nil), number(head[6] or nil, nil, 999999999999999)
-  if not total or not created_at or not head[2] then return nil end
-  return {
-    total = total, status = head[2], was = head[2], created_at = created_at, updated_at = tonumber(head[7]) or 0,
-    completed = tonumber(head[3]) or 0, failed = tonumber(head[4]) or 0, cancelled = tonumber(head[5]) or 0,
-    outcome_at = tonumber(head[8]) or 0, revision = tonumber(head[9]) or 0, generations = head[10],
-  }
-end
-
--- Writes counters, times and what status follows from them, and moves the task in the indexes; says whether it has ended.
-local function write_task(task, task_id, book, index_of, lifetimes, task_ttl_ms)
-  local finished, ended = {}, false
-  if not is_terminal[book.status] and book.completed + book.failed + book.cancelled == book.total then
-    book.status = book.failed > 0 and 'failed' or book.cancelled > 0 and 'cancelled' or 'completed'
-    finished, ended = { 'finished_at', string.format('%.0f', book.outcome_at) }, true
-    redis.call('ZADD', lifetimes, string.format('%.0f', book.outcome_at + task_ttl_ms), task_id)
-  end
-  redis.call('HSET', task, 'status', book.status, 'completed', book.completed, 'failed', book.failed, 'cancelled',
-    book.cancelled, 'updated_at', string.format('%.0f', book.updated_at), 'outcome_at',
-    string.format('%.0f', book.outcome_at), 'revision', string.format('%.0f', book.revision + 1), unpack(finished))
-  if book.status ~= book.was then
-    redis.call('ZREM', index_of[book.was], task_id)
-    redis.call('ZADD', index_of[book.status], book.created_at, task_id)
-  end
-  return ended
-end
-
--- The fact lines of indexes that were cancelled at once, in their order: neighbours of one generation share a line.
-local function cancelled_lines(lines, task_id, gone, by, at_ms, reason)
-  local at = 1
-  while gone[at] do
-    local last = at
-    while gone[last + 1] and gone[last + 1][1] == gone[last][1] + 1 and gone[last + 1][2] == gone[at][2] do
-      last = last + 1
-    end
-    local place = string.format(last > at and '%.0f-%.0f' or '%.0f', gone[at][1], gone[last][1])
-    lines[#lines + 1] = string.format('%s %s %.0f cancelled 0 0 %s %s%s', task_id, place, gone[at][2], by, at_ms,
-      reason == '' and '' or ' ' .. reason)
-    at = last + 1
-  end
-end
-
--- Every index without a record of its current generation, in order, with that generation.
-local function open_indexes(outcomes, total)
-  local kept, open = {}, {}
-  local flat = redis.call('HGETALL', outcomes)
-  for i = 1, #flat, 2 do kept[flat[i]] = flat[i + 1] end
-  for index = 0, total - 1 do
-    local generation = number(kept[string.format('g:%.0f', index)], 0) or 0
-    if not kept[record_field(index, generation)] then open[#open + 1] = { index, generation } end
-  end
-  return open
-end
-
--- Records indexes as cancelled and removes what of them waits for its time.
-local function record_cancelled(outcomes, delayed, bodies, task_id, gone, at_ms, reason)
-  local text = 'cancelled 0 0 ' .. at_ms .. (reason == '' and '' or ' ' .. reason)
-  for first = 1, #gone, 500 do
-    local records, told, ids = {}, {}, {}
-    for i = first, math.min(first + 499, #gone) do
-      local index, generation = gone[i][1], gone[i][2]
-      records[#records + 1], records[#records + 2] = record_field(index, generation), text
-      told[#told + 1] = string.format('~%.0f', index)
-      ids[#ids + 1] = string.format('%s-%.0f', task_id, index)
-    end
-    redis.call('HDEL', outcomes, unpack(told))
-    redis.call('HSET', outcomes, unpack(records))
-    redis.call('ZREM', delayed, unpack(ids))
-    redis.call('HDEL', bodies, unpack(ids))
-  end
 end

@@ -2,16 +2,18 @@
 -- KEYS  delayed, delayed:body, dead-letters, meta, then for each queue: bell and its four streams
 -- ARGV  by, count (members at most), dead_letters_max, count of queues, then the queue names
 -- Answers promoted, moved, malformed (members without a body that can be run: dead letters), ms until the next is due
---       ('' if none waits, 0 if more is due); or keys_missing, the queue whose keys were not given (nothing was written)
+--       ('' if none waits, 0 if more is due); or keys_missing, the queue whose keys were not given (nothing was
+--       written)
 -- Appends nothing. While Redis is out of memory it is refused whole and what is due waits.
 local delayed, bodies, dead_letters, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local by, count, dead_letters_max, queue_count = ARGV[1], number(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local by, count, dead_letters_max, queue_count = ARGV[1], number(ARGV[2], nil, 1000), ARGV[3], number(ARGV[4])
 
+if not (is_consumer(by) and count and number(dead_letters_max) and queue_count) or #KEYS ~= 4 + 5 * queue_count
+  or #ARGV ~= 4 + queue_count then
+  return refuse('by, count, bound or keys')
+end
 redis.call('XLEN', dead_letters)
 redis.call('HLEN', meta)
-if not (is_consumer(by) and count and count <= 1000 and number(dead_letters_max)) or #KEYS ~= 4 + 5 * queue_count then
-  return refuse('by, count or keys')
-end
 local queues = queues_of(5, queue_count, 5)
 for _, queue in pairs(queues) do guard_queue(queue) end
 local now = now_ms()
@@ -41,5 +43,5 @@ if #due > 0 then
 end
 for _, queue in pairs(queues) do ring(queue.bell, queue.added) end
 local next_due = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]
-local wait_ms = next_due and string.format('%.0f', math.max(0, tonumber(next_due) - tonumber(now))) or ''
+local wait_ms = next_due and string.format('%.0f', math.min(math.max(0, tonumber(next_due) - now), ms_max)) or ''
 return { 'promoted', moved, malformed, wait_ms }

@@ -1,6 +1,6 @@
 -- Re-adds what dead workers left: entries idle for a lease come back as new ones with one crash more, or are buried.
--- One round a second in the whole fleet, whoever asks first; while Redis is out of memory everyone may run it.
--- A crash buries at crashes_max if that attempt ran alone in its worker, which the worker marks with a delivery count of
+-- One round a second in the whole fleet, whoever asks first; while Redis is out of memory everyone may run it. A crash
+-- buries at crashes_max if that attempt ran alone in its worker, which the worker marks with a delivery count of
 -- alone_deliveries, and at crashes_cap in any case: nobody is buried for what ran beside it.
 -- KEYS  maintenance, events, dead-letters, bell, meta, then the streams
 -- ARGV  group, by, lease_ms, count (entries a stream and round), crashes_max, crashes_cap, alone_deliveries,
@@ -13,11 +13,6 @@ local group, by, lease_ms, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local crashes_max, crashes_cap, alone_deliveries = number(ARGV[5]), number(ARGV[6]), number(ARGV[7])
 local dead_letters_max = ARGV[8]
 
-for i = 6, #KEYS do redis.call('XLEN', KEYS[i]) end
-redis.call('XLEN', events)
-redis.call('XLEN', dead_letters)
-redis.call('LLEN', bell)
-redis.call('HLEN', meta)
 local numbers = number(lease_ms) and number(count) and crashes_max and crashes_cap and alone_deliveries
 if not (numbers and number(dead_letters_max) and is_consumer(by) and #ARGV - 8 == #KEYS - 5) then
   return refuse('by, numbers or counts')
@@ -25,6 +20,11 @@ end
 for i = 9, #ARGV do
   if not is_entry_id(ARGV[i]) then return refuse('cursor ' .. i - 8) end
 end
+for i = 6, #KEYS do redis.call('XLEN', KEYS[i]) end
+redis.call('XLEN', events)
+redis.call('XLEN', dead_letters)
+redis.call('LLEN', bell)
+redis.call('HLEN', meta)
 local mine = redis.pcall('SET', maintenance, by, 'PX', 900, 'NX')
 local others_ms = redis.call('PTTL', maintenance)
 if not mine and others_ms >= 0 and others_ms <= 900 then return { 'skipped' } end -- a longer one is not ours

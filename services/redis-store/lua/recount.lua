@@ -6,10 +6,11 @@ local task, outcomes, lifetimes = KEYS[1], KEYS[2], KEYS[3]
 local index_of = {
   queued = KEYS[4], processing = KEYS[5], completed = KEYS[6], failed = KEYS[7], cancelled = KEYS[8],
 }
-local task_id, task_ttl_ms = ARGV[1], tonumber(ARGV[2])
+local task_id, task_ttl_ms = ARGV[1], number(ARGV[2], nil, ms_max)
 
+if not task_ttl_ms then return refuse('task_ttl_ms') end
 local head = redis.call('HMGET', task, 'total', 'created_at', 'revision')
-local total, created_at = number(head[1]), number(head[2], 0, 999999999999999)
+local total, created_at = number(head[1], nil, subtasks_max), number(head[2], nil, ms_max)
 if not head[1] then return 'gone' end
 if not total or not created_at then return redis.error_reply('ERR total or created_at is not a number') end
 redis.call('ZCARD', lifetimes)
@@ -18,22 +19,23 @@ for _, index in pairs(index_of) do redis.call('ZCARD', index) end
 local sums, updated_at, outcome_at, moved = { completed = 0, failed = 0, cancelled = 0 }, created_at, 0, false
 local flat, kept, generations = redis.call('HGETALL', outcomes), {}, nil
 for i = 1, #flat, 2 do kept[flat[i]] = flat[i + 1] end
-local function current(index) return number(kept[string.format('g:%.0f', index)], 0) or 0 end
+local function current(index) return current_generation(kept[string.format('g:%.0f', index)]) end
 for field, value in pairs(kept) do
   local index, generation = string.match(field, '^(%d+)@?(%d*)$')
   local told = string.match(field, '^~(%d+)$')
   index, generation = number(index or nil), number(generation ~= '' and generation or '0')
-  if index and index < total and generation then
+  if index and index < total and generation and field == record_field(index, generation) then
     local outcome, ms = string.match(value, '^(%l+) %d+ %d+ (%d+)')
-    if sums[outcome] then
-      moved = true
-      updated_at, outcome_at = math.max(updated_at, tonumber(ms)), math.max(outcome_at, tonumber(ms))
+    ms = number(ms, nil, ms_max)
+    if ms and sums[outcome] and generation <= current(index) then
+      moved, updated_at, outcome_at = true, math.max(updated_at, ms), math.max(outcome_at, ms)
       if generation == current(index) then sums[outcome] = sums[outcome] + 1 end
     end
   elseif told and tonumber(told) < total then
     local ms, fact = string.match(value, '^%d+ %d+ %d+ (%d+) (%S+)')
+    ms = number(ms, nil, ms_max)
     if ms then
-      updated_at = math.max(updated_at, tonumber(ms))
+      updated_at = math.max(updated_at, ms)
       moved = moved or fact == 'started' or fact == 'retrying'
     end
   elseif string.find(field, '^g:%d+$') and number(value, 0) then
@@ -50,7 +52,7 @@ if sums.completed + sums.failed + sums.cancelled == total then
 end
 redis.call('HSET', task, 'status', status, 'completed', sums.completed, 'failed', sums.failed, 'cancelled',
   sums.cancelled, 'updated_at', string.format('%.0f', updated_at), 'outcome_at', string.format('%.0f', outcome_at),
-  'revision', (number(head[3], 0, 999999999999999) or 0) + 1, unpack(finished))
+  'revision', (number(head[3], 0, ms_max) or 0) + 1, unpack(finished))
 for name, index in pairs(index_of) do
   if name ~= status then redis.call('ZREM', index, task_id) end
 end

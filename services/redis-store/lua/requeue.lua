@@ -1,10 +1,12 @@
--- Opens a new generation of subtasks that have ended, all of them or none: their records go back to the counters, the task
--- is open again, what is ready is added and what depends on another waits in the plan.
--- KEYS  task, outcomes, plan, events, lifetimes, cancelled, dead-letters, tasks:queued, tasks:processing, tasks:completed,
---       tasks:failed, tasks:cancelled, then for each queue: bell and its four streams, then a result key for each item
--- ARGV  by, task_id, deadline_ms (from now), dead letter id ('' for none), counts of queues and items; the queue names; for
---       each item a JSON list: index, the generation it replaces, queue, rank of priority, then names and values of its
---       entry but for generation, attempt and crashes; then for each item its out-edges, as `<index>:<on_failure> …`
+-- Opens a new generation of subtasks that have ended, all of them or none: their records go back to the counters, the
+-- task is open again, what is ready is added and what depends on another waits in the plan.
+-- KEYS  task, outcomes, plan, events, lifetimes, cancelled, dead-letters, tasks:queued, tasks:processing,
+--       tasks:completed, tasks:failed, tasks:cancelled, then for each queue: bell and its four streams, then a result
+--       key for each item
+-- ARGV  by, task_id, deadline_ms (from now), dead letter id ('' for none), counts of queues and items; the queue names;
+--       for each item a JSON list: index, the generation it replaces, queue, rank of priority, then names and values of
+--       its entry as a first attempt (its generation is set here); then for each item who depends on it, as
+--       `<index>:<on_failure> …`
 -- Answers requeued · gone (a generation is not the current one, or has not ended, or there is no such task or letter)
 -- Appends the fact `requeued` for each.
 local task, outcomes, plan, events, lifetimes, cancelled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -12,48 +14,69 @@ local dead_letters = KEYS[7]
 local index_of = {
   queued = KEYS[8], processing = KEYS[9], completed = KEYS[10], failed = KEYS[11], cancelled = KEYS[12],
 }
-local by, task_id, deadline_ms, letter_id = ARGV[1], ARGV[2], number(ARGV[3], nil, 999999999999999), ARGV[4]
-local queue_count, item_count = tonumber(ARGV[5]), tonumber(ARGV[6])
+local by, task_id, deadline_ms, letter_id = ARGV[1], ARGV[2], number(ARGV[3], nil, ms_max), ARGV[4]
+local queue_count, item_count = number(ARGV[5]), number(ARGV[6], nil, subtasks_max)
 
+local counted = is_consumer(by) and deadline_ms and (letter_id == '' or is_entry_id(letter_id)) and queue_count
+  and item_count and item_count > 0 and #KEYS == 12 + 5 * queue_count + item_count
+if not counted or #ARGV ~= 6 + queue_count + 2 * item_count then return refuse('by, deadline, letter or counts') end
 local book = read_task(task)
 if not book then return 'gone' end
+if not index_of[book.status] then return refuse('status') end
 redis.call('XLEN', events)
+redis.call('XLEN', dead_letters)
 redis.call('HLEN', plan)
 redis.call('ZCARD', lifetimes)
 redis.call('ZCARD', cancelled)
 for _, index in pairs(index_of) do redis.call('ZCARD', index) end
 local queues, first_result = queues_of(7, queue_count, 13), 12 + 5 * queue_count
 for _, queue in pairs(queues) do guard_queue(queue) end
-if not (is_consumer(by) and deadline_ms and index_of[book.status]) or #KEYS ~= first_result + item_count then
-  return refuse('by, deadline, status or counts')
+
+-- An item as the call gives it; nil if it is none.
+local function read_item(text, edges)
+  local is_json, parts = pcall(cjson.decode, text)
+  if not is_json or type(parts) ~= 'table' then return nil end
+  local index, generation, queue, rank = unpack(parts, 1, 4)
+  local fields = { unpack(parts, 5, math.min(#parts, 2 * fields_max + 4)) }
+  for _, field in ipairs(fields) do
+    if type(field) ~= 'string' then return nil end
+  end
+  local it = #fields % 2 == 0 and #fields == #parts - 4 and identify(fields)
+  local sound = it and it.task == task_id and it.index == index and index < book.total and type(generation) == 'number'
+    and queues[queue] and queues[queue].streams[rank]
+  return sound and {
+    index = index, replaced = generation, queue = queues[queue], name = queue, rank = rank, fields = fields,
+    edges = edges,
+  }
 end
+
 local items, again = {}, {}
 for i = 1, item_count do
-  local item = cjson.decode(ARGV[6 + queue_count + i])
-  local index, generation, queue, rank = unpack(item, 1, 4)
-  local record = redis.call('HGET', outcomes, record_field(index, generation))
-  local current = number(redis.call('HGET', outcomes, string.format('g:%.0f', index)) or '0')
-  if not record or current ~= generation or index >= book.total then return 'gone' end
-  items[i] = {
-    index = index, generation = generation + 1, queue = queues[queue], name = queue, rank = rank,
-    outcome = string.match(record, '^%l+'), fields = { unpack(item, 5) }, edges = ARGV[6 + queue_count + item_count + i],
-  }
-  again[index] = true
-  if not items[i].queue or not is_terminal[items[i].outcome] or #items[i].fields % 2 == 1 then return refuse('item ' .. i) end
+  local item = read_item(ARGV[6 + queue_count + i], ARGV[6 + queue_count + item_count + i])
+  if not item or again[item.index] then return refuse('item ' .. i) end
+  items[i], again[item.index] = item, true
 end
+for i, item in ipairs(items) do
+  local record = redis.call('HGET', outcomes, record_field(item.index, item.replaced))
+  local current = current_generation(redis.call('HGET', outcomes, string.format('g:%.0f', item.index)))
+  item.outcome = record and string.match(record, '^%l+')
+  if not is_terminal[item.outcome] or current ~= item.replaced then return 'gone' end
+  item.generation = current + 1
+end
+if letter_id ~= '' and #redis.call('XRANGE', dead_letters, letter_id, letter_id) == 0 then return 'gone' end
+
 -- What an item waits for: parents that run again, and parents that have not ended.
 local function awaited(item)
   local at, waits = place_of(item.fields, 'parents'), {}
   for index in string.gmatch(at and item.fields[at] or '', '=(%d+):') do
-    local generation = redis.call('HGET', outcomes, 'g:' .. index) or '0'
-    local ended = redis.call('HEXISTS', outcomes, record_field(tonumber(index), tonumber(generation))) == 1
-    if again[tonumber(index)] or not ended then waits[#waits + 1] = index end
+    local generation = current_generation(redis.call('HGET', outcomes, string.format('g:%.0f', index)))
+    local ended = redis.call('HEXISTS', outcomes, record_field(tonumber(index), generation)) == 1
+    if again[tonumber(index)] or not ended then waits[#waits + 1] = string.format('%.0f', index) end
   end
   return waits
 end
 for _, item in ipairs(items) do item.waits = awaited(item) end
 
-if letter_id ~= '' and redis.call('XDEL', dead_letters, letter_id) == 0 then return 'gone' end
 local now, lines, named = now_ms(), {}, {}
 for name in string.gmatch(redis.call('HGET', plan, 'queues') or '', '%S+') do named[name] = true end
 local has_plan = next(named) ~= nil
@@ -83,6 +106,7 @@ if has_plan then
   table.sort(names)
   redis.call('HSET', plan, 'queues', table.concat(names, ' '))
 end
+if letter_id ~= '' then redis.call('XDEL', dead_letters, letter_id) end
 redis.call('ZREM', cancelled, task_id)
 redis.call('ZADD', lifetimes, string.format('%.0f', now + deadline_ms), task_id)
 redis.call('HDEL', task, 'finished_at')

@@ -1,27 +1,28 @@
 -- Records how attempts ended, each only if its entry is still pending: the acknowledgement is the fence.
 -- KEYS  events, the streams named by the items, the outcomes hashes named by them, then one result key for each item
--- ARGV  group, by, counts of streams and outcomes hashes, then for each item, at most 1,000: stream no, entry id, outcomes
---       no, fact line up to its time, reason ('' for none), result JSON ('' stores none), seconds the result is kept
+-- ARGV  group, by, counts of streams and outcomes hashes, then for each item, at most 1,000: stream no, entry id,
+--       outcomes no, fact line up to its time, reason ('' for none), result JSON ('' stores none), seconds the result
+--       is kept
 -- Answers for each item: recorded · dropped (it had ended already, as a cancel ends it: nothing but its entry went) ·
 --       stale (someone else settled, reaped or deleted it; nothing was written)
 -- Appends the terminal facts, one entry for each 128. A result that already stands is never replaced.
 local events, group, by = KEYS[1], ARGV[1], ARGV[2]
-local stream_count, outcomes_count = tonumber(ARGV[3]), tonumber(ARGV[4])
+local stream_count, outcomes_count = number(ARGV[3]), number(ARGV[4])
 
-redis.call('XLEN', events)
-for s = 1, stream_count do redis.call('XLEN', KEYS[1 + s]) end
+if not stream_count or not outcomes_count then return refuse('counts') end
 local first_result = 1 + stream_count + outcomes_count
 local item_count = #KEYS - first_result
 if #ARGV ~= 4 + 7 * item_count or item_count > 1000 then return refuse('counts') end
-local streams, sound_seconds = {}, nil
-for s = 1, stream_count do streams[tostring(s)] = KEYS[1 + s] end
+redis.call('XLEN', events)
+local streams, sound_seconds = numbered(2, stream_count), nil
+for _, stream in pairs(streams) do redis.call('XLEN', stream) end
 local asked, places = {}, {}
 for o = 1, outcomes_count do asked[o] = {} end
 for at = 5, #ARGV, 7 do
   local reason, seconds = ARGV[at + 4], ARGV[at + 6]
   local index, generation, fact =
     string.match(ARGV[at + 3], '^[%w_.%-]+ (%d+) (%d+) (%l+) %d+ %d+ [%w_.:@,%-]+$')
-  if seconds ~= sound_seconds and (number(seconds, 0, 999999999999999) or 0) > 0 then sound_seconds = seconds end
+  if seconds ~= sound_seconds and (number(seconds, 0, ms_max) or 0) > 0 then sound_seconds = seconds end
   local fields = asked[tonumber(ARGV[at + 2]) or 0]
   local sound = streams[ARGV[at]] and is_entry_id(ARGV[at + 1]) and fields and is_terminal[fact]
     and (reason == '' or token(reason)) and seconds == sound_seconds

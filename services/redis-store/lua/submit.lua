@@ -1,24 +1,30 @@
--- Accepts a task: its hash, one work entry for each subtask that may run now, the others in `delayed` or in the plan, the
--- indexes, the fact `created`, the bells; or nothing.
--- KEYS  task, outcomes, plan, events, tasks, tasks:queued, lifetimes, queues, delayed, delayed:body, idempotency, then for
---       each queue: bell and its four streams
+-- Accepts a task: its hash, one work entry for each subtask that may run now, the others in `delayed` or in the plan,
+-- the indexes, the fact `created`, the bells; or nothing.
+-- KEYS  task, outcomes, plan, events, tasks, tasks:queued, lifetimes, queues, delayed, delayed:body, idempotency, then
+--       for each queue: bell and its four streams
 -- ARGV  by, task_id, delay_ms, run_at_ms (0 and 0: now), deadline_ms (from when it may run), has_deadline ('1': entries
---       carry it), backlog_max, fingerprint ('' without an idempotency key), idempotency_seconds, counts of queues, hash
---       fields, shapes and subtasks; then the queue names; the hash fields (name, value); the shapes (queue no, priority no,
---       kind, priority, max_attempts, timeout_ms, JSON list of further names and values); the subtasks in the order of
---       their index (shape no, description, payload); last a JSON object from index to what it depends on
--- Answers created · existing, the id of the task (the id is taken, or the key with the same fingerprint: a resend) · conflict
---       (the key was used for something else) · overloaded (a queue would exceed backlog_max)
+--       carry it), backlog_max, fingerprint ('' without an idempotency key), idempotency_seconds, counts of queues,
+--       hash fields, shapes and subtasks; then the queue names; the hash fields (name, value); the shapes (queue no,
+--       priority no, kind, priority, max_attempts, timeout_ms, JSON list of further names and values); the subtasks in
+--       the order of their index (shape no, description, payload); last a JSON object from index to what it depends on
+-- Answers created · existing, the id of the task (the id is taken, or the key with the same fingerprint: a resend) ·
+--       conflict (the key was used for something else) · overloaded (a queue would exceed backlog_max)
 -- Refuses a plan without subtasks, ids beyond 64 characters and payloads beyond 64 KiB: no reader would take them.
 local task, outcomes, plan, events = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local tasks, queued, lifetimes, queues = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local delayed, bodies, idempotency = KEYS[9], KEYS[10], KEYS[11]
-local by, task_id, delay_ms, run_at_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local deadline_ms, has_deadline, backlog_max = tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7])
+local by, task_id, delay_ms, run_at_ms = ARGV[1], ARGV[2], number(ARGV[3], nil, ms_max), number(ARGV[4], nil, ms_max)
+local deadline_ms, has_deadline, backlog_max = number(ARGV[5], nil, ms_max), ARGV[6] == '1', tonumber(ARGV[7])
 local fingerprint, idempotency_seconds = ARGV[8], ARGV[9]
-local queue_count, field_count = tonumber(ARGV[10]), tonumber(ARGV[11])
-local shape_count, subtask_count = tonumber(ARGV[12]), tonumber(ARGV[13])
+local queue_count, field_count = number(ARGV[10]), number(ARGV[11])
+local shape_count, subtask_count = number(ARGV[12]), number(ARGV[13], nil, 1000)
 
+local counted = queue_count and field_count and shape_count and subtask_count and #KEYS == 11 + 5 * queue_count
+  and #ARGV == 14 + queue_count + 2 * field_count + 7 * shape_count + 3 * subtask_count
+if not (counted and is_consumer(by) and delay_ms and run_at_ms and deadline_ms and backlog_max) then
+  return refuse('by, times or counts')
+end
+if fingerprint ~= '' and (number(idempotency_seconds, 0) or 0) == 0 then return refuse('idempotency_seconds') end
 if fingerprint ~= '' then
   local known, print = string.match(redis.call('GET', idempotency) or '', '^(%S+) (%S+)$')
   if known then return { print == fingerprint and 'existing' or 'conflict', known } end
@@ -49,26 +55,29 @@ local shapes = {}
 for s = 1, shape_count do
   local q, p, kind, priority, max_attempts, timeout_ms, more = unpack(ARGV, at + 1, at + 7)
   shapes[s] = {
-    q = tonumber(q), stream = streams[tonumber(q)][tonumber(p)], kind = kind, priority = priority,
+    q = tonumber(q), stream = (streams[tonumber(q) or 0] or {})[tonumber(p) or 0], kind = kind, priority = priority,
     max_attempts = max_attempts, timeout_ms = timeout_ms, more = cjson.decode(more),
   }
+  if not shapes[s].stream or #shapes[s].more % 2 == 1 then return refuse('shape ' .. s) end
   at = at + 7
 end
 if subtask_count < 1 or #task_id + 1 + #tostring(subtask_count - 1) > 64 then return refuse('ids') end
 for i = 0, subtask_count - 1 do
-  local q = shapes[tonumber(ARGV[at + 3 * i + 1])].q
-  added[q] = added[q] + 1
-  if #ARGV[at + 3 * i + 3] > 65536 then return refuse('payload ' .. i) end
+  local shape = shapes[tonumber(ARGV[at + 3 * i + 1]) or 0]
+  if not shape or #ARGV[at + 3 * i + 3] > 65536 then return refuse('shape or payload of ' .. i) end
+  added[shape.q] = added[shape.q] + 1
 end
 for q = 1, queue_count do
   if backlog[q] + added[q] > backlog_max then return { 'overloaded' } end
 end
 local parents_of, edges = cjson.decode(ARGV[at + 3 * subtask_count + 1]), {}
-for index, parents in pairs(parents_of) do
-  if not is_parents(parents) or #parents == 0 then return refuse('parents of ' .. index) end
-  for parent, on_failure in string.gmatch(parents, '=(%d+):([%l_]+)') do
-    edges[parent] = edges[parent] or {}
-    table.insert(edges[parent], { tonumber(index), on_failure })
+for i = 0, subtask_count - 1 do
+  local parents = parents_of[tostring(i)]
+  if parents == '' or not is_parents(parents) then return refuse('parents of ' .. i) end
+  for parent, on_failure in string.gmatch(parents or '', '=(%d+):([%l_]+)') do
+    if tonumber(parent) >= subtask_count or tonumber(parent) == i then return refuse('parents of ' .. i) end
+    parent = string.format('%.0f', parent)
+    edges[parent] = (edges[parent] and edges[parent] .. ' ' or '') .. i .. ':' .. on_failure
   end
 end
 
@@ -92,15 +101,15 @@ for i = 0, subtask_count - 1 do
       'crashes', '0', 'max_attempts', shape.max_attempts, 'timeout_ms', shape.timeout_ms, 'payload', payload)
     rung[shape.q] = (rung[shape.q] or 0) + 1
   else
-    local entry = { 'v', '1', 'task_id', task_id, 'subtask_id', subtask_id, 'index', index, 'generation', '0', 'kind',
-      shape.kind, 'description', description, 'priority', shape.priority, 'attempt', '1', 'crashes', '0', 'max_attempts',
-      shape.max_attempts, 'timeout_ms', shape.timeout_ms, 'payload', payload }
+    local entry = { 'v', '1', 'task_id', task_id, 'subtask_id', subtask_id, 'index', index, 'generation', '0',
+      'kind', shape.kind, 'description', description, 'priority', shape.priority, 'attempt', '1', 'crashes', '0',
+      'max_attempts', shape.max_attempts, 'timeout_ms', shape.timeout_ms, 'payload', payload }
     if has_deadline then entry[#entry + 1], entry[#entry + 2] = 'deadline_ms', deadline_at end
     for _, text in ipairs(shape.more) do entry[#entry + 1] = text end
     if parents then
       entry[#entry + 1], entry[#entry + 2] = 'parents', parents
       local waits = {}
-      for parent in string.gmatch(parents, '=(%d+):') do waits[#waits + 1] = parent end
+      for parent in string.gmatch(parents, '=(%d+):') do waits[#waits + 1] = string.format('%.0f', parent) end
       redis.call('HSET', plan, 'b:' .. index, pack_body(names[shape.q], entry), 'w:' .. index,
         ',' .. table.concat(waits, ',') .. ',')
     elseif is_delayed then
@@ -113,15 +122,8 @@ for i = 0, subtask_count - 1 do
   end
   at = at + 3
 end
-if next(edges) then
-  for parent, children in pairs(edges) do
-    table.sort(children, function(one, other) return one[1] < other[1] end)
-    for c, child in ipairs(children) do children[c] = string.format('%.0f:%s', child[1], child[2]) end
-    redis.call('HSET', plan, 'e:' .. parent, table.concat(children, ' '))
-  end
-  table.sort(names)
-  redis.call('HSET', plan, 'queues', table.concat(names, ' '))
-end
+for parent, children in pairs(edges) do redis.call('HSET', plan, 'e:' .. parent, children) end
+if next(edges) then redis.call('HSET', plan, 'queues', table.concat(names, ' ')) end
 if fingerprint ~= '' then redis.call('SET', idempotency, task_id .. ' ' .. fingerprint, 'EX', idempotency_seconds) end
 redis.call('ZADD', tasks, now, task_id)
 redis.call('ZADD', queued, now, task_id)

@@ -1,4 +1,4 @@
-//! The scripts as data: name, source with the shared prelude in front, and digest.
+//! The scripts as data: name, source with the shared prelude in front (and what those about a task as a whole share), digest.
 
 use fred::types::scripts::Script;
 use std::sync::LazyLock;
@@ -7,18 +7,27 @@ use std::sync::LazyLock;
 pub struct LuaScript {
     /// The file's name without its extension.
     pub name: &'static str,
-    /// Prelude and file, one after the other.
+    /// Prelude, `task.lua` for those about a task as a whole, and the file, one after the other.
     pub source: String,
     /// SHA-1 of the source in hex: the script's name in EVALSHA.
     pub digest: String,
 }
 
+const PRELUDE: &str = include_str!("../lua/prelude.lua");
+const TASK: &str = include_str!("../lua/task.lua");
+
+impl LuaScript {
+    fn new(name: &'static str, parts: &[&str]) -> Self {
+        let source = parts.concat();
+        let digest = Script::from_lua(source.as_str()).sha1().to_string();
+        Self { name, source, digest }
+    }
+}
+
 macro_rules! scripts {
-    ($($static:ident = $name:literal,)+) => {
+    ($($static:ident = $name:literal $(over $library:ident)?,)+) => {
         $(pub(crate) static $static: LazyLock<LuaScript> = LazyLock::new(|| {
-            let source = concat!(include_str!("../lua/prelude.lua"), include_str!(concat!("../lua/", $name, ".lua")));
-            let digest = Script::from_lua(source).sha1().to_string();
-            LuaScript { name: $name, source: source.to_owned(), digest }
+            LuaScript::new($name, &[PRELUDE, $($library,)? include_str!(concat!("../lua/", $name, ".lua"))])
         });)+
 
         /// Every script, in the order of a task's path.
@@ -37,11 +46,11 @@ scripts! {
     HAND_BACK = "hand_back",
     REAP = "reap",
     PROMOTE = "promote",
-    FOLD = "fold",
-    CANCEL = "cancel",
-    REQUEUE = "requeue",
+    FOLD = "fold" over TASK,
+    CANCEL = "cancel" over TASK,
+    REQUEUE = "requeue" over TASK,
     EXHUME = "exhume",
     COLLECT_CONSUMER = "collect_consumer",
-    RECOUNT = "recount",
+    RECOUNT = "recount" over TASK,
     EXPIRE = "expire",
 }

@@ -135,7 +135,7 @@ async fn facts_about_nothing_that_there_is_are_ignored_and_acknowledged() {
     stage.fold(&[]).await;
     let before = stage.story();
     let lines =
-        ["U 0 0 completed 1 0 w 5", "T 2 0 completed 1 0 w 5", "T 0 1 completed 1 0 w 5", "T 0 0 requeued 1 0 w 5"];
+        ["U 0 0 completed 1 0 w 5", "T 2 0 completed 1 0 w 5", "T 0 1 completed 1 0 w 5", "T 0 1 requeued 1 0 w 5"];
     let more = ["half 0 0 completed 1 0 w 5", "odd 0 0 started 1 0 w 5"];
     let answer = stage.fold(&[&[&lines[..], &more].concat().join("\n")]).await;
     assert_eq!(answer, counts(0, 0, 0, 6));

@@ -23,10 +23,13 @@ fn cases(entry_id: &str) -> Vec<Case> {
     };
     let line = "T 0 0 completed 1 0 me";
     let mut cases = vec![
-        call("settle", &settle, &["workers", "me", "1", "1", entry_id, line, "", "{}"]),
+        call("settle", &settle, &["workers", "me", "1", "1", "1", entry_id, "1", line, "", "{}"]),
         call("settle", &settle, &["workers", "me", "1"]),
-        call("settle", &settle[..2], &["workers", "me", "1", "1", entry_id, line, "", "{}", "9"]),
-        call("settle", &settle, &["workers", "me", "2", "1", entry_id, line, "", "{}", "9"]),
+        call("settle", &settle, &["workers", "me"]),
+        call("settle", &settle[..3], &["workers", "me", "1", "1", "1", entry_id, "1", line, "", "{}", "9"]),
+        call("settle", &settle, &["workers", "me", "2", "1", "1", entry_id, "1", line, "", "{}", "9"]),
+        call("settle", &settle, &["workers", "me", "1", "1", "1", entry_id, "2", line, "", "{}", "9"]),
+        call("settle", &settle, &["workers", "me", "1", "1", "1", entry_id, "0", line, "", "{}", "9"]),
         item("1", entry_id, line, "two words", "9"),
         item("1", entry_id, line, "", "0"),
         item("1", entry_id, line, "", "-9"),
@@ -46,28 +49,68 @@ fn cases(entry_id: &str) -> Vec<Case> {
         "T\u{fc} 0 0 completed 1 0 me",
     ];
     cases.extend(lines.map(|line| item("1", entry_id, line, "", "9")));
-    let bury = [MEDIUM, "events", "dead-letters"];
-    let mut buried = |arguments: &[&str]| cases.push(call("bury", &bury, arguments));
-    buried(&["workers", "me", "9", entry_id, "x"]);
-    buried(&["workers", "me", "9", entry_id, "two words", ""]);
-    buried(&["workers", "me", "many", entry_id, "x", ""]);
-    buried(&["workers", "two words", "9", entry_id, "x", ""]);
-    buried(&["workers", "me", "9", entry_id, "x", "", "id", "x", ""]);
-    let hand_back = [MEDIUM, "events", "bell:default"];
-    cases.push(call("hand_back", &hand_back, &["workers", "two words", entry_id]));
-    cases.push(call("hand_back", &hand_back, &["workers", "me", entry_id, ""]));
-    let reap = ["maintenance:default", "events", "dead-letters", "bell:default", MEDIUM];
+    let bury = ["events", "dead-letters", "meta", MEDIUM, "outcomes:T", "result:T-0"];
+    let mut buried = |arguments: &[&str]| {
+        cases.push(call("bury", &bury, &[&["workers", "me"][..], arguments].concat()));
+    };
+    buried(&["9", "1", "1", "1", entry_id, "1", "x", "", "{}"]);
+    buried(&["9", "1", "1", "1", entry_id, "1", "two words", "", "{}", "9"]);
+    buried(&["many", "1", "1", "1", entry_id, "1", "x", "", "{}", "9"]);
+    buried(&["9", "1", "1", "1", entry_id, "1", "x", "", "{}", "0"]);
+    buried(&["9", "1", "1", "1", entry_id, "0", "x", "", "{}", "9"]); // nobody's leaves no result
+    buried(&["9", "1", "1", "1", entry_id, "2", "x", "", "{}", "9"]);
+    buried(&["9", "1", "1", "2", entry_id, "1", "x", "", "{}", "9"]);
+    buried(&["9", "1", "1", "-1", entry_id, "1", "x", "", "{}", "9"]);
+    buried(&["9", "x", "1", "1", entry_id, "1", "x", "", "{}", "9"]);
+    buried(&["9", "1", "", "1", entry_id, "1", "x", "", "{}", "9"]);
+    buried(&["9", "1", "1", "1", "id", "1", "x", "", "{}", "9"]);
+    cases.push(call("bury", &bury, &["workers", "two words", "9", "1", "1", "1", entry_id, "1", "x", "", "{}", "9"]));
+    let retry = ["events", "delayed", "delayed:body", MEDIUM, "outcomes:T"];
     for arguments in [
-        ["workers", "me", "0", "100", "3", "9", "end"],
-        ["workers", "me", "soon", "100", "3", "9", "0-0"],
-        ["workers", "me", "0", "many", "3", "9", "0-0"],
-        ["workers", "me", "0", "100", "", "9", "0-0"],
-        ["workers", "me", "0", "100", "3", "all", "0-0"],
-        ["workers", "", "0", "100", "3", "9", "0-0"],
+        ["two words", "1", "1", "1", "default", entry_id, "1", "5", "x"],
+        ["me", "2", "1", "1", "default", entry_id, "1", "5", "x"],
+        ["me", "1", "-1", "1", "default", entry_id, "1", "5", "x"],
+        ["me", "1", "1", "2", "default", entry_id, "1", "5", "x"],
+        ["me", "1", "1", "1", "two words", entry_id, "1", "5", "x"],
+        ["me", "1", "1", "1", "default", "id", "1", "5", "x"],
+        ["me", "1", "1", "1", "default", entry_id, "0", "5", "x"],
+        ["me", "1", "1", "1", "default", entry_id, "1", "-5", "x"],
+        ["me", "1", "1", "1", "default", entry_id, "1", "999999999999", "x"],
+        ["me", "1", "1", "1", "default", entry_id, "1", "5", ""],
     ] {
-        cases.push(call("reap", &reap, &arguments));
+        cases.push(call("retry", &retry, &[&["workers"][..], &arguments].concat()));
     }
-    cases.push(call("reap", &reap, &["workers", "me", "0", "100", "3", "9"]));
+    cases.push(call("retry", &retry, &["workers", "me", "1", "1", "1", "default", entry_id, "1", "5"]));
+    let hand_back = [MEDIUM, "events", "bell:default", "delayed", "delayed:body"];
+    cases.push(call("hand_back", &hand_back, &["workers", "two words", "default", "0", entry_id]));
+    cases.push(call("hand_back", &hand_back, &["workers", "me", "", "0", entry_id]));
+    cases.push(call("hand_back", &hand_back, &["workers", "me", "default", "soon", entry_id]));
+    cases.push(call("hand_back", &hand_back, &["workers", "me", "default", "0", entry_id, ""]));
+    let reap = ["maintenance:default", "events", "dead-letters", "bell:default", "meta", MEDIUM];
+    for arguments in [
+        ["me", "0", "100", "3", "12", "1000", "9", "end"],
+        ["me", "soon", "100", "3", "12", "1000", "9", "0-0"],
+        ["me", "0", "many", "3", "12", "1000", "9", "0-0"],
+        ["me", "0", "100", "", "12", "1000", "9", "0-0"],
+        ["me", "0", "100", "3", "", "1000", "9", "0-0"],
+        ["me", "0", "100", "3", "12", "x", "9", "0-0"],
+        ["me", "0", "100", "3", "12", "1000", "all", "0-0"],
+        ["", "0", "100", "3", "12", "1000", "9", "0-0"],
+    ] {
+        cases.push(call("reap", &reap, &[&["workers"][..], &arguments].concat()));
+    }
+    cases.push(call("reap", &reap, &["workers", "me", "0", "100", "3", "12", "1000", "9"]));
+    let promote = ["delayed", "delayed:body", "dead-letters", "meta", "bell:default", MEDIUM, MEDIUM, MEDIUM, MEDIUM];
+    for arguments in [
+        ["two words", "100", "9", "1", "default"],
+        ["me", "1001", "9", "1", "default"],
+        ["me", "100", "all", "1", "default"],
+        ["me", "100", "9", "2", "default"],
+        ["me", "100", "9", "", "default"],
+    ] {
+        cases.push(call("promote", &promote, &arguments));
+    }
+    cases.push(call("promote", &promote, &["me", "100", "9", "1"]));
     cases
 }
 

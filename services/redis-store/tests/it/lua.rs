@@ -1,4 +1,4 @@
-//! Every Lua file is used behind the prelude and names its arguments once. (What stands on top of it is for tidy.)
+//! Every Lua file is used behind what it shares with others and names its arguments once. (What stands on top of it is for tidy.)
 
 use crate::stage::stage;
 use redis_store::script;
@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const PRELUDE: &str = "prelude";
+/// In front of every script, and in front of those about a task as a whole.
+const LIBRARIES: [&str; 2] = ["prelude", "task"];
 
 /// Name and text of every file in `lua/`.
 fn files() -> Vec<(String, String)> {
@@ -25,16 +26,17 @@ fn files() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_file_is_a_script_and_every_script_is_the_prelude_and_its_file() {
+fn every_file_is_a_script_and_every_script_is_what_it_shares_and_its_file() {
     let files = files();
     let text = |name: &str| files.iter().find(|(own, _)| own == name).map(|(_, text)| text.as_str());
-    let prelude = text(PRELUDE).expect("the prelude");
-    assert!(prelude.ends_with("end\n"));
+    let [prelude, task] = LIBRARIES.map(|name| text(name).unwrap_or_else(|| panic!("{name}.lua is missing")));
+    assert!(prelude.ends_with("end\n") && task.ends_with("end\n"));
     for script in script::all() {
         let own = text(script.name).unwrap_or_else(|| panic!("{}.lua is missing", script.name));
-        assert_eq!(script.source, format!("{prelude}{own}"), "{}", script.name);
+        let task = if ["fold", "cancel", "requeue", "recount"].contains(&script.name) { task } else { "" };
+        assert_eq!(script.source, format!("{prelude}{task}{own}"), "{}", script.name);
     }
-    let used: BTreeSet<&str> = script::all().iter().map(|script| script.name).chain([PRELUDE]).collect();
+    let used: BTreeSet<&str> = script::all().iter().map(|script| script.name).chain(LIBRARIES).collect();
     let there: BTreeSet<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(used, there);
 }

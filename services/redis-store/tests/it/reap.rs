@@ -1,6 +1,8 @@
 //! Re-adding what dead workers left.
 
-use crate::stage::{MEDIUM, Stage, name, refuses_other_types, stage};
+use crate::stage::{MEDIUM, Stage, medium, name, refuses_other_types, stage};
+use crate::state::without_times;
+use proto_schemas::limit;
 use redis_store::StoreError;
 use redis_store::reap::{ReapCursors, Reaped};
 use std::time::Duration;
@@ -37,26 +39,94 @@ async fn a_left_entry_comes_back_with_one_crash_more_and_the_bell_rings() {
             "+ bell:default: 1 tokens".to_owned(),
             "+ events: ID v=1 by=r facts=T 0 0 crashed 1 1 r MS".to_owned(),
             "+ maintenance:default: r (expires)".to_owned(),
-            format!("+ {}", entry.replace("[w] ", "").replace("crashes=0", "crashes=1")),
+            format!("+ {} history=1 1 crashed MS r", entry.replace("[w] ", "").replace("crashes=0", "crashes=1")),
         ]
     );
     assert!((1..=900).contains(&stage.raw(&["PTTL", "maintenance:default"]).integer()));
 }
 
+/// Lets `w` take one entry and marks it, or not, as running alone; then its lease runs out.
+async fn crash(stage: &Stage, alone: bool) -> Reaped {
+    let entry_id = stage.fetch("w", 1).await.remove(0).entry_id;
+    if alone {
+        assert!(stage.store.mark_alone(&name("w"), &medium(), &entry_id).await.unwrap());
+    }
+    round(stage).await.unwrap().unwrap()
+}
+
+const RETURNED: Reaped = Reaped { returned: 1, buried: 0, malformed: 0, ghosts: 0 };
+const BURIED: Reaped = Reaped { returned: 0, buried: 1, malformed: 0, ghosts: 0 };
+
 #[tokio::test]
-async fn the_third_crash_buries_it_and_the_fact_says_failed() {
+async fn the_third_crash_buries_what_ran_alone_and_the_fact_says_failed() {
     let stage = stage().await;
     stage.submit("T", 1).await;
-    for (returned, buried) in [(1, 0), (1, 0), (0, 1)] {
-        assert_eq!(stage.fetch("w", 1).await.len(), 1);
-        assert_eq!(round(&stage).await.unwrap(), Some(Reaped { returned, buried, ..Reaped::default() }));
+    for (alone, reaped) in [(true, RETURNED), (true, RETURNED), (true, BURIED)] {
+        assert_eq!(crash(&stage, alone).await, reaped);
     }
     let told = ["T 0 0 crashed 1 1 r", "T 0 0 crashed 1 2 r", "T 0 0 failed 1 3 r crashes"];
     assert_eq!(stage.facts()[1..], told);
-    let letter = &fields(&stage, "dead-letters")[0];
+    let letter: Vec<String> = fields(&stage, "dead-letters")[0].iter().map(|text| without_times(text)).collect();
     assert_eq!(letter[..6], ["reason", "crashes", "error", "", "worker", "r"]);
     assert_eq!(letter[8..12], ["v", "1", "task_id", "T"]);
+    assert_eq!(letter[letter.len() - 2..], ["history", "1 1 crashed MS r\n1 2 crashed MS r\n1 3 crashed MS r"]);
     assert_eq!(stage.raw(&["XLEN", MEDIUM]).integer(), 0);
+}
+
+#[tokio::test]
+async fn nobody_is_buried_for_what_ran_beside_it_before_the_twelfth_crash() {
+    let stage = stage().await;
+    stage.submit("T", 1).await;
+    for crashes in 1..limit::CRASHES_CAP {
+        assert_eq!(crash(&stage, false).await, RETURNED, "{crashes}");
+    }
+    let history = fields(&stage, MEDIUM)[0].last().unwrap().clone();
+    assert_eq!(history.lines().count(), 11);
+    assert_eq!(crash(&stage, false).await, BURIED);
+    assert_eq!(stage.facts().last().unwrap(), "T 0 0 failed 1 12 r crashes");
+}
+
+#[tokio::test]
+async fn a_mark_counts_only_for_the_run_that_it_was_made_for() {
+    let stage = stage().await;
+    stage.submit("T", 1).await;
+    for (alone, reaped) in [(true, RETURNED), (true, RETURNED), (false, RETURNED), (true, BURIED)] {
+        assert_eq!(crash(&stage, alone).await, reaped);
+    }
+    assert_eq!(stage.facts().last().unwrap(), "T 0 0 failed 1 4 r crashes");
+}
+
+#[tokio::test]
+async fn who_lost_an_entry_cannot_mark_it() {
+    let stage = stage().await;
+    stage.submit("T", 1).await;
+    let entry_id = stage.fetch("w", 1).await.remove(0).entry_id;
+    assert_eq!(round(&stage).await.unwrap(), Some(RETURNED));
+    let before = stage.exact();
+    assert!(!stage.store.mark_alone(&name("w"), &medium(), &entry_id).await.unwrap());
+    assert_eq!(stage.exact(), before);
+}
+
+#[tokio::test]
+async fn an_entry_keeps_the_newest_sixteen_of_its_attempts() {
+    let stage = stage().await;
+    let lines: Vec<String> = (1..=20_000).map(|at| format!("{at} 0 retrying 5 w error")).collect();
+    let history = lines.join("\n");
+    stage.leave("w", &[&ENTRY[..], &[b"history", history.as_bytes()]].concat()).await;
+    assert_eq!(round(&stage).await.unwrap(), Some(RETURNED));
+    let left = fields(&stage, MEDIUM).remove(0);
+    assert_eq!(left[6], "history");
+    assert_eq!(without_times(&left[7]), [&lines[19_985..], &["1 1 crashed MS r".to_owned()]].concat().join("\n"));
+}
+
+#[tokio::test]
+async fn an_entry_as_long_as_an_entry_may_be_keeps_no_history_and_can_still_be_read() {
+    let stage = stage().await;
+    let mut fields: Vec<&[u8]> = [&ENTRY[..], &[b"crashes", b"0"]].concat();
+    fields.resize(2 * limit::ENTRY_FIELDS_MAX, b"x");
+    stage.leave("w", &fields).await;
+    assert_eq!(round(&stage).await.unwrap(), Some(RETURNED));
+    assert_eq!(stage.fetch("w", 1).await.remove(0).entry.unwrap().crashes, 1);
 }
 
 #[tokio::test]
@@ -64,8 +134,10 @@ async fn a_hand_written_entry_without_index_attempt_and_crashes_gets_the_readers
     let stage = stage().await;
     stage.leave("w", &ENTRY).await;
     assert_eq!(round(&stage).await.unwrap().unwrap().returned, 1);
-    let expected = ["task_id", "T", "subtask_id", "T-4", "description", "d", "crashes", "1"];
-    assert_eq!(fields(&stage, MEDIUM), [expected]);
+    let expected =
+        ["task_id", "T", "subtask_id", "T-4", "description", "d", "history", "1 1 crashed MS r", "crashes", "1"];
+    let left: Vec<String> = fields(&stage, MEDIUM)[0].iter().map(|text| without_times(text)).collect();
+    assert_eq!(left, expected);
     assert_eq!(stage.facts(), ["T 4 0 crashed 1 1 r"]);
     let entry = stage.fetch("v", 1).await.remove(0).entry.unwrap();
     assert_eq!((entry.index, entry.attempt, entry.crashes), (4, 1, 1));
