@@ -54,7 +54,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn open(port: u16, reply_deadline: Duration) -> io::Result<Self> {
+    /// Connects to a port of 127.0.0.1; a reply that takes longer than `reply_deadline` is an error.
+    pub fn open(port: u16, reply_deadline: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(reply_deadline))?;
