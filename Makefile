@@ -6,7 +6,7 @@ export PROFILE
 MILLSTREAM := cargo run --quiet --profile $(PROFILE) --bin millstream --
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test check bench openapi schemas walk validate-deploy mutants
+.PHONY: help up down demo test check bench chaos mutants openapi schemas walk validate-deploy
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ check: ## check the format, the lints, the shell scripts and the documentation
 
 bench: ## measure the release build (ARGS="..." goes to `millstream bench`)
 	@bin=$$(scripts/get-redis) && REDIS_SERVER_BIN=$$bin exec cargo run --release --bin millstream -- bench $(ARGS)
+
+chaos: ## break a running system for DURATION seconds and check the books (SEED=, PROFILE=always|everysec|flushall|diskfull)
+	@scripts/chaos
 
 mutants: ## build it broken on purpose and see which tests notice (MUTANTS="name", LAYERS="store", UNTIL=caught)
 	@scripts/mutants

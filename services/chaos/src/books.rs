@@ -1,0 +1,92 @@
+//! Everything a verdict is made from: the ledgers, and Redis at rest. Plain values, so that every law is a pure function.
+
+use crate::clock::Moment;
+use crate::fault::{Kind, Realm};
+use crate::installation::LEASE_MS;
+use crate::ledger::effect::Effect;
+use crate::ledger::fault::Fault;
+use crate::ledger::run::{Fence, Run};
+use crate::ledger::sighting::Sighting;
+use crate::ledger::submission::Submission;
+use crate::options::Profile;
+use crate::snapshot::Snapshot;
+use crate::workload::canary::Song;
+use std::collections::HashMap;
+
+/// What `everysec` may lose, in ms before the power fails: a second, and the second that a write may wait for a sync.
+pub const WINDOW_MS: u64 = 2_000;
+
+/// The books of one run.
+#[derive(Debug, Clone)]
+pub struct Books {
+    /// What was promised.
+    pub profile: Profile,
+    /// What clients asked for and were told.
+    pub submissions: Vec<Submission>,
+    /// What ran.
+    pub runs: Vec<Run>,
+    /// What took effect.
+    pub effects: Vec<Effect>,
+    /// What readers saw.
+    pub sightings: Vec<Sighting>,
+    /// What was broken.
+    pub faults: Vec<Fault>,
+    /// The canary's.
+    pub songs: Vec<Song>,
+    /// When the last submission had been sent and everything was healed.
+    pub healed_at: Moment,
+    /// How long it then took until nothing was left to do; `None` if that did not happen in time.
+    pub drained_ms: Option<u64>,
+    /// What `millstream audit` found.
+    pub audit: Vec<String>,
+    /// Redis at rest.
+    pub snapshot: Snapshot,
+}
+
+/// Runs of one subtask, in the order of their fences.
+pub type Subtasks<'a> = HashMap<(&'a str, u32), Vec<&'a Run>>;
+
+impl Books {
+    /// Runs by subtask.
+    pub fn subtasks(&self) -> Subtasks<'_> {
+        let mut subtasks = Subtasks::new();
+        for run in &self.runs {
+            subtasks.entry((&run.task_id, run.index)).or_default().push(run);
+        }
+        for runs in subtasks.values_mut() {
+            runs.sort_by_key(|run| run.fence);
+        }
+        subtasks
+    }
+
+    /// Faults that were inflicted, not observed.
+    pub fn inflicted(&self) -> impl Iterator<Item = &Fault> {
+        self.faults.iter().filter(|fault| fault.kind.realm() != Realm::Machine)
+    }
+
+    /// Whether what was sent and acknowledged then may be gone, by what the profile says.
+    pub fn may_be_gone(&self, sent_at: Moment, acknowledged_at: Moment) -> bool {
+        self.inflicted().any(|fault| match (self.profile, fault.kind) {
+            (Profile::Everysec, Kind::PowerLoss) => {
+                acknowledged_at + WINDOW_MS >= fault.from && sent_at <= fault.from + LEASE_MS / 10
+            }
+            (Profile::Flushall, Kind::FlushAll) => sent_at <= fault.to,
+            _ => false,
+        })
+    }
+
+    /// Whether between two moments time may have gone back for a reader, by what the profile says.
+    pub fn may_go_back(&self, from: Moment, to: Moment) -> bool {
+        let loses = |fault: &Fault| match fault.kind {
+            Kind::PowerLoss => self.profile == Profile::Everysec,
+            Kind::FlushAll => self.profile == Profile::Flushall,
+            _ => false,
+        };
+        self.inflicted().any(|fault| loses(fault) && fault.meets(from, to, WINDOW_MS))
+    }
+
+    /// The greatest fence under which a subtask ran.
+    pub fn greatest_fence(runs: &[&Run]) -> Option<Fence> {
+        runs.iter().map(|run| run.fence).max()
+    }
+}

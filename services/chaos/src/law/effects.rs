@@ -1,0 +1,78 @@
+//! I7: what is recorded as completed had its effect exactly once; the run that is recorded is the one with the greatest
+//! fence, and no two runs ever shared a fence.
+
+use crate::books::Books;
+use crate::ledger::effect::Answer;
+use std::collections::HashMap;
+
+/// Names every effect that is missing or double, and every record by a run that had lost its right.
+pub fn check(books: &Books) -> Vec<String> {
+    let mut applied: HashMap<(&str, u32), u32> = HashMap::new();
+    let mut found = Vec::new();
+    for effect in &books.effects {
+        let subtask = (effect.task_id.as_str(), effect.index);
+        match effect.answer {
+            Answer::Applied => *applied.entry(subtask).or_default() += 1,
+            Answer::Doubled => {
+                found.push(format!("task {} subtask {}: twice under {}", subtask.0, subtask.1, effect.fence));
+            }
+            Answer::Opened | Answer::Repeated | Answer::Refused => {}
+        }
+    }
+    let subtasks = books.subtasks();
+    for (subtask, runs) in &subtasks {
+        if runs.windows(2).any(|pair| pair[0].fence == pair[1].fence) {
+            found.push(format!("task {} subtask {}: two runs under one fence", subtask.0, subtask.1));
+        }
+    }
+    for (task_id, book) in &books.snapshot.tasks {
+        for (&index, _) in book.records.iter().filter(|(_, record)| record.outcome == "completed") {
+            let subtask = (task_id.as_str(), index);
+            let count = applied.get(&subtask).copied().unwrap_or(0);
+            if count != 1 {
+                found.push(format!("task {task_id} subtask {index}: completed with {count} effects"));
+            }
+            let greatest = subtasks.get(&subtask).and_then(|runs| Books::greatest_fence(runs));
+            let winner = book.winners.get(&index).copied();
+            if winner.is_none() || winner != greatest {
+                let text = |fence: Option<_>| {
+                    fence.map_or_else(|| "none".to_owned(), |it: crate::ledger::run::Fence| it.to_string())
+                };
+                let (winner, greatest) = (text(winner), text(greatest));
+                found.push(format!("task {task_id} subtask {index}: recorded by {winner}, the last run is {greatest}"));
+            }
+        }
+    }
+    found
+}
+
+/// How many late runs the sink refused.
+pub fn fenced(books: &Books) -> usize {
+    books.effects.iter().filter(|effect| effect.answer == Answer::Refused).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law::sample::{TASK, assert_breaks};
+    use crate::ledger::run::Fence;
+
+    #[test]
+    fn missing_and_double_effects_and_records_by_late_runs_are_found() {
+        assert_breaks(
+            check,
+            &[
+                ("none", |books| books.effects.retain(|effect| effect.answer != Answer::Applied)),
+                ("two", |books| books.effects.push(books.effects[2].clone())),
+                ("doubled", |books| books.effects[1].answer = Answer::Doubled),
+                ("a shared fence", |books| books.runs[0].fence = books.runs[1].fence),
+                ("a zombie's record", |books| {
+                    books.snapshot.tasks.get_mut(TASK).unwrap().winners.insert(0, Fence(5, 0));
+                }),
+                ("no result", |books| {
+                    books.snapshot.tasks.get_mut(TASK).unwrap().winners.clear();
+                }),
+            ],
+        );
+    }
+}

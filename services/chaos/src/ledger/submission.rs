@@ -1,0 +1,91 @@
+//! The client's ledger: what was sent, and what the client was told.
+
+use crate::clock::Moment;
+use std::sync::Arc;
+
+/// One order and everything that was said about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// Its number, from which it can be drawn again.
+    pub seq: u64,
+    /// Its subtasks, each with its parents.
+    pub parents: Vec<Vec<u32>>,
+    /// Each try and what came of it.
+    pub tries: Vec<Try>,
+    /// How long nothing of it was to start, in ms.
+    pub delay_ms: u64,
+    /// Whether the client asked to cancel it, and was told that it is cancelled.
+    pub cancel: Cancel,
+    /// When the client asked to run it again after its end, if it did.
+    pub replayed_at: Option<Moment>,
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Try {
+    /// When it was sent.
+    pub from: Moment,
+    /// When its fate was known.
+    pub to: Moment,
+    /// Whether the body was another one under the same key.
+    pub is_other_body: bool,
+    /// What the client was told.
+    pub answer: Answer,
+}
+
+/// What a client knows after a try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It is acknowledged, as this task.
+    Accepted(Arc<str>),
+    /// It is refused with this status: nothing may have been stored.
+    Refused(u16),
+    /// Nothing: a timeout, a reset, an error of the server's.
+    Indefinite,
+}
+
+/// How far a cancel went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cancel {
+    /// Never asked for.
+    #[default]
+    Never,
+    /// Asked for; whether it happened is not known.
+    Asked,
+    /// Acknowledged.
+    Acknowledged,
+}
+
+impl Submission {
+    /// The task that some try was told, the first one.
+    pub fn task_id(&self) -> Option<&Arc<str>> {
+        self.tries.iter().find_map(|one| match &one.answer {
+            Answer::Accepted(task_id) if !one.is_other_body => Some(task_id),
+            _ => None,
+        })
+    }
+
+    /// When it was first acknowledged.
+    pub fn acknowledged_at(&self) -> Option<Moment> {
+        let accepted = |one: &&Try| matches!(one.answer, Answer::Accepted(_)) && !one.is_other_body;
+        self.tries.iter().filter(accepted).map(|one| one.to).min()
+    }
+
+    /// Whether it may have been stored: acknowledged, or nobody knows.
+    pub fn may_exist(&self) -> bool {
+        self.tries.iter().any(|one| !one.is_other_body && !matches!(one.answer, Answer::Refused(_)))
+    }
+}
+
+impl Try {
+    /// The line as it is appended.
+    pub fn encode(&self, seq: u64) -> String {
+        let Self { from, to, is_other_body, answer } = self;
+        let body = if *is_other_body { "other" } else { "same" };
+        match answer {
+            Answer::Accepted(task_id) => format!("{from} {to} {seq} {body} accepted {task_id}"),
+            Answer::Refused(status) => format!("{from} {to} {seq} {body} refused {status}"),
+            Answer::Indefinite => format!("{from} {to} {seq} {body} indefinite"),
+        }
+    }
+}

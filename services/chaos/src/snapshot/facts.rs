@@ -1,0 +1,88 @@
+//! The log, read as a stranger reads it: the lines of `events`, folded by rules written down here a second time.
+
+use super::ask;
+use super::tasks::Record;
+use crate::error::ChaosError;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use system_tests::books::fields;
+use system_tests::redis::{Connection, Reply};
+
+const PAGE: &str = "500";
+
+/// What the log tells.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Of each task, its terminal facts by generation and index.
+    pub ends: HashMap<String, BTreeMap<(u32, u32), Vec<Record>>>,
+    /// Tasks whose creation stands in the log: all that follows of them is there as well.
+    pub created: HashSet<String>,
+    /// How many facts there are of each word.
+    pub counts: BTreeMap<String, u64>,
+    /// How many lines could not be read.
+    pub malformed: u64,
+}
+
+/// Reads all.
+pub(super) fn read(redis: &mut Connection) -> Result<Facts, ChaosError> {
+    let mut facts = Facts::default();
+    let mut after = "-".to_owned();
+    loop {
+        let page = ask(redis, &["XRANGE", "events", &after, "+", "COUNT", PAGE])?;
+        let Some(last) = page.items().last() else { return Ok(facts) };
+        after = format!("({}", last.items().first().map(Reply::text).unwrap_or_default());
+        for entry in page.items() {
+            let lines = entry.items().get(1).map(fields).unwrap_or_default().remove("facts").unwrap_or_default();
+            lines.lines().for_each(|line| facts.take(line));
+        }
+    }
+}
+
+impl Facts {
+    /// Takes one line: `task index generation fact attempt crashes worker ms [reason]`.
+    pub fn take(&mut self, line: &str) {
+        if self.try_take(line).is_none() {
+            self.malformed += 1;
+        }
+    }
+
+    fn try_take(&mut self, line: &str) -> Option<()> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [task_id, index, generation, fact, attempt, crashes, ..] = words[..] else { return None };
+        *self.counts.entry(fact.to_owned()).or_default() += 1;
+        if fact == "created" {
+            self.created.insert(task_id.to_owned());
+        }
+        if !["completed", "failed", "cancelled"].contains(&fact) || index == "-" {
+            return Some(());
+        }
+        let (first, last) = index.split_once('-').unwrap_or((index, index));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        let generation = generation.parse().ok()?;
+        let (attempt, crashes) = (attempt.parse().ok()?, crashes.parse().ok()?);
+        let ends = self.ends.entry(task_id.to_owned()).or_default();
+        for index in first..=last.min(first + 1_000) {
+            let record = Record { outcome: fact.to_owned(), attempt, crashes };
+            ends.entry((generation, index)).or_default().push(record);
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_every_index_of_it_and_a_bad_line_is_counted() {
+        let mut facts = Facts::default();
+        for line in ["T - 0 created 0 0 api 1", "T 2-4 0 cancelled 0 0 api 2 deadline", "T 1 0 completed 1 2 w 3", "T"]
+        {
+            facts.take(line);
+        }
+        let ends = &facts.ends["T"];
+        assert_eq!(ends.keys().copied().collect::<Vec<_>>(), [(0, 1), (0, 2), (0, 3), (0, 4)]);
+        assert_eq!(ends[&(0, 1)][0], Record { outcome: "completed".to_owned(), attempt: 1, crashes: 2 });
+        assert_eq!((facts.malformed, facts.counts["cancelled"]), (1, 1));
+        assert!(facts.created.contains("T"));
+    }
+}

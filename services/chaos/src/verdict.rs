@@ -1,0 +1,137 @@
+//! What a run is worth: green, red, or void. A run that broke nothing proves nothing.
+
+use crate::books::Books;
+use crate::fault::Kind;
+use crate::installation::LEASE_MS;
+use crate::law::attempts::{Reason, repeated};
+use crate::law::{LAWS, effects};
+use crate::ledger::submission::Answer;
+use std::collections::BTreeMap;
+
+/// How many breaks of one law are told; the rest is counted.
+const TOLD_MAX: usize = 20;
+/// In calm at least this part of all submits has to be answered.
+const OK_RATE_MIN: f64 = 0.5;
+
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// Everything holds.
+    Green,
+    /// A law is broken.
+    Red,
+    /// It proves nothing.
+    Void,
+}
+
+/// What was found.
+pub struct Verdict {
+    /// Of each law that is broken: its name, how often, and the first places.
+    pub broken: Vec<(&'static str, usize, Vec<String>)>,
+    /// Why the run proves nothing.
+    pub void: Vec<String>,
+}
+
+impl Verdict {
+    /// Judges the books.
+    pub fn of(books: &Books) -> Self {
+        let mut broken = Vec::new();
+        for law in &LAWS {
+            let mut found = (law.check)(books);
+            let count = found.len();
+            found.truncate(TOLD_MAX);
+            if count > 0 {
+                broken.push((law.name, count, found));
+            }
+        }
+        Self { broken, void: voids(books) }
+    }
+
+    /// Red goes before void: what is broken is broken.
+    pub fn colour(&self) -> Colour {
+        match (self.broken.is_empty(), self.void.is_empty()) {
+            (false, _) => Colour::Red,
+            (true, false) => Colour::Void,
+            (true, true) => Colour::Green,
+        }
+    }
+
+    /// How often a law is broken, by the beginning of its name.
+    pub fn count(&self, name: &str) -> usize {
+        self.broken.iter().filter(|(law, ..)| law.starts_with(name)).map(|(_, count, _)| count).sum()
+    }
+}
+
+fn voids(books: &Books) -> Vec<String> {
+    let mut void = Vec::new();
+    let by_kind = hits_by_kind(books);
+    for kind in Kind::of(books.profile) {
+        match by_kind.get(&kind) {
+            None => void.push(format!("{} was never drawn", kind.as_str())),
+            Some((count, 0)) => void.push(format!("{} hit nothing in {count} faults", kind.as_str())),
+            Some(_) => {}
+        }
+    }
+    if !repeated(books).any(|(_, _, reason)| reason == Reason::Fault) {
+        void.push("no run was repeated because of a fault".to_owned());
+    }
+    if effects::fenced(books) == 0 {
+        void.push("no zombie came late to the sink".to_owned());
+    }
+    let rate = ok_rate(books, false);
+    if rate < OK_RATE_MIN {
+        void.push(format!("in calm only {:.0} of 100 submits were answered with 202", rate * 100.0));
+    }
+    void
+}
+
+/// How many faults of each kind there were, and how much they hit.
+pub fn hits_by_kind(books: &Books) -> BTreeMap<Kind, (u64, u64)> {
+    let mut by_kind: BTreeMap<Kind, (u64, u64)> = BTreeMap::new();
+    for fault in &books.faults {
+        let (count, hits) = by_kind.entry(fault.kind).or_default();
+        *count += 1;
+        *hits += fault.hits;
+    }
+    by_kind
+}
+
+/// The part of all submits that was answered with 202, during faults or in calm.
+pub fn ok_rate(books: &Books, is_during_faults: bool) -> f64 {
+    let (mut ok, mut all) = (0_u32, 0_u32);
+    let tries = books.submissions.iter().flat_map(|one| &one.tries).filter(|one| !one.is_other_body);
+    for one in tries {
+        let to = one.to.min(one.from + LEASE_MS);
+        if books.inflicted().any(|fault| fault.meets(one.from, to, LEASE_MS / 2)) == is_during_faults {
+            all += 1;
+            ok += u32::from(matches!(one.answer, Answer::Accepted(_)));
+        }
+    }
+    if all == 0 { 1.0 } else { f64::from(ok) / f64::from(all) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law::sample::books;
+
+    #[test]
+    fn sound_books_of_a_run_with_one_fault_are_void_and_broken_ones_are_red() {
+        let verdict = Verdict::of(&books());
+        assert_eq!(verdict.colour(), Colour::Void);
+        assert!(verdict.void.iter().any(|why| why == "power-loss was never drawn"));
+        assert!(verdict.void.iter().any(|why| why.starts_with("no zombie")));
+        assert!(!verdict.void.iter().any(|why| why.starts_with("kill-worker")), "{:?}", verdict.void);
+        let mut broken = books();
+        broken.snapshot.tasks.clear();
+        let verdict = Verdict::of(&broken);
+        assert_eq!((verdict.colour(), verdict.count("I1 ")), (Colour::Red, 1));
+    }
+
+    #[test]
+    fn a_kind_that_only_hit_the_air_makes_a_run_void() {
+        let mut books = books();
+        books.faults[0].hits = 0;
+        assert!(voids(&books).iter().any(|why| why == "kill-worker hit nothing in 1 faults"));
+    }
+}

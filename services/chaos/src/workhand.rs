@@ -1,0 +1,79 @@
+//! `chaos worker`: a worker as any user embeds one, with the handler of this harness.
+
+use crate::error::{ChaosError, io};
+use crate::handler::{Bench, Work};
+use crate::ledger::Lines;
+use crate::options::{pairs, parse};
+use redis_store::{RedisConfig, Store};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use worker::{Config, Handlers};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The execution logs, in the folder of the run.
+pub const LEDGER_ENDING: &str = ".runs.ledger";
+
+/// What a worker is told.
+struct Orders {
+    id: String,
+    redis: String,
+    lease: Duration,
+    slots: usize,
+}
+
+/// Runs in the current directory until SIGTERM.
+pub fn serve(words: &[String]) -> Result<(), ChaosError> {
+    let orders = Orders::read(words)?;
+    let log = telemetry::LogConfig {
+        level: "info".to_owned(),
+        format: telemetry::LogFormat::Text,
+        file: None,
+        name: orders.id.clone(),
+    };
+    let _guard = telemetry::init(log).map_err(|error| ChaosError::Setup(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(io("starting threads"))?.block_on(run(orders))
+}
+
+async fn run(orders: Orders) -> Result<(), ChaosError> {
+    let shutdown = CancellationToken::new();
+    let mut term = signal(SignalKind::terminate()).map_err(io("listening to SIGTERM"))?;
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        term.recv().await;
+        stop.cancel();
+    });
+    let failed = |error: &dyn std::error::Error| ChaosError::Setup(error.to_string());
+    let store = RedisConfig { url: orders.redis.clone().into(), patience: PATIENCE };
+    let store = Store::connect(&store).map_err(|error| failed(&error))?;
+    let folder = Path::new(".");
+    let ledger = Lines::open(&folder.join(format!("{}{LEDGER_ENDING}", orders.id)))?;
+    let bench = Arc::new(Bench { worker: orders.id.clone(), folder: folder.to_owned(), ledger });
+    let config =
+        Config { worker_id: orders.id, slots: orders.slots, lease: orders.lease, grace: GRACE, ..Config::default() };
+    let handlers = Handlers::default().with(Work(bench));
+    let ended = worker::run(config, handlers, store.clone(), telemetry::Pulse::default(), shutdown).await;
+    store.close().await;
+    ended.map_err(|error| failed(&error))
+}
+
+impl Orders {
+    fn read(words: &[String]) -> Result<Self, ChaosError> {
+        let mut orders = Self { id: String::new(), redis: String::new(), lease: Duration::from_secs(1), slots: 8 };
+        for (name, value) in pairs(words)? {
+            match name {
+                "id" => orders.id = value.to_owned(),
+                "redis" => orders.redis = value.to_owned(),
+                "lease-ms" => orders.lease = Duration::from_millis(parse(name, value)?),
+                "slots" => orders.slots = parse(name, value)?,
+                _ => return Err(ChaosError::Usage(format!("there is no option --{name}"))),
+            }
+        }
+        Ok(orders)
+    }
+}
