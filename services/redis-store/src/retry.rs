@@ -6,7 +6,7 @@ use crate::error::StoreError;
 use crate::key::{self, Stream};
 use crate::{script, value};
 use fred::types::Value;
-use proto_schemas::{ConsumerName, Kind, TaskId};
+use proto_schemas::{ConsumerName, Kind, TaskId, limit};
 use std::time::Duration;
 
 /// A failed attempt that is not the last.
@@ -18,7 +18,7 @@ pub struct Retry {
     pub entry_id: String,
     /// Its task.
     pub task_id: TaskId,
-    /// From now to the next attempt.
+    /// From now to the next attempt, at most a year.
     pub delay: Duration,
     /// One word why it failed.
     pub reason: Kind,
@@ -45,7 +45,8 @@ impl Store {
             items.push(item.stream.queue.as_str().into());
             items.push(item.entry_id.as_str().into());
             items.push(named.outcomes_no(&item.task_id).into());
-            items.push((item.delay.as_millis() as i64).into());
+            let delay_ms = item.delay.as_millis().min(u128::from(limit::DELAY_MS_MAX));
+            items.push((delay_ms as i64).into());
             items.push(item.reason.as_str().into());
         }
         let (streams, outcomes) = named.counts();

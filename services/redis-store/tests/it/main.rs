@@ -1,30 +1,43 @@
 //! The scripts on a real Redis, whole state looked at as a stranger would.
 //!
 //! `stage` and `state` are what the tests stand on. One file for each script; `fold_order`, `races`, `judgement` and `foreign` hold
-//! what is true of several at once. Then the commands without a script: `lease`, `events`, `read`, `server`; and the connection:
+//! what is true of several at once, `plans`, `plan_policies` and `generations` of a task's whole life. Then the commands without a script: `lease`, `events`, `read`, `server`; and the connection:
 //! `client`, `password`. `lua` looks at the files alone, `page` at docs/protocol.md.
 
 mod stage;
 mod state;
 
 mod bury;
+mod cancel;
 mod client;
 mod collect_consumer;
+mod dead_letters;
+mod epoch;
 mod events;
 mod expire;
 mod fold;
 mod fold_order;
 mod foreign;
+mod generations;
 mod hand_back;
+mod idempotency;
 mod judgement;
+mod kinds;
+mod later;
 mod lease;
 mod lua;
 mod page;
+mod park;
 mod password;
+mod plan_policies;
+mod plans;
+mod promote;
 mod races;
 mod read;
 mod reap;
 mod recount;
+mod requeue;
+mod retry;
 mod server;
 mod settle;
 mod start;

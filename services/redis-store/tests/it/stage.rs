@@ -1,7 +1,7 @@
 //! What every test stands on: a server of its own, a store, and short ways to make entries and to look at them.
 
 use crate::state;
-use proto_schemas::{ConsumerName, Fact, FactKind, Priority, QueueName, SubtaskDefinition, TaskId};
+use proto_schemas::{ConsumerName, Fact, FactKind, Parent, Priority, QueueName, SubtaskDefinition, TaskId};
 use redis_store::events::EventEntry;
 use redis_store::fetch::Fetched;
 use redis_store::fold::FoldCounts;
@@ -59,6 +59,23 @@ pub fn submission(task: &str, count: usize) -> Submission {
     Submission::new(task_id(task), name("api"), "a task".to_owned(), subtasks)
 }
 
+/// A subtask named `s<index>` that depends on others: `"0:skip 2:continue"`.
+pub fn depending(index: usize, parents: &str) -> SubtaskDefinition {
+    let parent = |text: &str| {
+        let (index, on_failure) = text.split_once(':').expect("an index and a word");
+        let name = format!("s{index}").parse().expect("a name");
+        Parent { name, index: index.parse().expect("an index"), on_failure: on_failure.parse().expect("a word") }
+    };
+    let depends_on = parents.split_whitespace().map(parent).collect();
+    SubtaskDefinition { name: Some(format!("s{index}")), depends_on, ..definition(&format!("step {index}")) }
+}
+
+/// A task whose subtasks depend on each other, one text for each.
+pub fn plan(task: &str, parents: &[&str]) -> Submission {
+    let subtasks = parents.iter().enumerate().map(|(index, text)| depending(index, text)).collect();
+    Submission { subtasks, ..submission(task, 0) }
+}
+
 impl Stage {
     /// A stranger's command; panics on an error reply.
     pub fn raw<A: AsRef<[u8]>>(&self, arguments: &[A]) -> Reply {
@@ -71,6 +88,15 @@ impl Stage {
     pub async fn submit(&self, task: &str, count: usize) {
         let answer = self.store.submit(&submission(task, count), ADMISSION).await.expect("an answer");
         assert_eq!(answer, Submitted::Created);
+    }
+
+    pub async fn accept(&self, order: &Submission) {
+        assert_eq!(self.store.submit(order, ADMISSION).await.expect("an answer"), Submitted::Created);
+    }
+
+    /// Takes everything that waits in the queue `default` as `w`: the index of each.
+    pub async fn running(&self) -> Vec<u32> {
+        self.fetch("w", 2_000).await.iter().map(|one| one.entry.as_ref().expect("a sound entry").index).collect()
     }
 
     pub async fn fetch(&self, consumer: &str, count: usize) -> Vec<Fetched> {
@@ -112,6 +138,11 @@ impl Stage {
                 words.join(" ")
             })
             .collect()
+    }
+
+    /// What the counters and the status of a task say.
+    pub fn head(&self, task: &str) -> String {
+        ["status", "completed", "failed", "cancelled"].map(|field| self.task(task, field)).join(" ")
     }
 
     /// One field of `task:<id>`.

@@ -1,5 +1,6 @@
 //! The whole state as a stranger sees it: every key of the server, read by raw commands, as lines of text.
 
+use proto_schemas::entry::FIELDS;
 use system_tests::redis::{PrivateRedis, Reply};
 
 /// No line came and no line went.
@@ -15,6 +16,13 @@ pub fn exact(redis: &PrivateRedis) -> Vec<String> {
 /// The same for reading: entry ids as ID, times as MS, without empty streams and `meta`.
 pub fn story(redis: &PrivateRedis) -> Vec<String> {
     exact(redis).iter().filter(|line| !line.starts_with("meta: ")).map(|line| without_times(line)).collect()
+}
+
+/// An entry that is in no stream, as a state shows it: `line` is what it would show of the entry in its stream.
+pub fn packed(queue: &str, line: &str) -> String {
+    let named = |line: String, field: &&str| line.replacen(&format!(" {field}="), &format!("\",\"{field}\",\""), 1);
+    let body = FIELDS.iter().fold(format!(" {line}"), |line, field| named(line, field));
+    format!("[\"{queue}{body}\"]").escape_default().to_string()
 }
 
 /// What one state has and the other lacks: `- ` lines that went, then `+ ` lines that came.
