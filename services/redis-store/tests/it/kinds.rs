@@ -5,7 +5,8 @@ use proto_schemas::{Kind, QueueName};
 use redis_store::kinds::KnownKind;
 
 fn known(kind: &str, queue: &str, seen_ms: u64) -> KnownKind {
-    KnownKind { kind: Kind::new(kind).unwrap(), queue: QueueName::new(queue).unwrap(), seen_ms }
+    let (kind, queue) = (Kind::new(kind).expect("a kind"), QueueName::new(queue).expect("a queue"));
+    KnownKind { kind, queue, seen_ms }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ fn later(task: &str, start: Start) -> Submission {
 }
 
 fn number(stage: &Stage, field: &str) -> u64 {
-    stage.task("T", field).parse().unwrap()
+    stage.task("T", field).parse().expect("a number")
 }
 
 #[tokio::test]

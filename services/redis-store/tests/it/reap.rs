@@ -49,9 +49,9 @@ async fn a_left_entry_comes_back_with_one_crash_more_and_the_bell_rings() {
 async fn crash(stage: &Stage, alone: bool) -> Reaped {
     let entry_id = stage.fetch("w", 1).await.remove(0).entry_id;
     if alone {
-        assert!(stage.store.mark_alone(&name("w"), &medium(), &entry_id).await.unwrap());
+        assert!(stage.store.mark_alone(&name("w"), &medium(), &entry_id).await.expect("an answer"));
     }
-    round(stage).await.unwrap().unwrap()
+    round(stage).await.expect("an answer").expect("a round")
 }
 
 const RETURNED: Reaped = Reaped { returned: 1, buried: 0, malformed: 0, ghosts: 0 };

@@ -21,7 +21,7 @@ pub fn story(redis: &PrivateRedis) -> Vec<String> {
 /// An entry that is in no stream, as a state shows it: `line` is what it would show of the entry in its stream.
 pub fn packed(queue: &str, line: &str) -> String {
     let named = |line: String, field: &&str| line.replacen(&format!(" {field}="), &format!("\",\"{field}\",\""), 1);
-    let body = FIELDS.iter().fold(format!(" {line}"), |line, field| named(line, field));
+    let body = FIELDS.iter().fold(format!(" {line}"), named);
     format!("[\"{queue}{body}\"]").escape_default().to_string()
 }
 
