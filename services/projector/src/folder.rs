@@ -3,7 +3,7 @@
 //! and a claimer folds them; if it dies after a fold was sent, the fold has happened or the same is true; there is no
 //! third place to die in. One read, one fold, in turn: reading ahead of the fold was measured and is not faster.
 
-use crate::chunk::FACTS_MAX;
+use crate::chunk::{FACTS_MAX, weight};
 use crate::fold::{Fold, Folded};
 use crate::pause::Pause;
 use redis_store::events::EventEntry;
@@ -72,7 +72,7 @@ impl Folder {
 
 /// As many entries as make one fold call, if they are like the last ones: what is read waits for no other call.
 fn next_count(last: &[EventEntry]) -> usize {
-    let facts: usize = last.iter().map(|entry| entry.lines.len()).sum();
+    let facts: usize = last.iter().map(weight).sum();
     (FACTS_MAX * last.len()).checked_div(facts).map_or(COUNT_MAX, |count| count.clamp(1, COUNT_MAX))
 }
 

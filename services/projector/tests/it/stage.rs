@@ -1,9 +1,7 @@
 //! What every test stands on: a server of its own, a store, short ways to make entries, and a projector that runs.
 
 use projector::Config;
-use proto_schemas::{
-    ConsumerName, Door, Fact, FactKind, Priority, QueueName, SubtaskDefinition, Task, TaskId, TaskStatus,
-};
+use proto_schemas::{ConsumerName, Fact, FactKind, Priority, QueueName, SubtaskDefinition, Task, TaskId, TaskStatus};
 use redis_store::fetch::Fetched;
 use redis_store::settle::{Settled, Settlement};
 use redis_store::submit::{Admission, Submission, Submitted};
@@ -100,26 +98,12 @@ impl Stage {
     }
 
     pub async fn submit(&self, task: &str, count: usize) {
-        let subtask = |index: usize| SubtaskDefinition {
-            name: None,
-            kind: "simulate".parse().expect("a kind"),
-            queue: QueueName::default_queue(),
-            description: format!("step {index}"),
-            priority: Priority::Medium,
-            params: serde_json::value::to_raw_value(&serde_json::json!({})).expect("json"),
-            max_attempts: 5,
-            timeout_ms: 600_000,
-        };
-        let submission = Submission {
-            task_id: id(task),
-            by: name("api"),
-            description: "a task".to_owned(),
-            door: Door::Native,
-            priority: Priority::Medium,
-            kind: None,
-            context: None,
-            subtasks: (0..count).map(subtask).collect(),
-        };
+        let subtasks = (0..count).map(|index| definition(&format!("step {index}"))).collect();
+        self.submit_plan(task, subtasks).await;
+    }
+
+    pub async fn submit_plan(&self, task: &str, subtasks: Vec<SubtaskDefinition>) {
+        let submission = Submission::new(id(task), name("api"), "a task".to_owned(), subtasks);
         assert_eq!(self.store.submit(&submission, ADMISSION).await.expect("an answer"), Submitted::Created);
     }
 
@@ -193,13 +177,17 @@ impl Stage {
     }
 }
 
+pub fn definition(description: &str) -> SubtaskDefinition {
+    SubtaskDefinition::new("simulate".parse().expect("a kind"), description, Priority::Medium)
+}
+
 pub fn settlement(fetched: &Fetched, by: &str, kind: FactKind) -> Settlement {
     let entry = fetched.entry.as_ref().expect("a sound entry");
     Settlement {
         stream: fetched.stream.clone(),
         entry_id: fetched.entry_id.clone(),
         subtask_id: entry.subtask_id.clone(),
-        fact: fact(entry.task_id.as_str(), entry.index, by, kind),
+        fact: Fact { generation: entry.generation, ..fact(entry.task_id.as_str(), entry.index, by, kind) },
         result: None,
         result_ttl: Duration::from_secs(86_400),
     }
@@ -207,5 +195,16 @@ pub fn settlement(fetched: &Fetched, by: &str, kind: FactKind) -> Settlement {
 
 pub fn fact(task: &str, index: u32, by: &str, kind: FactKind) -> Fact {
     let (task_id, worker) = (id(task), name(by));
-    Fact { task_id, index: Some(index), generation: 0, kind, attempt: 1, crashes: 0, worker, at_ms: 0, reason: None }
+    Fact {
+        task_id,
+        index: Some(index),
+        last: None,
+        generation: 0,
+        kind,
+        attempt: 1,
+        crashes: 0,
+        worker,
+        at_ms: 0,
+        reason: None,
+    }
 }
