@@ -6,10 +6,13 @@
 //! are one small enum that says what a loop should do about them.
 //!
 //! In reading order: [`key`] the names; [`client`] the connection and its patience; then one file for each script, in
-//! the order of a task's path, [`submit`] to [`expire`]; [`read`] what people ask for; [`server`] what the connected
+//! the order of a task's path, [`submit`] to [`expire`]; in [`books`] everything of one task, and what mends it where a hand
+//! broke it: [`reopen`], [`recount`], [`relist`], [`adopt`], [`exorcise`], [`undelay`], [`retell`], [`restore`]; [`read`] what people ask for; [`server`] what the connected
 //! Redis is and promises.
 
+pub mod adopt;
 mod batch;
+pub mod books;
 pub mod bury;
 pub mod cancel;
 pub mod client;
@@ -18,6 +21,7 @@ pub mod dead_letters;
 pub mod epoch;
 pub mod error;
 pub mod events;
+pub mod exorcise;
 pub mod expire;
 pub mod fetch;
 pub mod fold;
@@ -29,14 +33,19 @@ pub mod promote;
 pub mod read;
 pub mod reap;
 pub mod recount;
+pub mod relist;
 pub mod renew;
+pub mod reopen;
 pub mod requeue;
+pub mod restore;
+pub mod retell;
 pub mod retry;
 pub mod script;
 pub mod server;
 pub mod settle;
 pub mod start;
 pub mod submit;
+pub mod undelay;
 mod value;
 
 pub use client::{RedisConfig, Store};

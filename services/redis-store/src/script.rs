@@ -51,6 +51,13 @@ scripts! {
     REQUEUE = "requeue" over TASK,
     EXHUME = "exhume",
     COLLECT_CONSUMER = "collect_consumer",
+    REOPEN = "reopen",
     RECOUNT = "recount" over TASK,
+    RELIST = "relist",
+    ADOPT = "adopt",
+    EXORCISE = "exorcise",
+    UNDELAY = "undelay",
+    RETELL = "retell",
+    RESTORE = "restore",
     EXPIRE = "expire",
 }
