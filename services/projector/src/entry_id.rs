@@ -18,6 +18,11 @@ impl EntryId {
         Self { ms, sequence: 0 }
     }
 
+    /// The last id that an entry of this ms can have.
+    pub(crate) fn end_of(ms: u64) -> Self {
+        Self { ms, sequence: u64::MAX }
+    }
+
     /// The greatest id below this one; `0-0` stays itself.
     pub(crate) fn before(self) -> Self {
         match (self.ms, self.sequence) {

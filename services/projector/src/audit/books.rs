@@ -1,70 +1,117 @@
-//! The books of one task: records against counters, counters against status, status against indexes, and a token for
-//! each subtask that has not ended.
+//! The books of one task: records against counters, counters against status, status against indexes, the plan against
+//! the definitions, and a token for each subtask that has not ended.
 
 use super::findings::Findings;
 use super::law::{Law, Violation};
+use super::outcomes::Outcomes;
+use super::plan::Plan;
 use super::tokens::{Held, Tokens};
-use proto_schemas::{Outcome, Progress, Record, Task, TaskStatus};
-use redis_store::read::{IndexPlace, TaskView};
-use std::collections::HashMap;
+use proto_schemas::{Outcome, Task, TaskId, TaskStatus};
+use redis_store::books::Books;
+use redis_store::key;
+use redis_store::read::IndexPlace;
 use task_core::fold::final_status;
 
-/// How the subtasks ended that have; `None` where a record cannot be read.
-type Ended = HashMap<u32, Option<Outcome>>;
+/// Is told of a law that does not hold, of which subtask, and what was found instead.
+pub(crate) type Found<'a> = dyn FnMut(Law, Option<u32>, String) + 'a;
 
-/// Checks one task. Only generation 0 has books yet.
-pub(crate) fn check(view: &TaskView, place: &IndexPlace, tokens: &mut Tokens, findings: &mut Findings) {
-    let TaskView { task, outcomes } = view;
-    let mut found = |law, index: Option<u32>, detail: String| {
-        let violation = Violation { law, task_id: Some(task.task_id.clone()), index, detail };
-        findings.found(violation, task.revision);
+/// Checks one task.
+pub(crate) fn check(books: &Books, place: &IndexPlace, tokens: &mut Tokens, findings: &mut Findings) {
+    let task = &books.task;
+    let mut found = |law: Law, index: Option<u32>, detail: String| {
+        let of_task = Violation::of_task(law, &task.task_id, detail);
+        findings.found(Violation { index, ..of_task }.seen_at(task.revision), task.revision);
     };
     if task.subtasks.len() != task.total as usize {
         found(Law::TaskUnreadable, None, format!("total is {} and the plan has {}", task.total, task.subtasks.len()));
         return;
     }
-    let ended = read_outcomes(task, outcomes, &mut found);
+    let outcomes = Outcomes::read(books, &mut found);
+    outcomes.check_generations(books, &mut found);
     let counters = [task.completed, task.failed, task.cancelled];
-    let count = |outcome| ended.values().filter(|kept| **kept == Some(outcome)).count() as u32;
-    let histogram = [Outcome::Completed, Outcome::Failed, Outcome::Cancelled].map(count);
+    let histogram = [Outcome::Completed, Outcome::Failed, Outcome::Cancelled].map(|outcome| outcomes.count(outcome));
     if counters != histogram {
         let text = format!("completed, failed, cancelled are {counters:?}, by the records {histogram:?}");
         found(Law::CountersDisagree, None, text);
     }
     check_status(task, &mut found);
+    check_place(task, place, &mut found);
+    let plan = Plan::read(&books.plan);
+    plan.check(task, &outcomes, &mut found);
+    for index in 0..task.total {
+        check_tokens(&task.task_id, index, &Known { outcomes: &outcomes, plan: &plan }, tokens, &mut found);
+    }
+}
+
+fn check_place(task: &Task, place: &IndexPlace, found: &mut Found<'_>) {
     if place.statuses != [task.status] || place.life_ends_at_ms.is_none() {
         let listed: Vec<&str> = place.statuses.iter().map(|status| status.as_str()).collect();
         let life = if place.life_ends_at_ms.is_some() { "" } else { " and not in lifetimes" };
         found(Law::IndexDisagrees, None, format!("it is {}, listed as [{}]{life}", task.status, listed.join(" ")));
     }
-    for index in 0..task.total {
-        let held = tokens.claim(&task.task_id, index, 0);
-        let broken = match ended.get(&index) {
-            None => check_open(held),
-            Some(outcome) => check_ended(held, *outcome),
-        };
-        if let Some(law) = broken {
-            let text = format!("{} work entries and {} unfolded terminal facts", held.entries, held.facts);
-            found(law, Some(index), text);
+}
+
+/// What is kept of a task beside its hash.
+struct Known<'a> {
+    outcomes: &'a Outcomes,
+    plan: &'a Plan,
+}
+
+/// Checks the tokens of one subtask, those of its current generation first.
+fn check_tokens(task_id: &TaskId, index: u32, known: &Known<'_>, tokens: &mut Tokens, found: &mut Found<'_>) {
+    let current = known.outcomes.generation(index);
+    let is_blocked = known.plan.is_blocked(index);
+    let held = tokens.claim(task_id, index, current);
+    match known.outcomes.ended(index) {
+        None => check_open(held, is_blocked, index, found),
+        Some(outcome) => check_ended(held, is_blocked, (index, outcome), found),
+    }
+    let later = tokens.later_generations(task_id, index);
+    let first = (current > 0).then_some(0);
+    for generation in first.into_iter().chain(later).filter(|generation| *generation != current) {
+        let held = tokens.claim(task_id, index, generation);
+        if generation < current {
+            let outcome = known.outcomes.record(index, generation).flatten();
+            check_ended(held, false, (index, outcome), found);
+        } else if held.is_any() {
+            let detail = format!("generation {current} is current and a token is of {generation}");
+            found(Law::GenerationDisagrees, Some(index), detail);
         }
     }
 }
 
-fn check_open(held: Held) -> Option<Law> {
-    match held.entries + held.facts {
-        0 => Some(Law::TokenMissing),
-        1 => None,
-        _ => Some(Law::TokenDoubled),
+fn check_open(held: Held, is_blocked: bool, index: u32, found: &mut Found<'_>) {
+    // A blocked place is read last and never comes back within a generation: it was there all the while.
+    let certain = held.certain() + u32::from(is_blocked);
+    if !held.is_any() && !is_blocked {
+        found(Law::TokenMissing, Some(index), "nothing stands for it".to_owned());
+    } else if certain > 1 {
+        found(Law::TokenDoubled, Some(index), tell(held, is_blocked));
     }
 }
 
-/// An unfolded fact of a subtask that has ended is no token: the fold absorbs it.
-fn check_ended(held: Held, outcome: Option<Outcome>) -> Option<Law> {
+/// An unfolded fact of a subtask that has ended is no token: the fold absorbs it. What a worker held when a cancel came
+/// may still be on its way, in a stream or parked.
+fn check_ended(held: Held, is_blocked: bool, ended: (u32, Option<Outcome>), found: &mut Found<'_>) {
+    let (index, outcome) = ended;
     let tolerated = u32::from(outcome == Some(Outcome::Cancelled));
-    (held.entries > tolerated).then_some(Law::TokenAfterRecord)
+    if held.entries > tolerated || is_blocked {
+        found(Law::TokenAfterRecord, Some(index), tell(held, is_blocked));
+    }
+    if held.is_delayed && !(held.is_parked && held.entries < tolerated) {
+        found(Law::DelayedLeftover, Some(index), format!("it has ended and waits in {}", key::DELAYED));
+    }
 }
 
-fn check_status(task: &Task, found: &mut impl FnMut(Law, Option<u32>, String)) {
+fn tell(held: Held, is_blocked: bool) -> String {
+    let Held { entries, facts, is_delayed, .. } = held;
+    let (delayed, blocked) = (u32::from(is_delayed), u32::from(is_blocked));
+    format!(
+        "{entries} work entries, {delayed} delayed members, {blocked} places in the plan, {facts} unfolded terminal facts"
+    )
+}
+
+fn check_status(task: &Task, found: &mut Found<'_>) {
     let Task { completed, failed, cancelled, total, status, .. } = *task;
     let sum = u64::from(completed) + u64::from(failed) + u64::from(cancelled);
     if sum > u64::from(total) {
@@ -80,35 +127,4 @@ fn check_status(task: &Task, found: &mut impl FnMut(Law, Option<u32>, String)) {
     } else if status.is_terminal() != task.finished_at_ms.is_some() {
         found(Law::StatusDisagrees, None, format!("it is {status} and finished_at says otherwise"));
     }
-}
-
-/// Reads every field of the outcomes; names those that cannot be read.
-fn read_outcomes(
-    task: &Task,
-    outcomes: &HashMap<String, String>,
-    found: &mut impl FnMut(Law, Option<u32>, String),
-) -> Ended {
-    let mut ended = Ended::new();
-    for (field, value) in outcomes {
-        let (index, is_sound) = if let Some(index) = field.strip_prefix('~') {
-            (index.parse().ok(), Progress::decode(value).is_ok())
-        } else if field.starts_with("g:") || field.contains('@') {
-            continue; // of later generations
-        } else {
-            let index = field.parse().ok();
-            let record = Record::decode(value).ok();
-            if let Some(index) = index.filter(|&index| index < task.total) {
-                ended.insert(index, record.as_ref().map(|record| record.outcome));
-            }
-            (index, record.is_some())
-        };
-        match index {
-            Some(index) if index >= task.total => {
-                found(Law::RecordUnreadable, Some(index), "the plan has no such subtask".to_owned());
-            }
-            Some(_) if is_sound => {}
-            _ => found(Law::RecordUnreadable, index, "a field of its outcomes is malformed".to_owned()),
-        }
-    }
-    ended
 }

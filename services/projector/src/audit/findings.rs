@@ -21,8 +21,8 @@ impl Findings {
     /// Notes a violation. `anchor` is what must be the same in both passes beside law, task and index: the revision of
     /// the task, or the entry.
     pub(crate) fn found(&mut self, violation: Violation, anchor: impl Hash) {
-        let Violation { law, task_id, index, .. } = &violation;
-        let mark = self.hasher.hash_one((law, task_id, index, anchor));
+        let Violation { law, task_id, index, member, .. } = &violation;
+        let mark = self.hasher.hash_one((law, task_id, index, member, anchor));
         if !self.confirms {
             self.suspected.insert(mark);
         } else if self.suspected.remove(&mark) {

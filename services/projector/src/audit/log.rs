@@ -11,10 +11,11 @@ use redis_store::{Store, StoreError, key};
 
 const PAGE: usize = 128;
 
-/// Walks what the projectors hold, then what none has read. An entry that is read meanwhile is among the latter,
+/// Walks, in a pass that `began` so, what the projectors hold, then what none has read. An entry that is read meanwhile is among the latter,
 /// because how far the group has read is asked first.
 pub(crate) async fn walk(
     store: &Store,
+    began: EntryId,
     tokens: &mut Tokens,
     findings: &mut Findings,
     counts: &mut Counts,
@@ -34,10 +35,11 @@ pub(crate) async fn walk(
             }
             let found = store.range_events(&entry_id.before().to_string(), 1).await?;
             match found.first().filter(|entry| entry.entry_id == pending.entry_id) {
-                Some(entry) => count(entry, tokens, counts),
+                Some(entry) => count(entry, began, tokens, counts),
                 None => {
                     let detail = format!("{} {entry_id} is pending and does not exist", key::EVENTS);
-                    findings.found(Violation::of_entry(Law::GhostPending, detail), (key::EVENTS, entry_id));
+                    let violation = Violation::of_entry(Law::GhostPending, detail).at(key::EVENTS, entry_id);
+                    findings.found(violation, (key::EVENTS, entry_id));
                 }
             }
         }
@@ -47,15 +49,16 @@ pub(crate) async fn walk(
         let page = store.range_events(&after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.entry_id.clone();
-        page.iter().for_each(|entry| count(entry, tokens, counts));
+        page.iter().for_each(|entry| count(entry, began, tokens, counts));
     }
 }
 
-fn count(entry: &EventEntry, tokens: &mut Tokens, counts: &mut Counts) {
+fn count(entry: &EventEntry, began: EntryId, tokens: &mut Tokens, counts: &mut Counts) {
     counts.events_unfolded += 1;
-    for fact in entry.lines.iter().flatten() {
-        if let (Some(index), Some(_)) = (fact.index, Record::of(fact)) {
-            tokens.add_fact(&fact.task_id, index, fact.generation);
+    let is_fresh = entry.entry_id.parse::<EntryId>().unwrap_or_default() > began;
+    for fact in entry.lines.iter().flatten().filter(|fact| Record::of(fact).is_some()) {
+        for index in fact.indexes() {
+            tokens.add_fact(&fact.task_id, index, fact.generation, is_fresh);
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) struct Counts {
     pub tasks: u64,
     pub subtasks: u64,
     pub entries: u64,
+    pub delayed: u64,
     pub events_unfolded: u64,
     pub unknown_entries: u64,
     pub malformed_entries: u64,
@@ -25,6 +26,8 @@ pub struct Report {
     pub subtasks: u64,
     /// Work entries in all queues.
     pub entries: u64,
+    /// Members of `delayed`.
+    pub delayed: u64,
     /// Entries of the log that the projectors have yet to fold.
     pub events_unfolded: u64,
     /// Work entries that belong to no listed task; someone may have written them by hand. Not a violation.
@@ -39,12 +42,13 @@ pub struct Report {
 
 impl Report {
     pub(crate) fn new(counts: Counts, findings: Findings) -> Self {
-        let Counts { tasks, subtasks, entries, events_unfolded, unknown_entries, malformed_entries } = counts;
+        let Counts { tasks, subtasks, entries, delayed, events_unfolded, unknown_entries, malformed_entries } = counts;
         let (violations, violations_beyond) = findings.into_confirmed();
         Self {
             tasks,
             subtasks,
             entries,
+            delayed,
             events_unfolded,
             unknown_entries,
             malformed_entries,
@@ -63,8 +67,8 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} tasks with {} subtasks, {} work entries, {} unfolded entries of the log",
-            self.tasks, self.subtasks, self.entries, self.events_unfolded
+            "{} tasks with {} subtasks, {} work entries, {} delayed, {} unfolded entries of the log",
+            self.tasks, self.subtasks, self.entries, self.delayed, self.events_unfolded
         )?;
         for (count, note) in [
             (self.unknown_entries, "work entries belong to no listed task"),

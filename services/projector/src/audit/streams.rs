@@ -12,9 +12,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 const PAGE: usize = 1_000;
 
-/// Walks every stream of every queue.
+/// Walks every stream of every queue in a pass that `began` so.
 pub(crate) async fn walk(
     store: &Store,
+    began: EntryId,
     tokens: &mut Tokens,
     findings: &mut Findings,
     counts: &mut Counts,
@@ -22,14 +23,15 @@ pub(crate) async fn walk(
     let mut queues: BTreeSet<QueueName> = store.queues().await?.into_iter().collect();
     queues.insert(QueueName::default_queue()); // people write entries there by hand
     for stream in queues.iter().flat_map(Stream::of) {
-        let mut walk = Walk { stream: &stream, tokens: &mut *tokens, findings: &mut *findings, counts: &mut *counts };
-        walk.run(store).await?;
+        let (tokens, findings, counts) = (&mut *tokens, &mut *findings, &mut *counts);
+        Walk { stream: &stream, began, tokens, findings, counts }.run(store).await?;
     }
     Ok(())
 }
 
 struct Walk<'a> {
     stream: &'a Stream,
+    began: EntryId,
     tokens: &'a mut Tokens,
     findings: &'a mut Findings,
     counts: &'a mut Counts,
@@ -68,7 +70,10 @@ impl Walk<'_> {
     fn count(&mut self, entry: &StreamEntry) {
         self.counts.entries += 1;
         match decode(entry, self.stream) {
-            Some(entry) => self.tokens.add_entry(&entry.task_id, entry.index, entry.generation),
+            Some(work) => {
+                let is_fresh = id(&entry.entry_id) > self.began;
+                self.tokens.add_entry(&work.task_id, work.index, work.generation, is_fresh);
+            }
             None => self.counts.malformed_entries += 1,
         }
     }
@@ -79,12 +84,14 @@ impl Walk<'_> {
             Some(entry) => Violation::of_subtask(Law::OrphanEntry, &entry.task_id, entry.index, detail),
             None => Violation::of_entry(Law::OrphanEntry, detail),
         };
+        let violation = violation.at(self.stream, &entry.entry_id);
         self.findings.found(violation, (self.stream, &entry.entry_id));
     }
 
     fn ghost(&mut self, entry_id: EntryId) {
         let detail = format!("{} {entry_id} is pending and does not exist", self.stream);
-        self.findings.found(Violation::of_entry(Law::GhostPending, detail), (self.stream, entry_id));
+        let violation = Violation::of_entry(Law::GhostPending, detail).at(self.stream, entry_id);
+        self.findings.found(violation, (self.stream, entry_id));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod audit_busy;
 mod audit_laws;
+mod audit_waiting;
 mod collecting;
 mod expiring;
 mod folding;

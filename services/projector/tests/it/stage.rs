@@ -1,8 +1,12 @@
 //! What every test stands on: a server of its own, a store, short ways to make entries, and a projector that runs.
 
 use projector::Config;
-use proto_schemas::{ConsumerName, Fact, FactKind, Priority, QueueName, SubtaskDefinition, Task, TaskId, TaskStatus};
+use proto_schemas::{
+    ConsumerName, Fact, FactKind, OnFailure, Parent, Priority, QueueName, SubtaskDefinition, Task, TaskId, TaskStatus,
+};
 use redis_store::fetch::Fetched;
+use redis_store::requeue::{RequeueItem, RequeueOrder, Requeued};
+use redis_store::retry::{Retried, Retry};
 use redis_store::settle::{Settled, Settlement};
 use redis_store::submit::{Admission, Submission, Submitted};
 use redis_store::{RedisConfig, Store, Stream};
@@ -132,6 +136,36 @@ impl Stage {
         }
     }
 
+    /// Schedules another attempt of what `worker` was given.
+    pub async fn retry(&self, worker: &str, fetched: &[Fetched], delay: Duration) {
+        let retry = |entry: &Fetched| Retry {
+            stream: entry.stream.clone(),
+            entry_id: entry.entry_id.clone(),
+            task_id: entry.entry.as_ref().expect("a sound entry").task_id.clone(),
+            delay,
+            reason: "broken".parse().expect("a word"),
+        };
+        let items: Vec<_> = fetched.iter().map(retry).collect();
+        let answers = self.store.retry(&name(worker), &items).await.expect("answers");
+        assert!(answers.iter().all(|answer| *answer == Retried::Scheduled));
+    }
+
+    /// Opens the next generation of a subtask without dependencies.
+    pub async fn requeue(&self, task: &str, index: u32, generation: u32) {
+        let found = self.task(task).await;
+        let definition = &found.subtasks[index as usize];
+        let entry = definition.first_attempt(&found.task_id, index).expect("an id");
+        let items = vec![RequeueItem { entry, generation, definition, edges: String::new() }];
+        let order = RequeueOrder { task_id: &found.task_id, deadline: TTL, items, dead_letter: None };
+        assert_eq!(self.store.requeue(&name("api"), &order).await.expect("an answer"), Requeued::Requeued);
+    }
+
+    /// Folds everything that is not folded, without a projector that runs.
+    pub async fn fold(&self) {
+        let read = self.store.read_events(&name("p"), 1_000, Duration::from_millis(1)).await.expect("entries");
+        self.store.fold(&name("p"), TTL, &read).await.expect("counts");
+    }
+
     pub async fn task(&self, task: &str) -> Task {
         self.store.task(&id(task)).await.expect("a read").expect("a task").task
     }
@@ -179,6 +213,15 @@ impl Stage {
 
 pub fn definition(description: &str) -> SubtaskDefinition {
     SubtaskDefinition::new("simulate".parse().expect("a kind"), description, Priority::Medium)
+}
+
+/// The same, waiting for others: the index and what a bad end of it means.
+pub fn dependant(description: &str, parents: &[(u32, OnFailure)]) -> SubtaskDefinition {
+    let parent = |&(index, on_failure): &(u32, OnFailure)| {
+        let name = format!("step-{index}").parse().expect("a name");
+        Parent { name, index, on_failure }
+    };
+    SubtaskDefinition { depends_on: parents.iter().map(parent).collect(), ..definition(description) }
 }
 
 pub fn settlement(fetched: &Fetched, by: &str, kind: FactKind) -> Settlement {
