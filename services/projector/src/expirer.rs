@@ -1,29 +1,58 @@
-//! Ends the lives of tasks. Every second it reads at most a hundred tasks whose time in `lifetimes` is over and removes
-//! those that have ended, each in one script that looks again. What is past its deadline but still open stays as it is,
-//! and so does what cannot be removed: it is counted, and the log is told when the number grows. If it dies, the rest
-//! waits for any projector's next second.
+//! Ends what is past its time. Every second it reads at most a hundred tasks whose time in `lifetimes` is over: those
+//! that have ended are removed, those that are open are cancelled for their deadline, each in one script that looks
+//! again. What refuses both stays as it is and is counted, and the log is told when the number grows. Once a minute it
+//! forgets the hints of cancelled tasks that nobody needs any more, and kinds that no worker has announced for a week;
+//! one that is announced in that very moment comes back with the next heartbeat. If it dies, the rest waits for any
+//! projector's next second.
 
+use crate::config::Config;
+use crate::fold::is_passing;
 use crate::pause::Pause;
+use proto_schemas::{ConsumerName, Kind, TaskId, limit};
+use redis_store::cancel::{CancelOrder, Cancelled};
 use redis_store::expire::Expired;
 use redis_store::{Store, StoreError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use telemetry::field;
 use tokio_util::sync::CancellationToken;
 
 const PERIOD: Duration = Duration::from_secs(1);
+/// How often hints and kinds are looked through.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
 /// Tasks a second.
 const COUNT: usize = 100;
+/// Why an open task is cancelled.
+const REASON: &str = "deadline";
 
 pub(crate) struct Expirer {
     store: Store,
+    consumer: ConsumerName,
+    order: CancelOrder,
     /// Where the walk stands: so many of the oldest were left alone.
     left_alone: usize,
     /// The number that the log was told last.
     reported: usize,
+    /// When hints and kinds were looked through.
+    forgot_at: Option<Instant>,
+}
+
+/// What became of a task whose time is over.
+enum Ended {
+    /// Nothing of it is left.
+    Removed,
+    /// It was open.
+    Cancelled,
+    /// Its time was prolonged meanwhile.
+    Early,
+    /// It can be neither removed nor cancelled.
+    LeftAlone,
 }
 
 impl Expirer {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store, left_alone: 0, reported: 0 }
+    pub(crate) fn new(config: &Config, store: Store) -> Self {
+        let reason = Some(Kind::new(REASON).expect("a word of the alphabet"));
+        let order = CancelOrder { reason, task_ttl: config.task_ttl, only_past: true };
+        Self { store, consumer: config.consumer.clone(), order, left_alone: 0, reported: 0, forgot_at: None }
     }
 
     pub(crate) async fn run(mut self, shutdown: &CancellationToken) {
@@ -46,20 +75,69 @@ impl Expirer {
         let page = self.store.past_lifetimes_page(now_ms, self.left_alone, COUNT).await?;
         if page.is_empty() {
             if self.left_alone > self.reported {
-                tracing::warn!(tasks = self.left_alone, "tasks are past their deadline and still open");
+                tracing::warn!(
+                    tasks = self.left_alone,
+                    "tasks are past their time and can be neither ended nor removed"
+                );
             }
             self.reported = std::mem::take(&mut self.left_alone);
         }
         let mut removed = 0;
         for task_id in page {
-            match self.store.expire(&task_id).await {
-                Ok(Expired::Removed) => removed += 1,
-                Ok(Expired::Early) => {}
-                Ok(Expired::Open) => self.left_alone += 1,
-                Err(StoreError::WrongType(_)) => self.left_alone += 1, // `audit` names it
-                Err(error) => return Err(error),
+            match self.end(&task_id).await? {
+                Ended::Removed => removed += 1,
+                Ended::Cancelled | Ended::Early => {}
+                Ended::LeftAlone => self.left_alone += 1,
             }
         }
+        if self.forgot_at.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
+            self.forget(now_ms).await?;
+            self.forgot_at = Some(Instant::now());
+        }
         Ok(removed)
+    }
+
+    /// Removes a task, or cancels it if it is open. An error means: the same again, later.
+    async fn end(&self, task_id: &TaskId) -> Result<Ended, StoreError> {
+        let ended = match self.store.expire(task_id).await {
+            Ok(Expired::Removed) => Ok(Ended::Removed),
+            Ok(Expired::Early) => Ok(Ended::Early),
+            Ok(Expired::Open) => self.cancel(task_id).await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Err(error) if !is_passing(&error) => Ok(Ended::LeftAlone), // `audit` names it
+            other => other,
+        }
+    }
+
+    async fn cancel(&self, task_id: &TaskId) -> Result<Ended, StoreError> {
+        Ok(match self.store.cancel(&self.consumer, task_id, &self.order).await? {
+            Cancelled::Cancelled(subtasks) => {
+                tracing::info!({ field::TASK_ID } = %task_id, subtasks, "cancelled a task past its deadline");
+                Ended::Cancelled
+            }
+            Cancelled::Already(_) | Cancelled::Early => Ended::Early,
+            Cancelled::Gone => Ended::LeftAlone,
+        })
+    }
+
+    /// Forgets hints and kinds whose time is over.
+    async fn forget(&self, now_ms: u64) -> Result<(), StoreError> {
+        let hints = self.store.forget_cancelled(now_ms).await?;
+        let known = self.store.known_kinds().await?;
+        let unseen: Vec<Kind> = known
+            .into_iter()
+            .filter(|kind| kind.seen_ms.saturating_add(limit::KIND_TTL_MS) < now_ms)
+            .map(|kind| kind.kind)
+            .collect();
+        self.store.forget_kinds(&unseen).await?;
+        if hints > 0 {
+            tracing::debug!(hints, "forgot the hints of cancelled tasks");
+        }
+        for kind in unseen {
+            tracing::info!(%kind, "forgot a kind that no worker has announced for a week");
+        }
+        Ok(())
     }
 }

@@ -142,6 +142,7 @@ pub(crate) fn add(sum: &mut FoldCounts, counts: FoldCounts) {
     sum.ignored += counts.ignored;
 }
 
-fn is_passing(error: &StoreError) -> bool {
+/// Whether the same may succeed a little later.
+pub(crate) fn is_passing(error: &StoreError) -> bool {
     error.is_transient() || matches!(error, StoreError::OutOfMemory(_))
 }

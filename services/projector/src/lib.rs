@@ -52,7 +52,7 @@ pub async fn run(config: Config, store: Store, pulse: Pulse, shutdown: Cancellat
             folder::Folder::new(fold.clone(), store.connect_again(), pulse).run(&shutdown),
             claimer::Claimer::new(fold, &config, store.clone()).run(&shutdown),
             trimmer::Trimmer::new(&config, store.clone()).run(&shutdown),
-            expirer::Expirer::new(store.clone()).run(&shutdown),
+            expirer::Expirer::new(&config, store.clone()).run(&shutdown),
             collector::Collector::new(&config, store.clone()).run(&shutdown),
         )
     };

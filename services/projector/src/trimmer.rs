@@ -1,7 +1,8 @@
 //! Keeps the log short. Every ten seconds it reads how far each group is, how large the log is and how full Redis is,
 //! and trims from the old end what the rule in [`crate::cut`] lets go, in bounded steps. It trims by id, so an entry
-//! that comes meanwhile is never counted against another. If it dies, the log is longer until any projector's next
-//! round.
+//! that comes meanwhile is never counted against another. In the same round it reads how many dead letters their bound has
+//! trimmed away, and warns when it were more than the last time, or any at the start: what people may miss is never lost
+//! in silence. If it dies, the log is longer until any projector's next round.
 
 use crate::config::Config;
 use crate::cut::{Cut, Held, LogState, Retention, cut};
@@ -19,12 +20,14 @@ pub(crate) struct Trimmer {
     period: Duration,
     /// Why nothing may go, as the log was told last.
     reported: Option<Held>,
+    /// How many dead letters were gone, as the log was told last.
+    letters_gone: u64,
 }
 
 impl Trimmer {
     pub(crate) fn new(config: &Config, store: Store) -> Self {
         let retention = Retention { age: config.events_retention, bytes_max: config.events_bytes_max };
-        Self { store, retention, period: config.trim_every, reported: None }
+        Self { store, retention, period: config.trim_every, reported: None, letters_gone: 0 }
     }
 
     pub(crate) async fn run(mut self, shutdown: &CancellationToken) {
@@ -38,7 +41,8 @@ impl Trimmer {
     }
 
     /// Trims what may go now; answers how many entries went, or why nothing may go.
-    async fn run_once(&self) -> Result<Result<u64, Held>, StoreError> {
+    async fn run_once(&mut self) -> Result<Result<u64, Held>, StoreError> {
+        self.announce_letters().await?;
         let Some(mut log) = self.look().await? else { return Ok(Ok(0)) };
         let mut trimmed = 0;
         for _ in 0..STEPS_MAX {
@@ -56,6 +60,16 @@ impl Trimmer {
             (log.entries, log.bytes) = self.store.event_log_size().await?;
         }
         Ok(Ok(trimmed))
+    }
+
+    async fn announce_letters(&mut self) -> Result<(), StoreError> {
+        let (left, gone) = self.store.dead_letters_count().await?;
+        if gone > self.letters_gone {
+            let more = gone - self.letters_gone;
+            tracing::warn!(trimmed = more, all_time = gone, left, "dead letters were trimmed away: there are too many");
+        }
+        self.letters_gone = gone;
+        Ok(())
     }
 
     /// What the decision needs to know; `None` if there is no log yet.
