@@ -2,35 +2,41 @@
 -- One round a second in the whole fleet, whoever asks first; while Redis is out of memory everyone may run it. A crash
 -- buries at crashes_max if that attempt ran alone in its worker, which the worker marks with a delivery count of
 -- alone_deliveries, and at crashes_cap in any case: nobody is buried for what ran beside it.
--- KEYS  maintenance, events, dead-letters, bell, meta, then the streams
+-- KEYS  maintenance, events, dead-letters, bell, meta, delayed, then the streams
 -- ARGV  group, by, lease_ms, count (entries a stream and round), crashes_max, crashes_cap, alone_deliveries,
---       dead_letters_max, then a cursor for each stream (0-0 at first, then what the last round answered)
--- Answers skipped, or ran, returned, buried, malformed, ghosts (pending ids whose entry someone deleted), cursors …
+--       dead_letters_max, not_after ('' or a time: a call that hung in an outage must not judge those who hung too),
+--       then a cursor for each stream (0-0 at first, then what the last round answered)
+-- Answers late, or skipped, or ran, returned, buried, malformed, ghosts (pending ids whose entry someone deleted), ms until
+--       the next of `delayed` is due ('' if none waits), cursors …
 -- Appends the fact `crashed` for each entry, `failed` with reason crashes for a buried one; an entry that is malformed
 -- is nobody's: a dead letter and no fact.
-local maintenance, events, dead_letters, bell, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local maintenance, events, dead_letters, bell, meta, delayed = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, by, lease_ms, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local crashes_max, crashes_cap, alone_deliveries = number(ARGV[5]), number(ARGV[6]), number(ARGV[7])
-local dead_letters_max = ARGV[8]
+local dead_letters_max, not_after = ARGV[8], ARGV[9]
 
 local numbers = number(lease_ms) and number(count) and crashes_max and crashes_cap and alone_deliveries
-if not (numbers and number(dead_letters_max) and is_consumer(by) and #ARGV - 8 == #KEYS - 5) then
+local is_bounded = not_after == '' or number(not_after, nil, ms_max)
+if not (numbers and number(dead_letters_max) and is_bounded and is_consumer(by) and #ARGV - 9 == #KEYS - 6) then
   return refuse('by, numbers or counts')
 end
-for i = 9, #ARGV do
-  if not is_entry_id(ARGV[i]) then return refuse('cursor ' .. i - 8) end
+for i = 10, #ARGV do
+  if not is_entry_id(ARGV[i]) then return refuse('cursor ' .. i - 9) end
 end
-for i = 6, #KEYS do redis.call('XLEN', KEYS[i]) end
+for i = 7, #KEYS do redis.call('XLEN', KEYS[i]) end
 redis.call('XLEN', events)
 redis.call('XLEN', dead_letters)
 redis.call('LLEN', bell)
 redis.call('HLEN', meta)
+local now = now_ms()
+if not_after ~= '' and tonumber(now) > tonumber(not_after) then return { 'late' } end
 local mine = redis.pcall('SET', maintenance, by, 'PX', 900, 'NX')
 local others_ms = redis.call('PTTL', maintenance)
 if not mine and others_ms >= 0 and others_ms <= 900 then return { 'skipped' } end -- a longer one is not ours
 
-local now = now_ms()
-local lines, answer = {}, { 'ran', 0, 0, 0, 0 }
+local next_due = redis.pcall('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2] -- of another type, it holds up no recovery
+local wait_ms = next_due and string.format('%.0f', math.min(math.max(0, tonumber(next_due) - now), ms_max)) or ''
+local lines, answer = {}, { 'ran', 0, 0, 0, 0, wait_ms }
 local function bury(stream, entry, reason)
   add_dead_letter(dead_letters, meta, dead_letters_max, reason, '', by, stream .. ' ' .. entry[1], entry[2])
 end
@@ -64,7 +70,7 @@ local function recover(stream, entry, it, is_buried)
   end
 end
 
-for i = 6, #KEYS do
+for i = 7, #KEYS do
   local stream = KEYS[i]
   local claimed = redis.pcall('XAUTOCLAIM', stream, group, by, lease_ms, ARGV[3 + i], 'COUNT', count, 'JUSTID')
   if claimed.err and answer[2] + answer[3] + answer[4] == 0 and not string.find(claimed.err, 'NOGROUP', 1, true) then

@@ -26,7 +26,7 @@ impl ReapCursors {
 }
 
 /// What one round did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reaped {
     /// Re-added with one crash more.
     pub returned: u64,
@@ -36,6 +36,26 @@ pub struct Reaped {
     pub malformed: u64,
     /// Pending ids whose entry someone had deleted: must be 0.
     pub ghosts: u64,
+}
+
+/// What a round has to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Round {
+    /// What it did.
+    pub reaped: Reaped,
+    /// Until the next of what waits for its time is due: promote then. `None` if nothing waits.
+    pub next_due: Option<Duration>,
+}
+
+/// The answer to asking for a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// It was ours.
+    Ran(Round),
+    /// Another worker has had it.
+    Skipped,
+    /// The call arrived later than it was to: nothing was judged.
+    Late,
 }
 
 /// Entries a stream and round.
@@ -50,6 +70,22 @@ impl Store {
         lease: Duration,
         cursors: &mut ReapCursors,
     ) -> Result<Option<Reaped>, StoreError> {
+        match self.ask_round(by, queue, lease, cursors, None).await? {
+            Asked::Ran(round) => Ok(Some(round.reaped)),
+            Asked::Skipped | Asked::Late => Ok(None),
+        }
+    }
+
+    /// The same, which also tells when to promote. A call that Redis runs only after `not_after_ms`, by its own clock,
+    /// does nothing: it hung in an outage, and so did the renewals of those it would call dead.
+    pub async fn ask_round(
+        &self,
+        by: &ConsumerName,
+        queue: &QueueName,
+        lease: Duration,
+        cursors: &mut ReapCursors,
+        not_after_ms: Option<u64>,
+    ) -> Result<Asked, StoreError> {
         let mut args = value::args([
             key::WORKERS_GROUP,
             by.as_str(),
@@ -59,6 +95,7 @@ impl Store {
             &limit::CRASHES_CAP.to_string(),
             &limit::ALONE_DELIVERIES.to_string(),
             &limit::DEAD_LETTERS_MAX.to_string(),
+            &not_after_ms.map_or_else(String::new, |ms| ms.to_string()),
         ]);
         args.extend(cursors.0.iter().map(|cursor| Value::from(cursor.as_str())));
         let mut keys = vec![
@@ -67,20 +104,29 @@ impl Store {
             key::DEAD_LETTERS.to_owned(),
             key::bell(queue),
             key::META.to_owned(),
+            key::DELAYED.to_owned(),
         ];
         keys.extend(Stream::of(queue).iter().map(Stream::key));
         let answer = value::array(self.eval(&script::REAP, keys, args).await?, "reap")?;
-        let count = |at: usize| answer.get(at).map_or(Err(StoreError::Reply("reap")), |n| value::number(n, "reap"));
-        match answer.first().and_then(Value::as_str).as_deref() {
-            Some("skipped") => Ok(None),
-            Some("ran") => {
-                let reaped = Reaped { returned: count(1)?, buried: count(2)?, malformed: count(3)?, ghosts: count(4)? };
+        let word = |at: usize| answer.get(at).and_then(Value::as_string).ok_or(StoreError::Reply("reap"));
+        match word(0)?.as_str() {
+            "late" => Ok(Asked::Late),
+            "skipped" => Ok(Asked::Skipped),
+            "ran" => {
                 for (at, cursor) in cursors.0.iter_mut().enumerate() {
-                    *cursor = answer.get(5 + at).and_then(Value::as_string).ok_or(StoreError::Reply("reap"))?;
+                    *cursor = word(6 + at)?;
                 }
-                Ok(Some(reaped))
+                read_round(&answer).map(Asked::Ran)
             }
             _ => Err(StoreError::Reply("reap")),
         }
     }
+}
+
+fn read_round(answer: &[Value]) -> Result<Round, StoreError> {
+    let count = |at: usize| answer.get(at).map_or(Err(StoreError::Reply("reap")), |n| value::number(n, "reap"));
+    let reaped = Reaped { returned: count(1)?, buried: count(2)?, malformed: count(3)?, ghosts: count(4)? };
+    // A score that a stranger wrote may be no number of ours: the next promotion looks by itself.
+    let next_due = answer.get(5).and_then(Value::as_u64).map(Duration::from_millis);
+    Ok(Round { reaped, next_due })
 }
