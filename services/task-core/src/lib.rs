@@ -5,9 +5,9 @@
 //! differential tests hold the two against each other.
 //!
 //! In reading order: [`plan`] from a description to subtasks; [`share`] which priority is read next; [`fold`] from facts
-//! to the state of a task;
-//! [`law`] what every script changes in the books.
+//! to the state of a task; [`backoff`] how long a failed subtask waits; [`law`] what every script changes in the books.
 
+pub mod backoff;
 pub mod fold;
 pub mod law;
 pub mod plan;

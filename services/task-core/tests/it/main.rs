@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // also in the functions that build what a test needs
 
+mod backoff;
 mod fold;
 mod law;
 mod plan;
