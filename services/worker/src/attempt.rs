@@ -1,75 +1,124 @@
-//! One attempt: the handler with its limit, and how it ended as one value, whichever way it ended.
+//! One attempt: what its handler is given, when it is stopped, and how it ended as one value, whichever way it ended.
 
 use crate::context::Context;
-use crate::executor::Shared;
-use crate::handler::HandlerError;
-use crate::held::{LeaseKey, fact};
-use futures::FutureExt;
-use proto_schemas::{FactKind, Kind, Outcome, SubtaskError, SubtaskResult, WorkEntry, limit};
-use redis_store::settle::Settlement;
-use serde_json::value::RawValue;
-use std::panic::AssertUnwindSafe;
+use crate::ending::{Ended, Ending};
+use crate::handler::{ErasedHandler, HandlerError};
+use crate::held::LeaseKey;
+use crate::parents::{self, Parents};
+use crate::shared::Shared;
+use proto_schemas::WorkEntry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-/// The output as JSON, or a word why not and a sentence.
-type Ended = Result<String, (&'static str, String)>;
-
-/// Runs the handler of `entry`, which must have one, and answers what is to be recorded.
-pub(crate) async fn run(
-    shared: &Shared,
-    entry: &Arc<WorkEntry>,
-    key: &LeaseKey,
-    lost: &CancellationToken,
-) -> Settlement {
-    let handler = shared.handlers.get(&entry.kind).expect("the executor has looked it up");
-    let limit = Duration::from_millis(entry.timeout_ms);
-    // A child, so that a handler that never awaits can see a lost lease; the guard tells what it has spawned.
-    let cancelled = lost.child_token();
-    let _stop_helpers = cancelled.clone().drop_guard();
-    let ctx = Context::new(entry.clone(), key.entry_id.clone(), Instant::now() + limit, cancelled);
-    let running = AssertUnwindSafe(handler.execute(&ctx, &entry.payload)).catch_unwind();
-    let ended = match tokio::time::timeout(limit, running).await {
-        Ok(Ok(Ok(output))) if output.len() > limit::RESULT_BYTES_MAX => {
-            Err(("result_too_large", format!("the output exceeds {} bytes", limit::RESULT_BYTES_MAX)))
-        }
-        Ok(Ok(Ok(output))) => Ok(output),
-        Ok(Ok(Err(HandlerError::Retryable(message)))) => Err(("error", message)),
-        Ok(Ok(Err(HandlerError::Fatal(message)))) => Err(("fatal", message)),
-        Ok(Err(_)) => Err(("panic", "the handler panicked".to_owned())),
-        Err(_) => Err(("timeout", format!("no answer within {} s", limit.as_secs_f64()))),
-    };
-    settlement(shared, entry, key, ended)
+/// A leased entry that can be run.
+pub(crate) struct Attempt {
+    pub(crate) entry: Arc<WorkEntry>,
+    pub(crate) handler: Arc<dyn ErasedHandler>,
+    pub(crate) key: LeaseKey,
+    /// Fires when the lease is lost.
+    pub(crate) lost: CancellationToken,
 }
 
-fn settlement(shared: &Shared, entry: &WorkEntry, key: &LeaseKey, ended: Ended) -> Settlement {
-    let kind = if ended.is_ok() { FactKind::Completed } else { FactKind::Failed };
-    let mut fact = fact(entry, kind, &shared.consumer);
-    let (output, error) = match ended {
-        Ok(output) => (RawValue::from_string(output).ok(), None),
-        Err((reason, mut message)) => {
-            fact.reason = Kind::new(reason).ok();
-            message = message.chars().take(limit::MESSAGE_CHARS_MAX).collect();
-            (None, Some(SubtaskError { reason: reason.to_owned(), message }))
+/// When an attempt is stopped, and what for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    pub(crate) at: Instant,
+    pub(crate) cause: LimitCause,
+}
+
+/// Which of its limits an attempt meets first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LimitCause {
+    /// That of one attempt: another may be made.
+    Timeout,
+    /// That of the task: nothing may follow.
+    Deadline,
+}
+
+impl Limit {
+    /// Of an attempt that begins at `now`, when Redis' clock shows `now_ms`.
+    fn of(entry: &WorkEntry, now: Instant, now_ms: u64) -> Self {
+        let timeout = Duration::from_millis(entry.timeout_ms);
+        let left = entry.deadline_ms.map(|ms| Duration::from_millis(ms.saturating_sub(now_ms)));
+        match left.filter(|left| *left < timeout) {
+            Some(left) => Self { at: now + left, cause: LimitCause::Deadline },
+            None => Self { at: now + timeout, cause: LimitCause::Timeout },
         }
-    };
-    let result = SubtaskResult {
-        subtask_id: entry.subtask_id.clone(),
-        task_id: entry.task_id.clone(),
-        status: if error.is_none() { Outcome::Completed } else { Outcome::Failed },
-        worker_id: shared.worker_id.clone(),
-        completed_at: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-        description: entry.description.clone(),
-        output,
-        error,
-    };
-    Settlement {
-        stream: key.stream.clone(),
-        entry_id: key.entry_id.clone(),
-        subtask_id: entry.subtask_id.clone(),
-        fact,
-        result: serde_json::to_string(&result).ok(),
-        result_ttl: entry.result_ttl_s.map_or(shared.result_ttl, Duration::from_secs),
+    }
+}
+
+impl Attempt {
+    /// Runs the handler and answers what is to be recorded; nothing if the lease was lost. Returns only when the handler
+    /// is gone.
+    pub(crate) async fn run(self: &Arc<Self>, shared: &Shared) -> Option<Ending> {
+        let parents = parents::read(shared, &self.entry, &self.lost).await?;
+        let limit = Limit::of(&self.entry, Instant::now(), shared.clock.now_ms());
+        // Work of a task whose time is over does not begin; a timeout of zero still lets a handler begin.
+        let ended = match limit.cause == LimitCause::Deadline && limit.at <= Instant::now() {
+            true => Some(Ended::Over(limit)),
+            false => self.handle(shared, parents, limit).await,
+        };
+        ended.map(|ended| Ending::judge(shared, self, ended))
+    }
+
+    async fn handle(self: &Arc<Self>, shared: &Shared, parents: Parents, limit: Limit) -> Option<Ended> {
+        // A child, so that a handler that never awaits can see a lost lease; the guard tells what it has spawned.
+        let cancelled = self.lost.child_token();
+        let _stop_helpers = cancelled.clone().drop_guard();
+        shared.held.running(&self.key, &self.entry, &cancelled);
+        let mut handling = self.spawn(shared, parents, limit, cancelled.clone());
+        let stopped = tokio::select! {
+            biased;
+            joined = &mut handling => return Some(joined.map_or(Ended::Panicked, Ended::Answered)),
+            () = self.lost.cancelled() => None,
+            () = cancelled.cancelled() => Some(Ended::Cancelled),
+            () = tokio::time::sleep_until(limit.at.into()) => Some(Ended::Over(limit)),
+        };
+        handling.abort();
+        cancelled.cancel();
+        let _ = handling.await; // however it went, it is gone
+        stopped.filter(|_| !self.lost.is_cancelled())
+    }
+
+    /// Starts the handler in a task of its own, so that it can be stopped while this one watches it.
+    fn spawn(
+        self: &Arc<Self>,
+        shared: &Shared,
+        parents: Parents,
+        limit: Limit,
+        cancelled: CancellationToken,
+    ) -> AbortOnDropHandle<Result<String, HandlerError>> {
+        let begun = shared.handling.begin(self.clone(), limit);
+        let ctx = Context::new(self.entry.clone(), self.key.entry_id.clone(), parents, limit.at, cancelled);
+        let handler = self.handler.clone();
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let _begun = begun; // first in, last dropped: the handler is gone when this is
+            handler.execute(&ctx, ctx.payload()).await
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto_schemas::Priority;
+
+    #[test]
+    fn the_nearer_of_timeout_and_deadline_is_the_limit() {
+        let limit = |timeout_ms: &str, deadline_ms: &str| {
+            let fields = [("task_id", "T"), ("subtask_id", "T-0"), ("description", "d")];
+            let more = [("timeout_ms", timeout_ms), ("deadline_ms", deadline_ms)];
+            let given = fields.into_iter().chain(more.into_iter().filter(|(_, value)| !value.is_empty()));
+            let bytes = given.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            let (entry, now) = (WorkEntry::decode(bytes, Priority::Low).unwrap(), Instant::now());
+            let limit = Limit::of(&entry, now, 1_000_000);
+            (limit.cause, (limit.at - now).as_millis())
+        };
+        assert_eq!(limit("500", ""), (LimitCause::Timeout, 500));
+        assert_eq!(limit("500", "1000500"), (LimitCause::Timeout, 500));
+        assert_eq!(limit("500", "1000400"), (LimitCause::Deadline, 400));
+        assert_eq!(limit("500", "999999"), (LimitCause::Deadline, 0));
     }
 }

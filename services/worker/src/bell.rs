@@ -2,8 +2,8 @@
 //! cannot be waited at is silence and no more: the worker then looks by itself, after a pause that grows to 2 s.
 
 use crate::appetite::IDLE_WAIT;
-use crate::executor::Shared;
 use crate::pause::Pause;
+use crate::shared::Shared;
 use proto_schemas::QueueName;
 use redis_store::Store;
 use std::sync::Arc;

@@ -22,6 +22,12 @@ pub struct Config {
     pub result_ttl: Duration,
     /// How long running attempts may finish after SIGTERM before they are handed back.
     pub grace: Duration,
+    /// Called, on a thread of its own, when a handler that does not await cannot be stopped after its limit: everything
+    /// else was handed back by then, and only the end of the process ends that handler. By default nothing is done: [`run`]
+    /// returns an error as soon as the runtime lets it.
+    ///
+    /// [`run`]: crate::run
+    pub wedged: fn(),
 }
 
 impl Default for Config {
@@ -33,6 +39,7 @@ impl Default for Config {
             lease: Duration::from_millis(limit::LEASE_MS_DEFAULT),
             result_ttl: Duration::from_secs(limit::RESULT_TTL_SECONDS),
             grace: Duration::from_secs(25),
+            wedged: || {},
         }
     }
 }

@@ -1,26 +1,33 @@
 //! What a handler knows of the attempt it runs.
 
-use proto_schemas::{Priority, SubtaskId, TaskId, WorkEntry};
+use crate::handler::HandlerError;
+use crate::parents::Parents;
+use proto_schemas::{Priority, SubtaskId, SubtaskResult, TaskId, WorkEntry};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// One attempt, as its handler sees it.
 #[derive(Debug, Clone)]
 pub struct Context {
-    entry: std::sync::Arc<WorkEntry>,
+    entry: Arc<WorkEntry>,
     entry_id: String,
+    parents: Arc<Parents>,
     deadline: Instant,
     cancelled: CancellationToken,
 }
 
 impl Context {
     pub(crate) fn new(
-        entry: std::sync::Arc<WorkEntry>,
+        entry: Arc<WorkEntry>,
         entry_id: String,
+        parents: Parents,
         deadline: Instant,
         cancelled: CancellationToken,
     ) -> Self {
-        Self { entry, entry_id, deadline, cancelled }
+        Self { entry, entry_id, parents: Arc::new(parents), deadline, cancelled }
     }
 
     /// The task.
@@ -53,19 +60,43 @@ impl Context {
         self.entry.attempt
     }
 
+    /// The attempt after which a failure is final.
+    pub fn max_attempts(&self) -> u32 {
+        self.entry.max_attempts
+    }
+
     /// Workers that died with this subtask.
     pub fn crashes(&self) -> u32 {
         self.entry.crashes
     }
 
-    /// When this attempt is stopped.
+    /// What the subtasks that this one depends on have left, by name: an output, or the error of one that may fail, or `None`
+    /// of one whose result has expired.
+    pub fn parents(&self) -> &BTreeMap<String, Option<SubtaskResult>> {
+        &self.parents
+    }
+
+    /// The output of the parent called `name`. An error that no attempt can mend if it has none, or one of another shape.
+    pub fn output_of<T: DeserializeOwned>(&self, name: &str) -> Result<T, HandlerError> {
+        let fatal = |what: String| HandlerError::Fatal(format!("the parent {name} {what}"));
+        let parent = self.parents.get(name).ok_or_else(|| fatal("is none of this subtask".to_owned()))?;
+        let result = parent.as_ref().ok_or_else(|| fatal("has no result any more".to_owned()))?;
+        let output = result.output.as_ref().ok_or_else(|| fatal("did not complete".to_owned()))?;
+        serde_json::from_str(output.get()).map_err(|error| fatal(format!("left something else: {error}")))
+    }
+
+    /// When this attempt is stopped: at its timeout, or at the deadline of its task if that is sooner.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Fires when the attempt has lost its right to write, or the worker wants to stop. The attempt is dropped at its
-    /// next await anyway; listen to stop what an await does not.
+    /// Fires when the task was cancelled, the time of the attempt is over, its right to write is lost, or the worker wants
+    /// to stop. The attempt is dropped at its next await anyway; listen to stop what an await does not.
     pub fn cancelled(&self) -> &CancellationToken {
         &self.cancelled
+    }
+
+    pub(crate) fn payload(&self) -> &str {
+        &self.entry.payload
     }
 }

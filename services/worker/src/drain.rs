@@ -1,11 +1,12 @@
 //! The end of a worker: running attempts get the grace time, what is left is handed back without counting anything,
 //! outcomes are settled, the consumer leaves. If the process is killed meanwhile, its leases run out.
 
-use crate::executor::Shared;
+use crate::shared::Shared;
 use futures::future::join_all;
 use proto_schemas::QueueName;
 use proto_schemas::limit::BATCH_ITEMS_MAX;
 use redis_store::{Store, Stream};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -36,16 +37,19 @@ pub(crate) async fn drain(
         let unfinished = shared.held.give_up();
         let _ = tokio::time::timeout(NOTICE_MAX, executions.wait()).await;
         abandon.cancel();
-        let store = shared.store.with_patience(PATIENCE);
-        let chunks =
-            unfinished.iter().flat_map(|(stream, ids)| ids.chunks(BATCH_ITEMS_MAX).map(move |ids| (stream, ids)));
-        join_all(chunks.map(|(stream, ids)| hand_back(shared, &store, stream, ids))).await;
+        hand_back_all(shared, &shared.store.with_patience(PATIENCE), &unfinished).await;
         let _ = (&mut settling).await;
     };
     if tokio::time::timeout(FAREWELL_MAX, farewell).await.is_err() {
         tracing::error!("redis does not take what is left: its leases run out and another attempt is made");
         settling.abort();
     }
+}
+
+/// Hands back what was given up, all at once; what Redis does not take comes back when its lease has run out.
+pub(crate) async fn hand_back_all(shared: &Shared, store: &Store, given_up: &BTreeMap<Stream, Vec<String>>) {
+    let chunks = given_up.iter().flat_map(|(stream, ids)| ids.chunks(BATCH_ITEMS_MAX).map(move |ids| (stream, ids)));
+    join_all(chunks.map(|(stream, ids)| hand_back(shared, store, stream, ids))).await;
 }
 
 async fn hand_back(shared: &Shared, store: &Store, stream: &Stream, ids: &[String]) {

@@ -1,142 +1,200 @@
-//! Runs one leased entry to its end: settle, bury, hand back, or nothing if the lease is lost.
+//! Runs leased entries to their ends: settle, retry, bury, park, hand back, or nothing if the lease is lost.
 
-use crate::attempt;
-use crate::handler::Handlers;
-use crate::held::{Held, LeaseKey};
-use futures::FutureExt;
-use proto_schemas::{ConsumerName, EntryError, Kind, WorkEntry};
-use redis_store::Store;
+use crate::attempt::Attempt;
+use crate::ending::{Ended, Ending};
+use crate::held::LeaseKey;
+use crate::pause::Pause;
+use crate::settler::Ready;
+use crate::shared::Shared;
+use crate::solitude::{Alone, Solitude};
+use proto_schemas::{EntryError, Kind, TaskId, WorkEntry};
+use redis_store::StoreError;
 use redis_store::bury::Burial;
 use redis_store::fetch::Fetched;
-use redis_store::settle::Settlement;
-use std::panic::AssertUnwindSafe;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-/// What the loops of one worker share.
-pub(crate) struct Shared {
-    pub(crate) store: Store,
-    pub(crate) consumer: ConsumerName,
-    pub(crate) worker_id: String,
-    /// Only those of the kinds it serves.
-    pub(crate) handlers: Handlers,
-    pub(crate) held: Held,
-    pub(crate) lease: Duration,
-    pub(crate) result_ttl: Duration,
-    /// Fires when the worker is to stop.
-    pub(crate) stopping: CancellationToken,
-}
-
-/// An outcome on its way to Redis, with the slot that it keeps until it has been sent.
-pub(crate) struct Ready {
-    pub(crate) settlement: Settlement,
+/// A leased entry and what it may use.
+pub(crate) struct Leased {
+    pub(crate) fetched: Fetched,
     pub(crate) slot: OwnedSemaphorePermit,
+    /// Fires when its lease is lost.
+    pub(crate) lost: CancellationToken,
 }
 
-/// Runs what was leased.
+/// Runs what was leased. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Executor {
     shared: Arc<Shared>,
     settle: UnboundedSender<Ready>,
-    parked: Arc<Semaphore>,
+    solitude: Arc<Solitude>,
+    unreadable: Arc<Semaphore>,
+    executions: TaskTracker,
 }
 
-/// How long an entry that this worker cannot run is kept before it is handed back, so that it does not spin.
-const HAND_BACK_AFTER: Duration = Duration::from_secs(1);
+/// From so many crashes on an entry runs alone: the next crash may bury it.
+const ALONE_FROM: u32 = proto_schemas::limit::CRASHES_MAX - 1;
+/// How long an entry that this worker cannot run waits before another may see it, so that it does not spin.
+const COMES_BACK_AFTER: Duration = Duration::from_secs(1);
 /// Entries that wait to be handed back without taking the slots of those that can be run.
-const PARKED_MAX: usize = 256;
+const UNREADABLE_MAX: usize = 256;
 
 impl Executor {
-    pub(crate) fn new(shared: Arc<Shared>, settle: UnboundedSender<Ready>) -> Self {
-        Self { shared, settle, parked: Arc::new(Semaphore::new(PARKED_MAX)) }
+    pub(crate) fn new(shared: Arc<Shared>, settle: UnboundedSender<Ready>, solitude: Arc<Solitude>) -> Self {
+        let unreadable = Arc::new(Semaphore::new(UNREADABLE_MAX));
+        Self { shared, settle, solitude, unreadable, executions: TaskTracker::new() }
     }
 
-    /// Runs `fetched`, which is held under `lost`, to its end; `slot` is free when the outcome is on its way.
-    pub(crate) fn execute(
-        &self,
-        fetched: Fetched,
-        slot: OwnedSemaphorePermit,
-        lost: CancellationToken,
-    ) -> impl Future<Output = ()> + Send + 'static {
+    /// What is running, to wait for.
+    pub(crate) fn executions(&self) -> &TaskTracker {
+        &self.executions
+    }
+
+    /// Runs each of `batch`, which is held, to its end; the slot of each is free when its outcome is on its way. Asks first
+    /// which of them were cancelled while they waited: those do not begin.
+    pub(crate) fn start(&self, mut batch: Vec<Leased>) {
+        if batch.is_empty() {
+            return;
+        }
+        let first = batch.remove(0);
+        let executor = self.clone();
+        self.executions.spawn(async move {
+            let entries = batch.iter().chain([&first]).filter_map(|leased| leased.fetched.entry.as_ref().ok());
+            let tasks: HashSet<&TaskId> = entries.map(|entry| &entry.task_id).collect();
+            let cancelled = executor.cancelled_among(tasks.into_iter().cloned().collect()).await;
+            for leased in batch {
+                let (executor, cancelled) = (executor.clone(), cancelled.clone());
+                executor.executions.clone().spawn(async move { executor.execute(leased, &cancelled).await });
+            }
+            executor.execute(first, &cancelled).await;
+        });
+    }
+
+    /// A hint, so no answer in time means that none was.
+    async fn cancelled_among(&self, tasks: Vec<TaskId>) -> Arc<HashSet<TaskId>> {
+        let store = self.shared.store.with_patience(self.shared.lease / 10);
+        let asked = tokio::time::timeout(self.shared.lease / 4, store.cancelled_among(&tasks)).await;
+        Arc::new(asked.ok().and_then(Result::ok).unwrap_or_default())
+    }
+
+    async fn execute(&self, leased: Leased, cancelled: &HashSet<TaskId>) {
+        let Leased { fetched, slot, lost } = leased;
         let key = LeaseKey { stream: fetched.stream, entry_id: fetched.entry_id };
-        let (shared, settle, parked) = (self.shared.clone(), self.settle.clone(), self.parked.clone());
-        async move {
-            let ending = async {
-                match fetched.entry {
-                    Ok(entry) if shared.handlers.get(&entry.kind).is_some() => {
-                        run(&shared, Arc::new(entry), &key, &lost, (slot, settle)).await;
+        match fetched.entry {
+            Ok(entry) => match self.shared.handlers.get(&entry.kind) {
+                Some(handler) => {
+                    let is_cancelled = cancelled.contains(&entry.task_id);
+                    let attempt = Arc::new(Attempt { entry: Arc::new(entry), handler, key, lost });
+                    match attempt.entry.crashes >= ALONE_FROM {
+                        _ if is_cancelled => self.record(&attempt, Ended::Cancelled, slot),
+                        true => self.run_alone(attempt, slot).await,
+                        false => self.run(&attempt, slot).await,
                     }
-                    Ok(_) => hand_back(&shared, &key, "no handler for its kind", &lost, (slot, parked)).await,
-                    Err(EntryError::Newer(_)) => {
-                        hand_back(&shared, &key, "written by a newer version", &lost, (slot, parked)).await;
-                    }
-                    Err(malformed) => bury(&shared, &key, &malformed).await,
                 }
-            };
-            if AssertUnwindSafe(ending).catch_unwind().await.is_err() {
-                // A handler that panics while it is dropped: nobody knows how far it came, so let the lease run out.
-                tracing::error!(entry_id = key.entry_id, stream = %key.stream, "an execution panicked outside its handler");
-                shared.held.remove([&key]);
+                None => self.park(&key, &entry).await,
+            },
+            Err(EntryError::Newer(version)) => self.hand_back(&key, version, &lost, slot).await,
+            Err(malformed) => self.bury(&key, &malformed, &lost, slot),
+        }
+    }
+
+    async fn run(&self, attempt: &Arc<Attempt>, slot: OwnedSemaphorePermit) {
+        let entry = &attempt.entry;
+        tracing::info!("[{}] Processing: {} (Task: {})", self.shared.worker_id, entry.description, entry.task_id);
+        if let Some(ending) = attempt.run(&self.shared).await {
+            self.send(&attempt.key, &attempt.lost, Ready { ending, slot });
+        }
+    }
+
+    /// Runs it with every slot of this worker, and says so in Redis right before.
+    async fn run_alone(&self, attempt: Arc<Attempt>, slot: OwnedSemaphorePermit) {
+        drop(slot); // or two of them would wait for each other's
+        tracing::warn!(subtask_id = %attempt.entry.subtask_id, crashes = attempt.entry.crashes, "is to run alone");
+        let entered = tokio::select! {
+            alone = self.solitude.enter(&self.shared, &attempt.key) => alone,
+            () = attempt.lost.cancelled() => None,
+            () = self.shared.stopping.cancelled() => None, // it is held, so it will be handed back
+        };
+        let Some(Alone { slots, turn: _turn }) = entered else { return };
+        if self.mark_alone(&attempt).await {
+            self.run(&attempt, slots).await;
+        }
+    }
+
+    /// Whether the lease still holds; however long Redis is away.
+    async fn mark_alone(&self, attempt: &Attempt) -> bool {
+        let Attempt { key: LeaseKey { stream, entry_id }, lost, .. } = attempt;
+        let (shared, mut pause) = (&self.shared, Pause::new());
+        loop {
+            let marked = lost.run_until_cancelled(shared.store.mark_alone(&shared.consumer, stream, entry_id)).await;
+            match marked {
+                None => return false,
+                Some(Ok(true)) => return true,
+                Some(Ok(false) | Err(StoreError::NoGroup(_))) => {
+                    shared.held.lose(stream, [entry_id]);
+                    return false;
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot mark what runs alone yet");
+                    pause.wait(lost).await;
+                }
             }
         }
     }
-}
 
-async fn run(
-    shared: &Shared,
-    entry: Arc<WorkEntry>,
-    key: &LeaseKey,
-    lost: &CancellationToken,
-    (slot, settle): (OwnedSemaphorePermit, UnboundedSender<Ready>),
-) {
-    tracing::info!("[{}] Processing: {} (Task: {})", shared.worker_id, entry.description, entry.task_id);
-    shared.held.running(key, &entry);
-    let attempt = attempt::run(shared, &entry, key, lost);
-    if let Some(settlement) = lost.run_until_cancelled(attempt).await
-        && shared.held.settling(key, lost)
-        && settle.send(Ready { settlement, slot }).is_err()
-    {
-        shared.held.remove([key]); // the settler is gone: the lease runs out and another attempt is made
+    /// An entry that must not begin ends without having run.
+    fn record(&self, attempt: &Attempt, ended: Ended, slot: OwnedSemaphorePermit) {
+        let ending = Ending::judge(&self.shared, attempt, ended);
+        self.send(&attempt.key, &attempt.lost, Ready { ending, slot });
     }
-}
 
-async fn hand_back(
-    shared: &Shared,
-    key: &LeaseKey,
-    why: &str,
-    lost: &CancellationToken,
-    (slot, parked): (OwnedSemaphorePermit, Arc<Semaphore>),
-) {
-    let _place = parked.try_acquire().map_err(|_| slot); // its own place, else that slot
-    tokio::select! {
-        () = tokio::time::sleep(HAND_BACK_AFTER) => {}
-        () = shared.stopping.cancelled() => {}
-        () = lost.cancelled() => return,
+    fn send(&self, key: &LeaseKey, lost: &CancellationToken, ready: Ready) {
+        if self.shared.held.settling(key, lost) && self.settle.send(ready).is_err() {
+            self.shared.held.remove([key]); // the settler is gone: the lease runs out and another attempt is made
+        }
     }
-    tracing::warn!(entry_id = key.entry_id, stream = %key.stream, why, "handing back");
-    let ids = std::slice::from_ref(&key.entry_id);
-    if let Err(error) = shared.store.hand_back(&shared.consumer, &key.stream, ids).await {
-        // Its lease runs out and it is added again.
-        tracing::error!(entry_id = key.entry_id, error = &error as &dyn std::error::Error, "cannot hand back");
-    }
-    shared.held.remove([key]);
-}
 
-async fn bury(shared: &Shared, key: &LeaseKey, malformed: &EntryError) {
-    tracing::error!(entry_id = key.entry_id, stream = %key.stream, %malformed, "burying a malformed entry");
-    let reason = Kind::new("malformed").expect("a valid kind");
-    let burial = Burial {
-        stream: key.stream.clone(),
-        entry_id: key.entry_id.clone(),
-        owner: None,
-        reason,
-        error: malformed.to_string(),
-    };
-    if let Err(error) = shared.store.bury(&shared.consumer, &[burial]).await {
-        // Its lease runs out and the reaper buries it.
-        tracing::error!(entry_id = key.entry_id, error = &error as &dyn std::error::Error, "cannot bury");
+    /// Lets an entry of a kind that is not served here wait for a worker that serves it.
+    async fn park(&self, key: &LeaseKey, entry: &WorkEntry) {
+        tracing::warn!(kind = %entry.kind, subtask_id = %entry.subtask_id, stream = %key.stream, "parking: no handler");
+        let ids = std::slice::from_ref(&key.entry_id);
+        if let Err(error) = self.shared.store.park(&self.shared.consumer, &key.stream, ids, COMES_BACK_AFTER).await {
+            // Its lease runs out and it is added again.
+            tracing::error!(entry_id = key.entry_id, error = &error as &dyn std::error::Error, "cannot park");
+        }
+        self.shared.held.remove([key]);
     }
-    shared.held.remove([key]);
+
+    /// Gives back what a newer Millstream wrote, after a pause: nobody here can say whose it is, so it cannot be parked.
+    async fn hand_back(&self, key: &LeaseKey, version: u32, lost: &CancellationToken, slot: OwnedSemaphorePermit) {
+        let _place = self.unreadable.try_acquire().map_err(|_| slot); // its own place, else that slot
+        tokio::select! {
+            () = tokio::time::sleep(COMES_BACK_AFTER) => {}
+            () = self.shared.stopping.cancelled() => {}
+            () = lost.cancelled() => return,
+        }
+        tracing::warn!(entry_id = key.entry_id, stream = %key.stream, version, "handing back what is too new");
+        let ids = std::slice::from_ref(&key.entry_id);
+        if let Err(error) = self.shared.store.hand_back(&self.shared.consumer, &key.stream, ids).await {
+            // Its lease runs out and it is added again.
+            tracing::error!(entry_id = key.entry_id, error = &error as &dyn std::error::Error, "cannot hand back");
+        }
+        self.shared.held.remove([key]);
+    }
+
+    fn bury(&self, key: &LeaseKey, malformed: &EntryError, lost: &CancellationToken, slot: OwnedSemaphorePermit) {
+        let burial = Burial {
+            stream: key.stream.clone(),
+            entry_id: key.entry_id.clone(),
+            owner: None,
+            reason: Kind::new("malformed").expect("a valid kind"),
+            error: malformed.to_string(),
+        };
+        self.send(key, lost, Ready { ending: Ending::Bury(burial), slot });
+    }
 }

@@ -5,18 +5,22 @@
 
 use crate::appetite::{Appetite, Before};
 use crate::bell::Bell;
-use crate::executor::{Executor, Shared};
+use crate::executor::{Executor, Leased};
 use crate::held::LeaseKey;
 use crate::history;
 use crate::pause::Pause;
 use crate::reader::{Read, Reader};
 use crate::renewer::FENCED_AFTER;
+use crate::settler::Ready;
+use crate::shared::Shared;
+use crate::solitude::Solitude;
 use crate::worker::set_up;
 use proto_schemas::{Priority, QueueName};
 use redis_store::StoreError;
 use std::sync::Arc;
 use std::time::Duration;
 use telemetry::Pulse;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
@@ -25,10 +29,10 @@ pub(crate) struct Fetcher {
     queues: Vec<QueueName>,
     slots: usize,
     free: Arc<Semaphore>,
+    solitude: Arc<Solitude>,
     reader: Reader,
     bell: Bell,
     executor: Executor,
-    executions: TaskTracker,
     pulse: Pulse,
     /// Entries may be pending here that nobody knows of.
     history_unread: bool,
@@ -39,19 +43,21 @@ impl Fetcher {
         shared: Arc<Shared>,
         queues: Vec<QueueName>,
         slots: usize,
-        executor: Executor,
+        settle: UnboundedSender<Ready>,
         pulse: Pulse,
     ) -> Self {
+        let free = Arc::new(Semaphore::new(slots));
+        let solitude = Arc::new(Solitude::new(free.clone(), slots));
         Self {
             reader: Reader::new(shared.clone(), &queues),
             bell: Bell::new(shared.clone(), queues.clone()),
-            free: Arc::new(Semaphore::new(slots)),
-            executions: TaskTracker::new(),
+            executor: Executor::new(shared.clone(), settle, solitude.clone()),
+            free,
+            solitude,
             history_unread: true,
             shared,
             queues,
             slots,
-            executor,
             pulse,
         }
     }
@@ -68,6 +74,10 @@ impl Fetcher {
             }
             if self.shared.stopping.is_cancelled() {
                 break;
+            }
+            if self.solitude.is_wanted() {
+                before = Before::Nothing;
+                continue; // its slot is waited for, and what it would lease would have to be handed back
             }
             let done = match self.history_unread {
                 true => self.run_history(slot).await.map(|()| (appetite, Before::Nothing)),
@@ -87,7 +97,7 @@ impl Fetcher {
             }
         }
         self.bell.close();
-        self.executions
+        self.executor.executions().clone()
     }
 
     /// Reads once and starts what came; answers how to go on.
@@ -129,6 +139,7 @@ impl Fetcher {
             self.history_unread = true; // someone else may have it by now: ask what is still ours
             return read.failed.map_or(Ok(()), Err);
         }
+        let mut leased = Vec::with_capacity(read.fetched.len());
         for fetched in read.fetched {
             let Some(slot) = slots.split(1) else {
                 self.history_unread = true; // more than was asked for
@@ -136,9 +147,10 @@ impl Fetcher {
             };
             let key = LeaseKey { stream: fetched.stream.clone(), entry_id: fetched.entry_id.clone() };
             if let Some(lost) = self.shared.held.insert(key, read.sent_at) {
-                self.executions.spawn(self.executor.execute(fetched, slot, lost));
+                leased.push(Leased { fetched, slot, lost });
             }
         }
+        self.executor.start(leased);
         read.failed.map_or(Ok(()), Err)
     }
 
@@ -156,7 +168,7 @@ impl Fetcher {
                     None => break, // it is held, so it will be handed back
                 },
             };
-            self.executions.spawn(self.executor.execute(fetched, slot, lost));
+            self.executor.start(vec![Leased { fetched, slot, lost }]);
         }
         read
     }

@@ -8,12 +8,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The code for one kind.
 ///
 /// It may run more than once for the same subtask: at-least-once is the promise, so an effect outside belongs under
-/// [`Context::idempotency_key`]. Work that takes a thread without an await belongs in `tokio::task::spawn_blocking`: it
-/// would keep its lease, but no timeout and no stop could reach it, and the worker's other work would wait.
+/// [`Context::idempotency_key`]. It runs in a task of its own and is stopped at an await: when its timeout or deadline is
+/// over, when its task was cancelled, when its lease is lost. Work that takes a thread without an await belongs in
+/// `tokio::task::spawn_blocking`: nothing could stop it, and a worker with a handler that cannot be stopped 5 s after its
+/// limit ends ([`Config::wedged`](crate::Config::wedged)).
 pub trait Handler: Send + Sync + 'static {
     /// The name subtasks ask for: 1 to 64 characters out of `A-Z a-z 0-9 _ . -`.
     const KIND: &'static str;
@@ -35,9 +38,12 @@ pub trait Handler: Send + Sync + 'static {
 /// Why a handler gave up; the message is shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HandlerError {
-    /// Another attempt may succeed.
+    /// Another attempt may succeed, after a pause that grows with the attempts.
     #[error("{0}")]
     Retryable(String),
+    /// Another attempt may succeed, but not before so long.
+    #[error("{1}")]
+    RetryAfter(Duration, String),
     /// No attempt will.
     #[error("{0}")]
     Fatal(String),

@@ -1,7 +1,8 @@
-//! Says that this worker lives, every 10 s: a hash that expires after a minute, and a place in `workers`. If the
+//! Says that this worker lives and what it serves, every 10 s: a hash that expires after a minute, a place in `workers`, and
+//! its kinds in `kinds`. On the way it sets its clock by Redis' and asks whether the data is still the same. If the
 //! process dies, the hash expires and another worker collects the consumer once nothing is pending under it.
 
-use crate::executor::Shared;
+use crate::shared::Shared;
 use proto_schemas::Kind;
 use redis_store::StoreError;
 use redis_store::heartbeat::Heartbeat;
@@ -34,7 +35,9 @@ pub(crate) async fn run(shared: Arc<Shared>, slots: usize) {
 }
 
 async fn run_once(shared: &Shared, beat: &mut Heartbeat) -> Result<(), StoreError> {
-    beat.at_ms = shared.store.now_ms().await?;
+    beat.at_ms = shared.clock.ask(&shared.store).await?;
     beat.running = shared.held.count_running();
-    shared.store.beat(&shared.consumer, beat).await
+    shared.store.beat(&shared.consumer, beat).await?;
+    shared.store.announce_kinds(shared.handlers.queues(), beat.at_ms).await?;
+    shared.epoch.check(&shared.store).await.map(drop)
 }

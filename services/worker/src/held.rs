@@ -1,8 +1,8 @@
 //! What this worker holds: every leased entry, from the read to the answer of the script that lets it go.
 
-use proto_schemas::{ConsumerName, Fact, FactKind, WorkEntry};
+use proto_schemas::{ConsumerName, Fact, FactKind, TaskId, WorkEntry};
 use redis_store::Stream;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -16,18 +16,45 @@ pub(crate) struct LeaseKey {
 
 /// How far an entry has come.
 enum Stage {
-    /// For a slot, or to be buried or handed back.
+    /// For a slot, for solitude, or to be handed back.
     Waiting,
     /// A handler has it.
-    Running { entry: Arc<WorkEntry>, since: Instant, told: bool },
+    Running(Running),
     /// Its outcome waits for the answer of Redis.
     Settling,
+    /// It could not be renewed and was stopped; to be handed back when Redis answers again.
+    Fenced,
+}
+
+struct Running {
+    entry: Arc<WorkEntry>,
+    since: Instant,
+    /// Whether the log knows that it runs.
+    told: bool,
+    /// Stops the handler.
+    cancelled: CancellationToken,
+}
+
+impl Stage {
+    /// Whether its execution goes on.
+    fn is_executing(&self) -> bool {
+        matches!(self, Self::Waiting | Self::Running(_))
+    }
 }
 
 struct Lease {
     stage: Stage,
     renewed_at: Instant,
     lost: CancellationToken,
+}
+
+impl Lease {
+    fn running(&self) -> Option<&Running> {
+        match &self.stage {
+            Stage::Running(running) => Some(running),
+            _ => None,
+        }
+    }
 }
 
 /// The leases of one process. Every method is one short lock.
@@ -50,18 +77,35 @@ impl Held {
         self.lock().contains_key(key)
     }
 
-    /// The attempt begins.
-    pub(crate) fn running(&self, key: &LeaseKey, entry: &Arc<WorkEntry>) {
-        if let Some(lease) = self.lock().get_mut(key) {
-            lease.stage = Stage::Running { entry: entry.clone(), since: Instant::now(), told: false };
+    /// The attempt begins; `cancelled` stops it.
+    pub(crate) fn running(&self, key: &LeaseKey, entry: &Arc<WorkEntry>, cancelled: &CancellationToken) {
+        if let Some(lease) = self.lock().get_mut(key)
+            && lease.stage.is_executing()
+        {
+            let (entry, since, cancelled) = (entry.clone(), Instant::now(), cancelled.clone());
+            lease.stage = Stage::Running(Running { entry, since, told: false, cancelled });
         }
     }
 
-    /// The attempt is over; its lease is kept until Redis has answered. Says false if the lease that `lost` belongs to
-    /// is gone: then its outcome is nobody's, even if the same entry is held anew.
+    /// The tasks of what is running, each once.
+    pub(crate) fn running_tasks(&self) -> Vec<TaskId> {
+        let leases = self.lock();
+        let tasks: HashSet<&TaskId> = leases.values().filter_map(Lease::running).map(|it| &it.entry.task_id).collect();
+        tasks.into_iter().cloned().collect()
+    }
+
+    /// Stops the attempts of `tasks` that are running; answers how many.
+    pub(crate) fn cancel(&self, tasks: &HashSet<TaskId>) -> usize {
+        let leases = self.lock();
+        let theirs = leases.values().filter_map(Lease::running).filter(|it| tasks.contains(&it.entry.task_id));
+        theirs.map(|it| it.cancelled.cancel()).count()
+    }
+
+    /// The attempt is over; its lease is kept until Redis has answered. Says false if it is being settled already, or if
+    /// the lease that `lost` belongs to is gone: then its outcome is nobody's, even if the same entry is held anew.
     pub(crate) fn settling(&self, key: &LeaseKey, lost: &CancellationToken) -> bool {
         match self.lock().get_mut(key) {
-            Some(lease) if !lost.is_cancelled() => {
+            Some(lease) if !lost.is_cancelled() && lease.stage.is_executing() => {
                 lease.stage = Stage::Settling;
                 true
             }
@@ -79,30 +123,57 @@ impl Held {
 
     /// How many attempts are running.
     pub(crate) fn count_running(&self) -> usize {
-        self.lock().values().filter(|lease| matches!(lease.stage, Stage::Running { .. })).count()
+        self.lock().values().filter_map(Lease::running).count()
     }
 
-    /// Stops every execution that has not ended and answers whose, by stream; what is settling stays.
+    /// Stops every execution that has not ended and answers whose, by stream, to be handed back; what is settling stays.
     pub(crate) fn give_up(&self) -> BTreeMap<Stream, Vec<String>> {
+        self.give_up_where(|_| true)
+    }
+
+    /// The same of everything but `key`.
+    pub(crate) fn give_up_all_but(&self, key: &LeaseKey) -> BTreeMap<Stream, Vec<String>> {
+        self.give_up_where(|other| other != key)
+    }
+
+    fn give_up_where(&self, chosen: impl Fn(&LeaseKey) -> bool) -> BTreeMap<Stream, Vec<String>> {
         let mut streams: BTreeMap<Stream, Vec<String>> = BTreeMap::new();
         self.lock().retain(|key, lease| {
-            let settling = matches!(lease.stage, Stage::Settling);
-            if !settling {
+            let stays = matches!(lease.stage, Stage::Settling) || !chosen(key);
+            if !stays {
                 lease.lost.cancel();
                 streams.entry(key.stream.clone()).or_default().push(key.entry_id.clone());
             }
-            settling
+            stays
         });
         streams
     }
 
-    /// What was last renewed at least `age` ago, by stream.
+    /// Whose lease is kept and was last renewed at least `age` ago, by stream.
     pub(crate) fn older_than(&self, age: Duration) -> BTreeMap<Stream, Vec<String>> {
+        self.by_stream(|lease| !matches!(lease.stage, Stage::Fenced) && lease.renewed_at.elapsed() >= age)
+    }
+
+    /// Stops every execution whose lease is `age` old, because nobody knows whether it still holds; answers how many.
+    pub(crate) fn fence(&self, age: Duration) -> usize {
+        let mut leases = self.lock();
+        let old = leases.values_mut().filter(|it| it.stage.is_executing() && it.renewed_at.elapsed() >= age);
+        old.map(|lease| {
+            lease.stage = Stage::Fenced;
+            lease.lost.cancel();
+        })
+        .count()
+    }
+
+    /// What was fenced and is not handed back yet, by stream.
+    pub(crate) fn fenced(&self) -> BTreeMap<Stream, Vec<String>> {
+        self.by_stream(|lease| matches!(lease.stage, Stage::Fenced))
+    }
+
+    fn by_stream(&self, chosen: impl Fn(&Lease) -> bool) -> BTreeMap<Stream, Vec<String>> {
         let mut streams: BTreeMap<Stream, Vec<String>> = BTreeMap::new();
-        for (key, lease) in self.lock().iter() {
-            if lease.renewed_at.elapsed() >= age {
-                streams.entry(key.stream.clone()).or_default().push(key.entry_id.clone());
-            }
+        for (key, _) in self.lock().iter().filter(|(_, lease)| chosen(lease)) {
+            streams.entry(key.stream.clone()).or_default().push(key.entry_id.clone());
         }
         streams
     }
@@ -123,7 +194,7 @@ impl Held {
         let mut lost = 0;
         for id in ids {
             let key = LeaseKey { stream: stream.clone(), entry_id: id.clone() };
-            if leases.get(&key).is_some_and(|lease| !matches!(lease.stage, Stage::Settling))
+            if leases.get(&key).is_some_and(|lease| lease.stage.is_executing())
                 && let Some(lease) = leases.remove(&key)
             {
                 lease.lost.cancel();
@@ -137,9 +208,9 @@ impl Held {
     pub(crate) fn tell_started(&self, age: Duration, count: usize, by: &ConsumerName) -> Vec<Fact> {
         let mut leases = self.lock();
         let untold = leases.values_mut().filter_map(|lease| match &mut lease.stage {
-            Stage::Running { entry, since, told } if !*told && since.elapsed() >= age => {
-                *told = true;
-                Some(fact(entry, FactKind::Started, by))
+            Stage::Running(running) if !running.told && running.since.elapsed() >= age => {
+                running.told = true;
+                Some(fact(&running.entry, FactKind::Started, by))
             }
             _ => None,
         });
@@ -220,8 +291,8 @@ mod tests {
             held.insert(key(id), Instant::now()).unwrap();
         }
         assert!(held.tell_started(Duration::ZERO, 10, &by).is_empty());
-        held.running(&key("1-0"), &entry());
-        held.running(&key("2-0"), &entry());
+        held.running(&key("1-0"), &entry(), &CancellationToken::new());
+        held.running(&key("2-0"), &entry(), &CancellationToken::new());
         assert_eq!(held.count_running(), 2);
         assert!(held.tell_started(Duration::from_secs(60), 10, &by).is_empty());
         assert_eq!(held.tell_started(Duration::ZERO, 1, &by).len(), 1);
@@ -237,5 +308,47 @@ mod tests {
         held.settling(&key("2-0"), &settling);
         assert_eq!(held.give_up(), BTreeMap::from([(key("1-0").stream, vec!["1-0".to_owned()])]));
         assert!(running.is_cancelled() && held.contains(&key("2-0")));
+    }
+
+    #[test]
+    fn what_is_fenced_is_stopped_and_kept_until_it_is_handed_back() {
+        let held = Held::default();
+        let running = held.insert(key("1-0"), Instant::now()).unwrap();
+        let settling = held.insert(key("2-0"), Instant::now()).unwrap();
+        held.settling(&key("2-0"), &settling);
+        assert_eq!(held.fence(Duration::from_secs(60)), 0);
+        assert_eq!((held.fence(Duration::ZERO), held.fence(Duration::ZERO)), (1, 0));
+        assert!(running.is_cancelled() && !settling.is_cancelled());
+        assert!(!held.settling(&key("1-0"), &running), "it has nothing to say any more");
+        let of = |id: &str| BTreeMap::from([(key(id).stream, vec![id.to_owned()])]);
+        assert_eq!((held.fenced(), held.older_than(Duration::ZERO)), (of("1-0"), of("2-0")));
+        assert!(held.insert(key("1-0"), Instant::now()).is_none(), "nor is it run again meanwhile");
+        assert_eq!(held.give_up(), of("1-0"));
+    }
+
+    #[test]
+    fn a_cancel_stops_the_attempts_of_its_task_and_no_others() {
+        let (held, stop, other) = (Held::default(), CancellationToken::new(), CancellationToken::new());
+        for (id, task, stop) in [("1-0", "T", &stop), ("2-0", "U", &other)] {
+            let mut of_task = (*entry()).clone();
+            of_task.task_id = TaskId::new(task).unwrap();
+            held.insert(key(id), Instant::now()).unwrap();
+            held.running(&key(id), &Arc::new(of_task), stop);
+        }
+        held.insert(key("3-0"), Instant::now()).unwrap();
+        let mut tasks = held.running_tasks();
+        tasks.sort();
+        assert_eq!(tasks, ["T", "U"].map(|task| TaskId::new(task).unwrap()));
+        assert_eq!(held.cancel(&HashSet::from([TaskId::new("T").unwrap()])), 1);
+        assert!(stop.is_cancelled() && !other.is_cancelled());
+    }
+
+    #[test]
+    fn all_but_one_may_be_given_up() {
+        let held = Held::default();
+        let (one, other) = (held.insert(key("1-0"), Instant::now()), held.insert(key("2-0"), Instant::now()));
+        let (one, other) = (one.unwrap(), other.unwrap());
+        assert_eq!(held.give_up_all_but(&key("2-0")), BTreeMap::from([(key("1-0").stream, vec!["1-0".to_owned()])]));
+        assert!(one.is_cancelled() && !other.is_cancelled() && held.contains(&key("2-0")));
     }
 }

@@ -1,9 +1,9 @@
 //! What a lost reply left behind: entries pending under this consumer that it does not know of. Read once after an
 //! error of a read; what is found and still pending is held and run like anything else.
 
-use crate::executor::Shared;
 use crate::held::LeaseKey;
 use crate::reader::Reader;
+use crate::shared::Shared;
 use redis_store::StoreError;
 use redis_store::fetch::Fetched;
 use std::time::Instant;

@@ -2,7 +2,7 @@
 //! equal parts; within a queue the priorities get theirs by weight; what one leaves unused moves on at once. A stream
 //! whose key holds something else is left alone, with one alarm, until a person has mended it.
 
-use crate::executor::Shared;
+use crate::shared::Shared;
 use futures::future::join_all;
 use proto_schemas::QueueName;
 use redis_store::fetch::Fetched;

@@ -1,28 +1,41 @@
 //! Re-adds what dead workers left. Every second each worker asks for the round of its queues; one in the fleet gets
-//! it. It reads the pending lists through XAUTOCLAIM and writes new entries, or dead letters after three crashes; once
-//! in 30 rounds, the first among them, it collects the consumers of the dead. After Redis was replaced or restarted it
-//! waits one lease, so that the living renew first. If the process dies, another asks a second later.
+//! it, and promotes as well if the round says that something is due. It reads the pending lists through XAUTOCLAIM and
+//! writes new entries, or dead letters after three crashes; once in 30 rounds, the first among them, it collects the
+//! consumers of the dead. After an outage it waits one lease, so that the living renew first. If the process dies,
+//! another asks a second later.
 
-use crate::executor::Shared;
+use crate::due::ROUND;
+use crate::shared::Shared;
 use proto_schemas::QueueName;
 use redis_store::StoreError;
 use redis_store::collect_consumer::Collected;
-use redis_store::reap::ReapCursors;
+use redis_store::reap::{Asked, ReapCursors, Reaped};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const ROUND: Duration = Duration::from_secs(1);
 const COLLECT_ROUNDS: u32 = 30;
 
 /// Runs until it is dropped.
 pub(crate) async fn run(shared: Arc<Shared>, queues: Vec<QueueName>) {
     let mut cursors = vec![ReapCursors::default(); queues.len()];
-    let mut server = Server::unknown();
+    let mut trust = Trust::unknown();
     for round in 1_u32.. {
-        tokio::time::sleep(ROUND.mul_f64(0.8 + fastrand::f64() / 5.0)).await;
-        let settled = server.is_settled(&shared).await.unwrap_or_else(|error| tell(&error, "cannot ask the server"));
-        for (queue, cursors) in queues.iter().zip(&mut cursors).filter(|_| settled) {
-            run_once(&shared, queue, cursors).await.unwrap_or_else(|error| tell(&error, "cannot reap yet"));
+        tokio::time::sleep(ROUND.mul_f64(0.9 + fastrand::f64() / 10.0)).await;
+        if trust.holds(&shared).await.unwrap_or_else(|error| tell(&error, "cannot ask the server")) {
+            for (queue, cursors) in queues.iter().zip(&mut cursors) {
+                match run_once(&shared, queue, cursors).await {
+                    Ok(Asked::Ran(_) | Asked::Skipped) => {}
+                    Ok(Asked::Late) => trust.lose(&shared),
+                    Err(error) => {
+                        if error.is_transient() {
+                            trust.lose(&shared);
+                        }
+                        tell(&error, "cannot reap yet")
+                    }
+                }
+            }
+        } else {
+            shared.due.begin_round(Instant::now(), Some(Duration::ZERO)); // what is due does not wait for the dead
         }
         if round % COLLECT_ROUNDS == 1 {
             collect(&shared, &queues).await.unwrap_or_else(|error| tell(&error, "cannot collect consumers yet"));
@@ -36,17 +49,20 @@ fn tell<T: Default>(error: &StoreError, what: &str) -> T {
     T::default()
 }
 
-async fn run_once(shared: &Shared, queue: &QueueName, cursors: &mut ReapCursors) -> Result<(), StoreError> {
-    if let Some(reaped) = shared.store.reap(&shared.consumer, queue, shared.lease, cursors).await? {
-        if reaped.returned + reaped.buried + reaped.malformed > 0 {
-            let redis_store::reap::Reaped { returned, buried, malformed, .. } = reaped;
+async fn run_once(shared: &Shared, queue: &QueueName, cursors: &mut ReapCursors) -> Result<Asked, StoreError> {
+    let not_after_ms = shared.clock.now_ms() + shared.lease.as_millis() as u64 / 2;
+    let asked = shared.store.ask_round(&shared.consumer, queue, shared.lease, cursors, Some(not_after_ms)).await?;
+    if let Asked::Ran(round) = asked {
+        shared.due.begin_round(Instant::now(), round.next_due);
+        let Reaped { returned, buried, malformed, ghosts } = round.reaped;
+        if returned + buried + malformed > 0 {
             tracing::warn!(%queue, returned, buried, malformed, "reaped what dead workers left");
         }
-        if reaped.ghosts > 0 {
-            tracing::error!(%queue, ghosts = reaped.ghosts, "pending entries were deleted by a stranger: run an audit");
+        if ghosts > 0 {
+            tracing::error!(%queue, ghosts, "pending entries were deleted by a stranger: run an audit");
         }
     }
-    Ok(())
+    Ok(asked)
 }
 
 /// Collects from every queue in use, also from those that only the dead have read.
@@ -62,32 +78,34 @@ async fn collect(shared: &Shared, mine: &[QueueName]) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Which Redis is connected, and since when leases may be judged there.
-struct Server {
-    run_id: String,
+/// Since when the age of a lease may be taken for the silence of its worker. What could not reach Redis was not silent.
+struct Trust {
     connections: Option<u64>,
-    settled_at: Instant,
+    from: Instant,
 }
 
-impl Server {
+impl Trust {
     fn unknown() -> Self {
-        Self { run_id: String::new(), connections: None, settled_at: Instant::now() }
+        Self { connections: None, from: Instant::now() }
     }
 
-    /// Whether the server has been up for a lease; asks it only after a new connection.
-    async fn is_settled(&mut self, shared: &Shared) -> Result<bool, StoreError> {
-        let connections = shared.store.connections();
-        if self.connections != Some(connections) {
-            let (run_id, uptime_seconds) = shared.store.incarnation().await?;
-            if run_id != self.run_id {
-                let wait = shared.lease.saturating_sub(Duration::from_secs(uptime_seconds));
-                // A server seen for the first time may be old; one that replaced another is given a whole lease.
-                let wait = if self.connections.is_some() { shared.lease } else { wait };
-                self.settled_at = Instant::now() + wait;
-                self.run_id = run_id;
+    /// Redis was away, or this worker was: everyone gets a lease of time to renew.
+    fn lose(&mut self, shared: &Shared) {
+        self.from = Instant::now() + shared.lease;
+    }
+
+    /// Whether Redis has been there for a lease; asks the server only at first.
+    async fn holds(&mut self, shared: &Shared) -> Result<bool, StoreError> {
+        let connections = shared.store.connections().max(1); // the first may be counted late
+        match self.connections {
+            None => {
+                let (_, uptime_seconds) = shared.store.incarnation().await?;
+                self.from = Instant::now() + shared.lease.saturating_sub(Duration::from_secs(uptime_seconds));
             }
-            self.connections = Some(connections);
+            Some(known) if known != connections => self.lose(shared),
+            Some(_) => {}
         }
-        Ok(Instant::now() >= self.settled_at)
+        self.connections = Some(connections);
+        Ok(Instant::now() >= self.from)
     }
 }

@@ -1,10 +1,11 @@
 //! Keeps leases, from a thread and a connection of its own, so that a handler that hogs the runtime cannot lose them.
 //! Six times in a lease it renews what is older than a third of one. An entry that does not come back is a lost lease.
 //! Beside it, and waiting for nothing, the fence: what could not be renewed for 0.8 of a lease is given up before
-//! someone else may run it. If the thread dies the worker stops; entries that nobody renews are reaped, and the settle
-//! of a late one is stale.
+//! someone else may run it, and handed back by [`crate::returner`]. On the same thread is the [`crate::watchdog`]. If the
+//! thread dies the worker stops; entries that nobody renews are reaped, and the settle of a late one is stale.
 
-use crate::executor::Shared;
+use crate::shared::Shared;
+use crate::{returner, watchdog};
 use futures::future::join_all;
 use redis_store::{Store, StoreError, Stream};
 use std::sync::Arc;
@@ -25,7 +26,12 @@ pub(crate) fn spawn(shared: Arc<Shared>, shutdown: CancellationToken) -> std::io
         let _stop = shared.stopping.clone().drop_guard();
         runtime.block_on(shutdown.run_until_cancelled(async {
             let store = shared.store.connect_again().with_patience(shared.lease / 10);
-            tokio::join!(renew(&shared, &store), fence(&shared))
+            tokio::join!(
+                renew(&shared, &store),
+                fence(&shared),
+                returner::run(&shared, &store),
+                watchdog::run(&shared, &store)
+            )
         }));
         runtime.shutdown_background(); // closes the connection; a polite QUIT may take seconds
     })
@@ -76,11 +82,9 @@ async fn renew_some(shared: &Shared, store: &Store, stream: &Stream, ids: &[Stri
 async fn fence(shared: &Shared) {
     loop {
         tokio::time::sleep(shared.lease / 20).await;
-        for (stream, ids) in shared.held.older_than(shared.lease.mul_f64(FENCED_AFTER)) {
-            let fenced = shared.held.lose(&stream, &ids);
-            if fenced > 0 {
-                tracing::error!(%stream, fenced, "no renewal for 0.8 of a lease: giving up before someone else begins");
-            }
+        let fenced = shared.held.fence(shared.lease.mul_f64(FENCED_AFTER));
+        if fenced > 0 {
+            tracing::error!(fenced, "no renewal for 0.8 of a lease: giving up before someone else begins");
         }
     }
 }

@@ -1,23 +1,41 @@
-//! Records outcomes. Woken by the first that is ready; whoever ends while a script is in flight joins the next one, so
-//! at low load each goes out at once and at high load one call carries up to 128 items or 1 MiB. It reads the channel
-//! of the executors and writes through `settle.lua`. If the process dies before the call, the entries are reaped and
-//! run again; after it, the reply is not needed by anyone.
+//! Records how attempts ended. Woken by the first that is ready; whoever ends while a call is in flight joins the next one,
+//! so at low load each goes out at once and at high load one call carries up to 128 items or 1 MiB. It reads the channel
+//! of the executors and writes through `settle.lua`, and `retry.lua` and `bury.lua` beside it if the batch has such. If the
+//! process dies before the call, the entries are reaped and run again; after it, the reply is not needed by anyone but
+//! the promoter, whose rounds find a retry without it.
 
-use crate::executor::{Ready, Shared};
-use crate::held::LeaseKey;
+use crate::ending::Ending;
 use crate::pause::Pause;
+use crate::recording::Recording;
+use crate::shared::Shared;
 use proto_schemas::limit::{BATCH_BYTES_MAX, BATCH_ITEMS_MAX};
-use redis_store::settle::{Settled, Settlement};
+use redis_store::bury::Burial;
+use redis_store::retry::Retry;
+use redis_store::settle::Settlement;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
-/// Runs until every sender is gone, or `abandon`: then it settles what is ready and has no more patience. If it ends
-/// before, the worker stops. The channel is bounded by the slots: each outcome holds its own.
+/// An ending on its way to Redis, with the slot that it keeps until it has been sent.
+pub(crate) struct Ready {
+    pub(crate) ending: Ending,
+    pub(crate) slot: OwnedSemaphorePermit,
+}
+
+#[derive(Default)]
+struct Batch {
+    settlements: Vec<Settlement>,
+    retries: Vec<Retry>,
+    burials: Vec<Burial>,
+    slots: Vec<OwnedSemaphorePermit>,
+    bytes: usize,
+}
+
+/// Runs until every sender is gone, or `abandon`: then it records what is ready and has no more patience. If it ends
+/// before, the worker stops. The channel is bounded by the slots: each ending holds its own.
 pub(crate) async fn run(shared: Arc<Shared>, mut ready: UnboundedReceiver<Ready>, abandon: CancellationToken) {
-    let mut batch = Vec::with_capacity(BATCH_ITEMS_MAX);
-    let mut slots: Vec<OwnedSemaphorePermit> = Vec::with_capacity(BATCH_ITEMS_MAX);
+    let mut batch = Batch::default();
     let _stop = shared.stopping.clone().drop_guard();
     let mut kept_back = None;
     loop {
@@ -34,75 +52,81 @@ pub(crate) async fn run(shared: Arc<Shared>, mut ready: UnboundedReceiver<Ready>
         };
         let Some(first) = first else { return };
         tokio::task::yield_now().await; // whatever is as ready as the first goes along
-        let (mut bytes, mut next) = (0, Some(first));
-        while let Some(Ready { settlement, slot }) = next {
-            bytes += size(&settlement);
-            batch.push(settlement);
-            slots.push(slot);
-            next = if batch.len() < BATCH_ITEMS_MAX { ready.try_recv().ok() } else { None };
-            if next.as_ref().is_some_and(|next| bytes + size(&next.settlement) > BATCH_BYTES_MAX) {
+        let mut next = Some(first);
+        while let Some(ready_one) = next {
+            batch.push(ready_one);
+            next = if batch.slots.len() < BATCH_ITEMS_MAX { ready.try_recv().ok() } else { None };
+            if next.as_ref().is_some_and(|next| batch.bytes + size(&next.ending) > BATCH_BYTES_MAX) {
                 kept_back = next.take();
             }
         }
-        run_once(&shared, &batch, &abandon).await;
+        tokio::join!(
+            run_once(&shared, &batch.settlements, &abandon),
+            run_once(&shared, &batch.retries, &abandon),
+            run_once(&shared, &batch.burials, &abandon),
+        );
         batch.clear();
-        slots.clear();
     }
 }
 
-fn size(settlement: &Settlement) -> usize {
-    settlement.result.as_ref().map_or(0, String::len)
+impl Batch {
+    fn push(&mut self, Ready { ending, slot }: Ready) {
+        self.bytes += size(&ending);
+        self.slots.push(slot);
+        match ending {
+            Ending::Settle(settlement) => self.settlements.push(settlement),
+            Ending::Retry(retry) => self.retries.push(retry),
+            Ending::Bury(burial) => self.burials.push(burial),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.settlements.clear();
+        self.retries.clear();
+        self.burials.clear();
+        self.slots.clear();
+        self.bytes = 0;
+    }
 }
 
-/// Settles one batch, however long Redis is away.
-async fn run_once(shared: &Shared, batch: &[Settlement], abandon: &CancellationToken) {
+fn size(ending: &Ending) -> usize {
+    let result = match ending {
+        Ending::Settle(settlement) => settlement.result.as_ref(),
+        Ending::Bury(burial) => burial.owner.as_ref().and_then(|owner| owner.result.as_ref()),
+        Ending::Retry(_) => None,
+    };
+    result.map_or(0, String::len)
+}
+
+/// Records what one script takes, however long Redis is away.
+async fn run_once<T: Recording>(shared: &Shared, batch: &[T], abandon: &CancellationToken) {
     let mut pause = Pause::new();
-    loop {
-        match shared.store.settle(&shared.consumer, batch).await {
-            Ok(answers) => return let_go(shared, batch, &answers),
+    while !batch.is_empty() {
+        match T::send(&shared.store, &shared.consumer, batch).await {
+            Ok(answers) => {
+                let_go(shared, batch);
+                return batch.iter().zip(answers).for_each(|(item, answer)| item.tell(shared, answer));
+            }
             Err(error) if !error.is_transient() && batch.len() > 1 => {
                 // One of them is to blame; the others are not.
-                for settlement in batch {
-                    Box::pin(run_once(shared, std::slice::from_ref(settlement), abandon)).await;
+                for item in batch {
+                    Box::pin(run_once(shared, std::slice::from_ref(item), abandon)).await;
                 }
                 return;
             }
             Err(error) if error.is_transient() && !abandon.is_cancelled() => {
-                tracing::warn!(items = batch.len(), error = &error as &dyn std::error::Error, "cannot settle yet");
+                tracing::warn!(items = batch.len(), error = &error as &dyn std::error::Error, "cannot record yet");
                 pause.wait(abandon).await;
             }
             Err(error) => {
                 // The lease runs out and another attempt is made.
-                tracing::error!(items = batch.len(), error = &error as &dyn std::error::Error, "cannot settle");
-                return shared.held.remove(&batch.iter().map(key).collect::<Vec<_>>());
+                tracing::error!(items = batch.len(), error = &error as &dyn std::error::Error, "cannot record");
+                return let_go(shared, batch);
             }
         }
     }
 }
 
-fn let_go(shared: &Shared, batch: &[Settlement], answers: &[Settled]) {
-    shared.held.remove(&batch.iter().map(key).collect::<Vec<_>>());
-    for (settlement, answer) in batch.iter().zip(answers) {
-        match answer {
-            Settled::Recorded => {
-                tracing::info!("[{}] {} (Task: {})", shared.worker_id, ended(settlement), settlement.fact.task_id);
-            }
-            Settled::Dropped => {
-                tracing::info!(subtask_id = %settlement.subtask_id, "dropped: it had been cancelled");
-            }
-            Settled::Stale => tracing::warn!(
-                subtask_id = %settlement.subtask_id,
-                entry_id = settlement.entry_id,
-                "stale: another attempt has the right to record this outcome"
-            ),
-        }
-    }
-}
-
-fn ended(settlement: &Settlement) -> &'static str {
-    if settlement.fact.kind == proto_schemas::FactKind::Completed { "Completed" } else { "Failed" }
-}
-
-fn key(settlement: &Settlement) -> LeaseKey {
-    LeaseKey { stream: settlement.stream.clone(), entry_id: settlement.entry_id.clone() }
+fn let_go<T: Recording>(shared: &Shared, batch: &[T]) {
+    shared.held.remove(&batch.iter().map(T::key).collect::<Vec<_>>());
 }

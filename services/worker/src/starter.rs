@@ -2,7 +2,7 @@
 //! no extra write; it reads what this worker holds and writes `started` facts. If the process dies before the call,
 //! the document says queued until the end: nothing else depends on it.
 
-use crate::executor::Shared;
+use crate::shared::Shared;
 use proto_schemas::limit::BATCH_ITEMS_MAX;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,13 +1,12 @@
 //! Wires the loops of one worker, from its first agreement with Redis to its leave.
 
-use crate::config::{Config, ConfigError, consumer_name};
+use crate::config::{Config, ConfigError};
 use crate::drain::{drain, leave};
-use crate::executor::{Executor, Shared};
 use crate::fetcher::{Fetcher, streams_of};
 use crate::handler::Handlers;
-use crate::held::Held;
 use crate::pause::Pause;
-use crate::{heart, reaper, renewer, settler, starter};
+use crate::shared::Shared;
+use crate::{canceller, heart, promoter, reaper, renewer, settler, starter};
 use proto_schemas::QueueName;
 use redis_store::{Store, StoreError};
 use std::sync::Arc;
@@ -51,16 +50,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), WorkerError> {
     let queues = config.queues(&handlers)?;
-    let shared = Arc::new(Shared {
-        store,
-        consumer: consumer_name(&config.worker_id),
-        worker_id: config.worker_id.clone(),
-        handlers: handlers.only(&config.kinds),
-        held: Held::default(),
-        lease: config.lease,
-        result_ttl: config.result_ttl,
-        stopping: shutdown.child_token(),
-    });
+    let shared = Arc::new(Shared::new(&config, handlers, store, shutdown.child_token()));
     if !prepare(&shared, &queues, &pulse).await? {
         return Ok(());
     }
@@ -81,9 +71,10 @@ pub async fn run(
     let mut loops = JoinSet::new();
     loops.spawn(starter::run(shared.clone()));
     loops.spawn(reaper::run(shared.clone(), queues.clone()));
+    loops.spawn(promoter::run(shared.clone()));
+    loops.spawn(canceller::run(shared.clone()));
     loops.spawn(heart::run(shared.clone(), config.slots));
-    let executor = Executor::new(shared.clone(), settle);
-    let executions = Fetcher::new(shared.clone(), queues.clone(), config.slots, executor, pulse).run().await;
+    let executions = Fetcher::new(shared.clone(), queues.clone(), config.slots, settle, pulse).run().await;
 
     drain(&shared, &executions, config.grace, settling, &abandon).await;
     loops.shutdown().await;
@@ -107,7 +98,7 @@ impl Drop for End {
     }
 }
 
-/// Agrees on the lease and creates the groups; waits for Redis. Says false if the worker is to stop instead.
+/// Agrees on the lease, says what is served and creates the groups; waits for Redis. Says false if the worker is to stop instead.
 async fn prepare(shared: &Shared, queues: &[QueueName], pulse: &Pulse) -> Result<bool, WorkerError> {
     let mine = shared.lease.as_millis() as u64;
     let mut pause = Pause::new();
@@ -127,12 +118,18 @@ async fn prepare(shared: &Shared, queues: &[QueueName], pulse: &Pulse) -> Result
     Ok(false)
 }
 
-/// Says in Redis what this installation's lease is, unless it is said already, and creates the groups that are
-/// missing; nothing if another lease holds. Answers the lease that holds, in ms. A stream whose key holds something
+/// Says in Redis what this installation's lease is, unless it is said already, which kinds this worker serves, and creates
+/// the groups that are missing; nothing if another lease holds. Answers the lease that holds, in ms. A stream whose key holds something
 /// else does not keep the others.
 pub(crate) async fn set_up(shared: &Shared, queues: &[QueueName]) -> Result<u64, StoreError> {
     let held = shared.store.agree_on_lease(shared.lease).await?;
-    for queue in queues.iter().filter(|_| held == shared.lease.as_millis() as u64) {
+    if held != shared.lease.as_millis() as u64 {
+        return Ok(held);
+    }
+    let now_ms = shared.clock.ask(&shared.store).await?;
+    shared.epoch.check(&shared.store).await?;
+    shared.store.announce_kinds(shared.handlers.queues(), now_ms).await?;
+    for queue in queues {
         match shared.store.create_worker_groups(queue).await {
             Err(error @ StoreError::WrongType(_)) => {
                 tracing::error!(%queue, error = &error as &dyn std::error::Error, "not every group can be made");

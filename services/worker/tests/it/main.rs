@@ -1,5 +1,7 @@
 //! A worker in process on a real Redis, looked at from outside.
 
+mod alone;
+mod delayed;
 mod doing;
 mod drain;
 mod idle;
@@ -7,8 +9,11 @@ mod lease;
 mod order;
 mod outage;
 mod outcome;
+mod parents;
 mod path;
 mod refusal;
+mod retry;
 mod sharing;
 mod stage;
+mod stopping;
 mod stranger;

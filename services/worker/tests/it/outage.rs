@@ -2,7 +2,8 @@
 
 use crate::doing::Watch;
 use crate::stage::{Stage, doings, eventually, patient, slots, stage, stage_on};
-use proto_schemas::Priority;
+use proto_schemas::{ConsumerName, Priority, QueueName};
+use redis_store::reap::{Asked, ReapCursors};
 use std::time::{Duration, Instant};
 use system_tests::redis::{PrivateRedis, Reply};
 use worker::Config;
@@ -106,6 +107,7 @@ async fn after_a_flushall_a_worker_serves_what_comes_later() {
     stage.submit("T", doings(1, Priority::Medium)).await;
     let worker = stage.work(slots(2), watch.hold());
     eventually("an attempt", || watch.running() == 1).await;
+    let before = stage.redis.command(&["HGET", "meta", "epoch"]).text();
     stage.redis.command(&["FLUSHALL"]);
     stage.submit("U", doings(1, Priority::Medium)).await;
     eventually("the attempt of what is gone was stopped", || watch.stopped().len() == 1).await;
@@ -113,6 +115,9 @@ async fn after_a_flushall_a_worker_serves_what_comes_later() {
     eventually("a result", || stage.result("U-0").is_some()).await;
     assert_eq!(stage.result("T-0"), None);
     assert_eq!(stage.redis.command(&["HGET", "meta", "lease_ms"]).text(), "1000", "agreed on anew");
+    let epoch = stage.redis.command(&["HGET", "meta", "epoch"]).text();
+    assert!(epoch.len() == 26 && epoch != before, "{before} then {epoch}");
+    assert_eq!(stage.redis.command(&["HKEYS", "kinds"]).items().len(), 1, "announced anew");
     worker.stop().await.expect("a clean end");
 }
 
@@ -174,7 +179,7 @@ async fn a_redis_that_is_killed_and_comes_back_loses_nothing_and_the_pulse_tells
     eventually("30 results", || stage.results("T", 30) == 30).await;
     eventually("the pulse beats", || worker.pulse.age() < Duration::from_millis(500)).await;
     eventually("nothing is left", || stage.backlog() == 0 && stage.pending().is_empty()).await;
-    assert_eq!(stage.facts("completed").len(), 30);
+    assert_eq!((stage.facts("completed").len(), stage.facts("crashed").len()), (30, 0), "an outage is no crash");
     worker.stop().await.expect("a clean end");
 }
 
@@ -196,4 +201,53 @@ async fn a_worker_whose_slots_are_all_at_work_has_a_pulse_unless_redis_takes_no_
     watch.gate.cancel();
     eventually("the pulse is old", || worker.pulse.age() > Duration::from_millis(2_500)).await;
     worker.stop().await.expect("an end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_longer_than_a_lease_is_no_crash_of_what_it_stopped() {
+    let (mut stage, watch) =
+        (stage_on(PrivateRedis::start_aof_always().expect("a redis of our own")).await, Watch::default());
+    let lease = Duration::from_secs(2);
+    stage.submit("T", doings(6, Priority::Medium)).await;
+    let workers = [0, 1, 2].map(|_| stage.work(Config { lease, ..slots(2) }, watch.hold()));
+    eventually("all run", || watch.running() == 6).await;
+    for is_killed in [false, true] {
+        let ended = watch.stopped().len();
+        if is_killed {
+            stage.redis.kill()
+        } else {
+            stage.signal("-STOP")
+        }
+        let away_since = Instant::now();
+        eventually("all were stopped", || watch.stopped().len() == ended + 6).await;
+        eventually("every lease is over", || away_since.elapsed() > lease * 2).await;
+        if is_killed {
+            stage.redis.restart().expect("the same server again")
+        } else {
+            stage.signal("-CONT")
+        }
+        eventually("all run again", || watch.running() == 6).await;
+    }
+    watch.gate.cancel();
+    eventually("6 results", || stage.results("T", 6) == 6).await;
+    assert_eq!((stage.facts("crashed").len(), stage.facts("completed").len()), (0, 6));
+    assert!(stage.facts("returned").len() >= 12, "handed back, after either outage");
+    for worker in workers {
+        worker.stop().await.expect("a clean end");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_that_comes_too_late_judges_nobody() {
+    let stage = stage().await;
+    let (queue, by) = (QueueName::default_queue(), ConsumerName::new("late").expect("a name"));
+    stage.store.create_worker_groups(&queue).await.expect("groups");
+    stage.submit("T", doings(1, Priority::Medium)).await;
+    stage.redis.command(&["XREADGROUP", "GROUP", "workers", "dead", "STREAMS", STREAM, ">"]);
+    let (now_ms, mut cursors) = (stage.store.now_ms().await.expect("a time"), ReapCursors::default());
+    for (not_after_ms, is_late) in [(now_ms - 1, true), (now_ms + 60_000, false)] {
+        let asked = stage.store.ask_round(&by, &queue, Duration::ZERO, &mut cursors, Some(not_after_ms)).await;
+        assert_eq!(asked.expect("an answer") == Asked::Late, is_late);
+        assert_eq!(stage.facts("crashed").len(), usize::from(!is_late));
+    }
 }

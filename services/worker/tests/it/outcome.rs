@@ -5,22 +5,31 @@ use crate::stage::{doings, eventually, patient, quick, slots, stage, subtask};
 use proto_schemas::{Priority, SubtaskDefinition};
 use serde_json::{Value, json};
 use std::time::Duration;
+use system_tests::redis::Reply;
 use worker::HandlerError;
 
-/// Runs one subtask of kind `do` to its failure; answers its reason and message.
+/// Runs one subtask of kind `do`, which has one attempt, to its failure; answers its reason and message.
 async fn failure<F, R>(timeout_ms: u64, doing: F) -> (String, String)
 where
     F: Fn(worker::Context) -> R + Send + Sync + 'static,
     R: Future<Output = Result<Value, HandlerError>> + Send + 'static,
 {
     let stage = stage().await;
-    stage.submit("T", vec![SubtaskDefinition { timeout_ms, ..subtask("do", &json!({})) }]).await;
+    stage.submit("T", vec![SubtaskDefinition { timeout_ms, max_attempts: 1, ..subtask("do", &json!({})) }]).await;
     let worker = stage.work(quick(), handlers(doing));
     eventually("a result", || stage.result("T-0").is_some()).await;
     let result = stage.result("T-0").expect("a result");
     assert_eq!((result["status"].as_str(), result.get("output")), (Some("failed"), None));
     let facts = stage.facts("failed");
     assert_eq!((facts.len(), facts[0][8].as_str()), (1, result["error"]["reason"].as_str().expect("a reason")));
+    let letters = stage.entries("dead-letters");
+    let texts: Vec<String> = letters[0].1[..4].iter().map(Reply::text).collect();
+    let error = result["error"]["message"].as_str().expect("a message");
+    assert_eq!(
+        (letters.len(), texts),
+        (1, vec!["reason".to_owned(), facts[0][8].clone(), "error".to_owned(), error.to_owned()])
+    );
+    assert_eq!((stage.backlog(), stage.pending().len()), (0, 0));
     worker.stop().await.expect("a clean end");
     let text = |name: &str| result["error"][name].as_str().expect("text").to_owned();
     (text("reason"), text("message"))
@@ -54,7 +63,7 @@ async fn an_output_that_is_too_large_is_not_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_panics_while_it_is_dropped_costs_a_lease_and_no_slot() {
+async fn a_handler_that_panics_while_it_is_stopped_has_timed_out_and_costs_no_slot() {
     struct Bomb(bool);
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -62,20 +71,22 @@ async fn a_handler_that_panics_while_it_is_dropped_costs_a_lease_and_no_slot() {
         }
     }
     let stage = stage().await;
-    stage.submit("T", vec![SubtaskDefinition { timeout_ms: 50, ..subtask("do", &json!({})) }]).await;
+    let hasty = SubtaskDefinition { timeout_ms: 50, backoff_base_ms: 1, ..subtask("do", &json!({})) };
+    stage.submit("T", vec![hasty]).await;
     stage.submit("U", doings(1, Priority::Low)).await;
     let worker = stage.work(
         slots(1),
         handlers(|ctx| async move {
-            let _bomb = Bomb(ctx.idempotency_key().as_str() == "T-0" && ctx.crashes() == 0);
-            if ctx.crashes() == 0 && ctx.idempotency_key().as_str() == "T-0" {
+            let is_armed = ctx.idempotency_key().as_str() == "T-0" && ctx.attempt() == 1;
+            let _bomb = Bomb(is_armed);
+            if is_armed {
                 std::future::pending::<()>().await;
             }
             Ok(Value::Null)
         }),
     );
     eventually("both results", || stage.results("T", 1) + stage.results("U", 1) == 2).await;
-    assert_eq!(stage.facts("crashed").len(), 1);
+    assert_eq!((stage.facts("retrying")[0][8].as_str(), stage.facts("crashed").len()), ("timeout", 0));
     worker.stop().await.expect("a clean end");
 }
 

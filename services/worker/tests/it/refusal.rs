@@ -47,7 +47,7 @@ async fn a_worker_runs_only_the_kinds_it_serves() {
     stage.submit("T", vec![subtask("do", &json!({})), other("elsewhere"), other("do")]).await;
     let worker = stage.work(kinds(&["elsewhere"]), both());
     eventually("its own kind has run", || stage.result("T-1").is_some()).await;
-    eventually("a kind of another queue was handed back", || stage.facts("returned").len() == 1).await;
+    eventually("a kind of another queue was parked", || stage.facts("parked").len() == 1).await;
     assert_eq!((stage.result("T-0"), stage.result("T-2")), (None, None));
     let beat = stage.redis.command(&["HGET", &format!("worker:{}", stage.consumers()[0]), "kinds"]);
     assert_eq!(beat.text(), "elsewhere");

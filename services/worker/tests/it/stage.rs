@@ -1,6 +1,7 @@
 //! A server of its own, a store, workers that run until they are stopped, and a stranger's look at the keys.
 
-use proto_schemas::{ConsumerName, Door, Priority, QueueName, SubtaskDefinition, TaskId};
+use proto_schemas::{ConsumerName, Priority, SubtaskDefinition, TaskId};
+use redis_store::cancel::{CancelOrder, Cancelled};
 use redis_store::submit::{Admission, Submission, Submitted};
 use redis_store::{RedisConfig, Store};
 use std::time::{Duration, Instant};
@@ -55,15 +56,14 @@ pub fn connect(redis: &PrivateRedis) -> Store {
 
 pub fn subtask(kind: &str, params: &serde_json::Value) -> SubtaskDefinition {
     SubtaskDefinition {
-        name: None,
-        kind: kind.parse().expect("a kind"),
-        queue: QueueName::default_queue(),
-        description: format!("a {kind}"),
-        priority: Priority::Medium,
         params: serde_json::value::to_raw_value(params).expect("json"),
-        max_attempts: 5,
-        timeout_ms: 600_000,
+        ..SubtaskDefinition::new(kind.parse().expect("a kind"), format!("a {kind}"), Priority::Medium)
     }
+}
+
+pub fn submission(task: &str, subtasks: Vec<SubtaskDefinition>) -> Submission {
+    let (task_id, by) = (TaskId::new(task).expect("an id"), ConsumerName::new("test").expect("a name"));
+    Submission::new(task_id, by, "a task".to_owned(), subtasks)
 }
 
 /// `count` subtasks of kind `do`.
@@ -74,17 +74,27 @@ pub fn doings(count: usize, priority: Priority) -> Vec<SubtaskDefinition> {
 
 impl Stage {
     pub async fn submit(&self, task: &str, subtasks: Vec<SubtaskDefinition>) {
-        let submission = Submission {
-            task_id: TaskId::new(task).expect("an id"),
-            by: ConsumerName::new("test").expect("a name"),
-            description: "a task".to_owned(),
-            door: Door::Native,
-            priority: Priority::Medium,
-            kind: None,
-            context: None,
-            subtasks,
-        };
+        self.submit_as(submission(task, subtasks)).await;
+    }
+
+    pub async fn submit_as(&self, submission: Submission) {
         assert_eq!(self.store.submit(&submission, ADMISSION).await.expect("an answer"), Submitted::Created);
+    }
+
+    /// Cancels a task, as its client would.
+    pub async fn cancel(&self, task: &str) {
+        let order = CancelOrder { reason: None, task_ttl: Duration::from_secs(60), only_past: false };
+        let (by, task_id) = (ConsumerName::new("test").expect("a name"), TaskId::new(task).expect("an id"));
+        let cancelled = self.store.cancel(&by, &task_id, &order).await.expect("an answer");
+        assert!(matches!(cancelled, Cancelled::Cancelled(_)), "{cancelled:?}");
+    }
+
+    /// Folds what has happened, as a projector would.
+    pub async fn fold(&self) {
+        self.store.create_projector_group().await.expect("a group");
+        let by = ConsumerName::new("p").expect("a name");
+        let entries = self.store.read_events(&by, 1_000, Duration::ZERO).await.expect("facts");
+        self.store.fold(&by, Duration::from_secs(60), &entries).await.expect("an answer");
     }
 
     pub fn work(&self, config: Config, handlers: Handlers) -> Running {
