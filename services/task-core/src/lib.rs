@@ -4,13 +4,16 @@
 //! can be tested on any history. The crate knows no Redis and no key; `redis-store` does the same in scripts, and the
 //! differential tests hold the two against each other.
 //!
-//! In reading order: [`plan`] from a description to subtasks; [`share`] which priority is read next; [`fold`] from facts
-//! to the state of a task; [`backoff`] how long a failed subtask waits; [`law`] what every script changes in the books.
+//! In reading order: [`plan`] from a description to subtasks; [`graph`] what they depend on; [`share`] which priority is
+//! read next; [`backoff`] how long a failed subtask waits; [`fold`] from facts to the state of a task; [`replay`] what runs
+//! again; [`law`] what every script changes in the books.
 
 pub mod backoff;
 pub mod fold;
+pub mod graph;
 pub mod law;
 pub mod plan;
+pub mod replay;
 pub mod share;
 
 pub use fold::{Folded, TaskState};
