@@ -24,7 +24,7 @@ impl Get {
         let api = Api::new(&self.client.millstream_url)?;
         client::run(async {
             let answer = api.task(&self.task_id).await?;
-            let text = if self.json { answer.text + "\n" } else { shown(&answer.task) };
+            let text = if self.json { answer.text + "\n" } else { shown(&answer.document) };
             print::raw(text.as_bytes());
             Ok(Exit::Ok)
         })

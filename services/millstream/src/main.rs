@@ -2,12 +2,14 @@
 //!
 //! This file parses and wires. Each sub-command is a file of its name: a struct of its arguments with one `run` that
 //! answers how the program ends. The roles (`up`, `orchestrator`, `worker`, `projector`) and the operators' commands
-//! (`audit`, `rebuild`, `redis-cli`, `bench`) know Redis; the client commands (`submit`, `watch`, `get`) speak only
-//! HTTP. Absent on purpose: a configuration file beside `.env`, unsafe code, a daemon mode.
+//! (`audit`, `rebuild`, `redis-cli`, `bench`) know Redis; the client commands (`submit`, `watch`, `get`, `cancel`,
+//! `replay`, `dead-letters`) speak only HTTP. Absent on purpose: a configuration file beside `.env`, unsafe code, a daemon mode.
 
 mod audit;
 mod bench;
+mod cancel;
 mod client;
+mod dead_letters;
 mod exit;
 mod get;
 mod health;
@@ -22,6 +24,7 @@ mod process;
 mod projector;
 mod rebuild;
 mod redis_cli;
+mod replay;
 mod resp;
 mod role;
 mod settings;
@@ -54,6 +57,9 @@ enum Command {
     Submit(submit::Submit),
     Watch(watch::Watch),
     Get(get::Get),
+    Cancel(cancel::Cancel),
+    Replay(replay::Replay),
+    DeadLetters(dead_letters::DeadLetters),
     RedisCli(redis_cli::RedisCli),
     Audit(audit::Audit),
     Rebuild(rebuild::Rebuild),
@@ -75,6 +81,9 @@ impl Command {
             Self::Submit(command) => command.run(),
             Self::Watch(command) => command.run(),
             Self::Get(command) => command.run(),
+            Self::Cancel(command) => command.run(),
+            Self::Replay(command) => command.run(),
+            Self::DeadLetters(command) => command.run(),
             Self::RedisCli(command) => command.run(),
             Self::Audit(command) => command.run(),
             Self::Rebuild(command) => command.run(),

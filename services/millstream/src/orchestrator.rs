@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::role::{Role, RoleSettings};
-use crate::settings::{InForce, ListenSettings, OrchestratorSettings, StopSettings};
+use crate::settings::{InForce, LifeSettings, ListenSettings, OrchestratorSettings, StopSettings};
 use anyhow::Context;
 use clap::Args;
 use std::path::Path;
@@ -22,6 +22,8 @@ pub struct Orchestrator {
     listen: ListenSettings,
     #[command(flatten)]
     orchestrator: OrchestratorSettings,
+    #[command(flatten)]
+    life: LifeSettings,
     #[command(flatten)]
     stop: StopSettings,
 }
@@ -44,8 +46,10 @@ impl Orchestrator {
             host: self.listen.orchestrator_host.clone(),
             port: self.listen.orchestrator_port,
             plan_rules: rules(self.orchestrator.plan_rules.as_deref())?,
-            kinds: handlers.queues().map(|(kind, _)| kind.clone()).collect(),
+            kinds: handlers.queues().map(|(kind, queue)| (kind.clone(), queue.clone())).collect(),
             backlog_max: self.orchestrator.backlog_max,
+            task_ttl: self.life.task_ttl,
+            replicas: self.orchestrator.replicas(),
             shutdown_grace: self.stop.shutdown_grace,
             ..::orchestrator::Config::default()
         };

@@ -6,7 +6,7 @@ use crate::print;
 use crate::settings::ClientSettings;
 use crate::watch;
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use std::path::{Path, PathBuf};
 
 /// Hand in a task
@@ -20,6 +20,18 @@ pub struct Submit {
     /// A JSON file with the subtasks, or with a whole task; - reads from stdin
     #[arg(long, value_name = "FILE")]
     subtasks_file: Option<PathBuf>,
+    /// Your own key for this request: sent again within a day, it answers the same task
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Seconds until it may start
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "run_at")]
+    delay: Option<Number>,
+    /// When it may start, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    run_at: Option<String>,
+    /// Seconds from then until whatever of it has not ended is cancelled
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    deadline: Option<Number>,
     /// Show the progress until the task has ended, and end as it does
     #[arg(long)]
     watch: bool,
@@ -39,13 +51,13 @@ impl Submit {
         let body = self.body()?;
         let api = Api::new(&self.client.millstream_url)?;
         client::run(async {
-            let answer = api.submit(body).await?;
-            let id = &answer.task.task_id;
+            let answer = api.submit(body, self.idempotency_key.as_deref()).await?;
+            let id = &answer.document.task_id;
             match (self.json, self.watch, self.quiet) {
                 (true, true, _) => {}
                 (true, false, _) => print::line(&answer.text),
                 (_, false, false) => {
-                    print::line(&format!("{id} {}", answer.task.status));
+                    print::line(&format!("{id} {}", answer.document.status));
                     eprintln!("millstream watch {id} shows its progress");
                 }
                 _ => print::line(id),
@@ -76,6 +88,9 @@ impl Submit {
             let number = priority.parse::<i64>().map(Value::from);
             task.insert("priority".to_owned(), number.unwrap_or_else(|_| priority.as_str().into()));
         }
+        task.extend(self.delay.clone().map(|seconds| ("delay_seconds".to_owned(), seconds.into())));
+        task.extend(self.run_at.clone().map(|time| ("run_at".to_owned(), time.into())));
+        task.extend(self.deadline.clone().map(|seconds| ("deadline_seconds".to_owned(), seconds.into())));
         if !task.contains_key("description") {
             return Err(
                 Failure::new(Exit::Usage, "a DESCRIPTION is needed: millstream submit \"what is to be done\"").into()
@@ -83,6 +98,11 @@ impl Submit {
         }
         Ok(serde_json::to_string(&task)?)
     }
+}
+
+/// A number as JSON writes it; what it may be, the API says.
+fn seconds(text: &str) -> Result<Number, String> {
+    serde_json::from_str(text).map_err(|_| "a number of seconds is needed".to_owned())
 }
 
 fn read_json(file: &Path) -> Result<Value, Failure> {
@@ -117,6 +137,9 @@ mod tests {
         let whole = body(&["--subtasks-file", path, "--priority", "high"]).unwrap();
         assert_eq!(whole, serde_json::json!({"description": "d", "priority": "high", "context": {}}));
         assert_eq!(body(&["d", "--priority", "-1"]).unwrap()["priority"], -1);
+        let timed = body(&["d", "--delay", "1.5", "--deadline", "60"]).unwrap();
+        assert_eq!(timed, serde_json::json!({"description": "d", "delay_seconds": 1.5, "deadline_seconds": 60}));
+        assert_eq!(body(&["d", "--run-at", "soon"]).unwrap()["run_at"], "soon");
     }
 
     #[test]

@@ -60,8 +60,8 @@ pub async fn until_ended(api: &Api, task_id: &str, style: Style) -> anyhow::Resu
             Ok(answer) => {
                 seen_at = Some(Instant::now());
                 pause = if answer.text == last { (pause * 3 / 2).min(PAUSE_MAX) } else { PAUSE_MIN };
-                screen.show(&answer.task);
-                if answer.task.status.is_terminal() {
+                screen.show(&answer.document);
+                if answer.document.status.is_terminal() {
                     return Ok(finish(screen, style, &answer));
                 }
                 last = answer.text;
@@ -83,7 +83,7 @@ fn finish(screen: Screen, style: Style, answer: &Answer) -> Exit {
     if style == Style::Json {
         print::line(&answer.text);
     }
-    answer.task.exit()
+    answer.document.exit()
 }
 
 /// Where progress is shown.

@@ -1,5 +1,6 @@
 //! The operations, one file for each door: what they take, what they answer, what they are called in the document.
 
+mod dead_letters;
 mod system;
 mod tasks;
 mod typed;
@@ -7,11 +8,11 @@ mod typed;
 use poem_openapi::Tags;
 
 /// All operations.
-pub type Api = (tasks::TasksApi, typed::TypedApi, system::SystemApi);
+pub type Api = (tasks::TasksApi, typed::TypedApi, dead_letters::DeadLettersApi, system::SystemApi);
 
 /// All operations.
 pub fn all() -> Api {
-    (tasks::TasksApi, typed::TypedApi, system::SystemApi)
+    (tasks::TasksApi, typed::TypedApi, dead_letters::DeadLettersApi, system::SystemApi)
 }
 
 #[derive(Tags)]
@@ -20,6 +21,8 @@ enum Tag {
     Tasks,
     /// The typed door: one piece of work of a kind, and its result.
     Typed,
+    /// What gave up.
+    DeadLetters,
     /// The service itself.
     System,
 }

@@ -12,6 +12,7 @@ mod media;
 mod read;
 pub mod violation;
 
+use crate::idempotency;
 use crate::refusal::Refusal;
 use fields::Fields;
 use poem::{Request, RequestBody};
@@ -28,7 +29,15 @@ pub trait Readable: Type + Sized {
 }
 
 /// A request body of one JSON document.
-pub struct JsonBody<T>(pub T);
+pub struct JsonBody<T> {
+    /// What it says.
+    pub document: T,
+    /// Which request it is, if it carries a key by which it may be sent again.
+    pub fingerprint: Option<String>,
+}
+
+/// The same where nothing at all is a document too.
+pub struct OptionalJsonBody<T>(pub Option<T>);
 
 impl<'a, T: Readable> ApiExtractor<'a> for JsonBody<T> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
@@ -51,7 +60,36 @@ impl<'a, T: Readable> ApiExtractor<'a> for JsonBody<T> {
     ) -> poem::Result<Self> {
         media::check(request.headers())?;
         let bytes = read::read(request.headers(), body).await?;
-        Ok(Self(parse(&bytes)?))
+        let fingerprint = idempotency::is_asked_for(request.headers())
+            .then(|| idempotency::fingerprint(request.method().as_str(), request.uri().path(), &bytes));
+        Ok(Self { document: parse(&bytes)?, fingerprint })
+    }
+}
+
+impl<'a, T: Readable> ApiExtractor<'a> for OptionalJsonBody<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        JsonBody::<T>::request_meta().map(|meta| MetaRequest { required: false, ..meta })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let bytes = read::read(request.headers(), body).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        media::check(request.headers())?;
+        Ok(Self(Some(parse(&bytes)?)))
     }
 }
 

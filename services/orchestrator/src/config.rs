@@ -1,6 +1,8 @@
 //! What the binary decides for this service.
 
-use proto_schemas::{Kind, limit};
+use crate::governor::Limits;
+use crate::replicas::ReplicaOrder;
+use proto_schemas::{Kind, QueueName, limit};
 use std::time::Duration;
 use task_core::Rules;
 
@@ -16,25 +18,36 @@ pub struct Config {
     pub port: u16,
     /// Plans a task that brings no subtasks of its own.
     pub plan_rules: Rules,
-    /// The kinds that are accepted.
-    pub kinds: Vec<Kind>,
+    /// The kinds that are accepted without a worker that announces them, and their queues.
+    pub kinds: Vec<(Kind, QueueName)>,
     /// Entries a queue may hold before a submission is refused.
     pub backlog_max: u64,
-    /// From acceptance to the deadline of a task.
+    /// When submissions are refused before Redis has to.
+    pub limits: Limits,
+    /// From when a task may start to its deadline, unless it says otherwise.
     pub task_deadline: Duration,
+    /// How long a task outlives its end.
+    pub task_ttl: Duration,
+    /// How many replicas must have a submission before it is accepted; none is waited for otherwise.
+    pub replicas: Option<ReplicaOrder>,
     /// How long requests in flight may go on after the signal to stop.
     pub shutdown_grace: Duration,
 }
 
 impl Default for Config {
     fn default() -> Self {
+        let built_in =
+            |kind: &&str| (Kind::new(*kind).expect("a built-in kind is a token"), QueueName::default_queue());
         Self {
             host: "127.0.0.1".to_owned(),
             port: 8000,
             plan_rules: Rules::built_in(),
-            kinds: BUILT_IN_KINDS.iter().map(|kind| Kind::new(*kind).expect("a built-in kind is a token")).collect(),
+            kinds: BUILT_IN_KINDS.iter().map(built_in).collect(),
             backlog_max: limit::BACKLOG_MAX,
+            limits: Limits { unfolded_max: limit::UNFOLDED_FACTS_MAX, look_every: Duration::from_secs(1) },
             task_deadline: Duration::from_millis(limit::TASK_DEADLINE_MS),
+            task_ttl: Duration::from_secs(limit::TASK_TTL_SECONDS),
+            replicas: None,
             shutdown_grace: Duration::from_secs(25),
         }
     }

@@ -1,10 +1,15 @@
 //! What every handler is given, and how it may ask Redis.
 
 use crate::config::Config;
+use crate::governor::Gauge;
+use crate::kinds::Kinds;
 use crate::refusal::Refusal;
-use proto_schemas::Kind;
+use crate::replicas::Replicas;
+use crate::wire::system::SERVICE;
+use proto_schemas::ConsumerName;
 use redis_store::Store;
 use redis_store::submit::Admission;
+use std::sync::Arc;
 use std::time::Duration;
 use task_core::{Planner, Rules};
 
@@ -17,27 +22,30 @@ pub struct Context {
     /// Redis.
     pub store: Store,
     /// The kinds that are accepted.
-    pub kinds: Vec<Kind>,
+    pub kinds: Kinds,
     /// What a queue may hold and how long a task may take.
     pub admission: Admission,
+    /// What the governor sees.
+    pub gauge: Arc<Gauge>,
+    /// Who must have a submission too, if the settings ask for it.
+    pub replicas: Option<Replicas>,
+    /// How long a task outlives its end.
+    pub task_ttl: Duration,
     rules: Rules,
 }
 
 impl Context {
     /// The context of one server.
-    pub fn new(config: Config, store: Store) -> Self {
+    pub fn new(config: Config, store: Store, gauge: Arc<Gauge>) -> Self {
         let admission = Admission { backlog_max: config.backlog_max, deadline: config.task_deadline };
-        Self { store, kinds: config.kinds, admission, rules: config.plan_rules }
+        let replicas = config.replicas.map(|order| Replicas::new(&store, order));
+        let (kinds, task_ttl) = (Kinds::new(config.kinds), config.task_ttl);
+        Self { store, kinds, admission, gauge, replicas, task_ttl, rules: config.plan_rules }
     }
 
     /// Who plans a task that brings no plan.
     pub fn planner(&self) -> &dyn Planner {
         &self.rules
-    }
-
-    /// Whether some worker can be expected to serve `kind`.
-    pub fn serves(&self, kind: &Kind) -> bool {
-        self.kinds.contains(kind)
     }
 
     /// Waits for what Redis answers, but not for ever. Everything that a request asks goes into one call.
@@ -47,4 +55,9 @@ impl Context {
             Err(_) => Err(Refusal::StoreSilent),
         }
     }
+}
+
+/// The name under which this service writes facts.
+pub fn by() -> ConsumerName {
+    ConsumerName::new(SERVICE).expect("the name of the service is a token")
 }

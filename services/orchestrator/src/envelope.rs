@@ -23,7 +23,7 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, request: Request
         Ok(Ok(response)) => {
             Err(Refusal::of_status(response.status(), || "a handler answered without a body".to_owned()))
         }
-        Ok(Err(error)) => Err(Refusal::of(error)),
+        Ok(Err(error)) => Err(Refusal::of(error, uri.path())),
         Err(_) => Err(Refusal::Bug("a handler panicked".to_owned())),
     };
     let mut response = answer.unwrap_or_else(|refusal| {

@@ -1,14 +1,15 @@
 //! The HTTP API and submission: the only crate that knows poem.
 //!
-//! Invariants. A request is read completely and judged before Redis is asked for anything: a refused one writes
-//! nothing. A task is stored by one script or not at all. Every answer that is not 2xx is problem+json, made in one
+//! Invariants. A request is read completely and judged before anything is written, a new task before Redis is asked for
+//! more than a kind that is not known here: a refused one writes nothing. A task is stored by one script or not at all. Every answer that is not 2xx is problem+json, made in one
 //! place from one enum, and repeats nothing of the request but the names of known fields and, cut and cleaned, of
 //! unknown ones. What a client sends as `params` or `context` is kept byte for byte. Redis may be absent at any time,
 //! also at the start: the server listens all the same, answers 503 in time and needs no restart.
 //!
 //! In reading order: [`config`] what the binary decides; [`server`] and `acceptor` listening and stopping; [`connection`]
-//! watching Redis; `routes` the map of endpoints; `api` one file for each door; `submit` from a request to a stored task;
-//! `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal`
+//! watching Redis; [`governor`] refusing before Redis has to; `routes` the map of endpoints; `api` one file for each door; `submit` from a request to a stored task,
+//! with `kinds` what is accepted, `idempotency` the client's keys and [`replicas`] who else must have it; `replay` and
+//! `letters` running again what has ended; `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal`
 //! every way to say no; `envelope` what all answers share; `openapi` and `pages` the description for machines and for
 //! people.
 
@@ -20,10 +21,16 @@ pub mod connection;
 mod context;
 mod envelope;
 pub mod error;
+pub mod governor;
+mod idempotency;
+mod kinds;
+mod letters;
 mod openapi;
 mod outcome;
 mod pages;
 mod refusal;
+mod replay;
+pub mod replicas;
 mod routes;
 pub mod server;
 mod submit;

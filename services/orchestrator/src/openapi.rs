@@ -8,10 +8,25 @@ const DESCRIPTION: &str = "Submit tasks, watch them, read what came of them. Eve
                            document (RFC 9457) and carries the request id of the log.";
 
 /// Documents that clients send: a field they do not know is refused, which the derived schema leaves out.
-const CLOSED: [&str; 3] = ["NewAssignment", "NewSubtask", "NewTask"];
+const CLOSED: [&str; 9] = [
+    "LetterDiscard",
+    "LetterFilter",
+    "LetterRequeue",
+    "NewAssignment",
+    "NewBackoff",
+    "NewDependency",
+    "NewReplay",
+    "NewSubtask",
+    "NewTask",
+];
 /// Names as the derived document writes them, and as they are: headers not in capitals, a path with its slash.
-const NAMES: [(&str, &str); 4] =
-    [("LOCATION", "Location"), ("ETAG", "ETag"), ("X-REQUEST-ID", "X-Request-Id"), ("/assign-task", "/assign-task/")];
+const NAMES: [(&str, &str); 5] = [
+    ("LOCATION", "Location"),
+    ("ETAG", "ETag"),
+    ("IDEMPOTENCY-REPLAYED", "Idempotency-Replayed"),
+    ("X-REQUEST-ID", "X-Request-Id"),
+    ("/assign-task", "/assign-task/"),
+];
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
     let mut text = service().spec();

@@ -5,10 +5,11 @@ use crate::wire::json::JsonValue;
 use crate::wire::result::ResultDocument;
 use crate::wire::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
-use proto_schemas::{Door, Outcome, Record, SubtaskResult, Task, TaskId, TaskStatus};
+use proto_schemas::{Door, Outcome, SubtaskResult, Task, TaskId, TaskStatus};
 use redis_store::read::TaskView;
 use redis_store::{Store, StoreError};
 use serde_json::value::{RawValue, to_raw_value};
+use task_core::replay::standing;
 
 /// Bytes of results in one answer; a thousand of the largest would be 256 MiB.
 const RESULTS_BYTES_MAX: usize = 16 << 20;
@@ -51,8 +52,10 @@ async fn results(store: &Store, task: &Task) -> Result<JsonValue, Refusal> {
 /// The message of the first subtask that failed, or the word in its record once the message has expired.
 async fn reason(store: &Store, view: &TaskView) -> Result<String, Refusal> {
     for index in 0..view.task.total {
-        let record = view.outcomes.get(&index.to_string()).and_then(|text| Record::decode(text).ok());
-        let Some(record) = record.filter(|record| record.outcome == Outcome::Failed) else { continue };
+        let Some(record) = standing(&view.outcomes, index).record.filter(|record| record.outcome == Outcome::Failed)
+        else {
+            continue;
+        };
         let told = subtask_result(store, &view.task, index).await?.and_then(|result| result.error);
         let reason = told.map(|error| error.message).or(record.reason);
         return Ok(reason.unwrap_or_else(|| "failed".to_owned()));

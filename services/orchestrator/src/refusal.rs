@@ -1,16 +1,19 @@
 //! Every way to say no, and the one place that puts it into words.
 //!
 //! Clients see what they can act on; causes go to the log. Status policy: 400 cannot be parsed or has the wrong shape,
-//! 422 refused by a rule, 413 and 415 the envelope, 429 too much work, 503 Redis.
+//! 409 not in this state, 422 refused by a rule, 413 and 415 the envelope, 429 too much work, 503 Redis.
 
 pub mod documented;
 mod foreign;
+mod wording;
 
-use crate::body::violation::{Class, Violations};
+use crate::body::violation::Violations;
+use crate::governor::Pressure;
 use crate::wire::problem::{FieldError, Problem};
 use poem::error::ResponseError;
 use poem::http::StatusCode;
 use redis_store::StoreError;
+use wording::Wording;
 
 /// Why a request is not done.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +53,33 @@ pub enum Refusal {
     /// Compressed.
     #[error("content encoding is not supported")]
     ContentEncoding,
+    /// The key of the request is not one.
+    #[error("idempotency key is not valid")]
+    IdempotencyKeyInvalid,
+    /// The key was used for another request.
+    #[error("idempotency key was used for another request")]
+    IdempotencyKeyReused,
     /// No task has this id.
     #[error("task not found")]
     TaskNotFound,
+    /// The task has ended otherwise.
+    #[error("task cannot be cancelled")]
+    NotCancellable,
+    /// The task has not ended, or runs again already.
+    #[error("task cannot be replayed")]
+    NotReplayable,
+    /// No dead letter has this id.
+    #[error("dead letter not found")]
+    LetterNotFound,
+    /// What a dead letter tells of has moved on.
+    #[error("dead letter is out of date")]
+    LetterGone,
+    /// A dead letter holds nothing that could run.
+    #[error("dead letter cannot run")]
+    LetterUnfit,
+    /// Not as many letters match as the client expects.
+    #[error("another number of letters matches")]
+    Confirmation(u64),
     /// The results of a task are too large for one answer.
     #[error("results too large for one answer")]
     ResultsTooLarge,
@@ -65,9 +92,12 @@ pub enum Refusal {
     /// Some other fault of the request that the HTTP layer found.
     #[error("bad request")]
     BadRequest,
-    /// A queue is full.
-    #[error("backlog is full")]
-    Overloaded,
+    /// Too much is waiting.
+    #[error("overloaded: {0:?}")]
+    Overloaded(Pressure),
+    /// Stored, and not yet on as many replicas as the settings ask for.
+    #[error("not on enough replicas")]
+    NotReplicated,
     /// Redis does not answer.
     #[error("redis did not answer in time")]
     StoreSilent,
@@ -81,9 +111,6 @@ pub enum Refusal {
     #[error("{0}")]
     Bug(String),
 }
-
-/// How a refusal is put: status, code, title, detail.
-struct Wording(u16, &'static str, &'static str, String);
 
 impl Refusal {
     /// The problem document of this occurrence.
@@ -111,59 +138,6 @@ impl Refusal {
             429 => Some(5),
             503 => Some(1),
             _ => None,
-        }
-    }
-
-    #[rustfmt::skip] // a table
-    fn wording(&self) -> Wording {
-        let say = |status, code, title, detail: &str| Wording(status, code, title, detail.to_owned());
-        match self {
-            Self::Malformed { line, column } => Wording(400, "malformed_json", "The body is not JSON",
-                format!("The body is not valid JSON: see line {line}, column {column}.")),
-            Self::NotUtf8 => say(400, "malformed_json", "The body is not JSON", "The body is not UTF-8 text."),
-            Self::TooDeep => say(422, "too_deep", "The body nests too deep",
-                "Arrays and objects may nest 32 levels deep."),
-            Self::Invalid(violations) => {
-                let (status, code, title) = match violations.class() {
-                    Class::Shape => (400, "invalid_request", "The request is not valid"),
-                    Class::Size => (413, "payload_too_large", "A part of the request is too large"),
-                    Class::Rule => (422, "rule_violated", "The request is against a rule"),
-                    Class::Kind => (422, "unknown_kind", "No worker serves this kind"),
-                };
-                Wording(status, code, title, violations.summary())
-            }
-            Self::UnknownTaskType(violations) =>
-                Wording(400, "unknown_kind", "No worker serves this kind", violations.summary()),
-            Self::BodyTooLarge => say(413, "payload_too_large", "The body is too large",
-                "A body may have 1 MiB."),
-            Self::BodySlow => say(408, "body_timeout", "The body did not arrive in time",
-                "A body must arrive within 10 seconds."),
-            Self::BodyBroken => say(400, "incomplete_body", "The body is not complete",
-                "The body ended before its end."),
-            Self::ContentType => say(415, "unsupported_media_type", "The media type is not supported",
-                "The content type must be application/json, in UTF-8."),
-            Self::ContentEncoding => say(415, "unsupported_encoding", "The content encoding is not supported",
-                "A body must not be compressed."),
-            Self::TaskNotFound => say(404, "task_not_found", "No such task", "Task not found"),
-            Self::ResultsTooLarge => say(422, "results_too_large", "The results are too large for one answer",
-                "The results of this task have more than 16 MiB together; read result:<subtask_id> one by one."),
-            Self::NoSuchPath => say(404, "not_found", "No such path", "There is nothing at this path; see /docs."),
-            Self::MethodNotAllowed => say(405, "method_not_allowed", "The method is not allowed",
-                "This path knows other methods; see the header Allow."),
-            Self::BadRequest => say(400, "bad_request", "The request cannot be read", "The request cannot be read."),
-            Self::Overloaded => say(429, "overloaded", "Too much work is waiting",
-                "A queue is full; try again later."),
-            Self::StoreSilent | Self::Store(StoreError::Unavailable(_)) =>
-                say(503, "redis_unavailable", "Redis is unavailable", "Redis unavailable"),
-            Self::Store(StoreError::OutOfMemory(_)) =>
-                say(503, "redis_out_of_memory", "Redis is out of memory", "Redis is out of memory; nothing was stored."),
-            Self::NotReady(_) => say(503, "not_ready", "The service is not ready",
-                "Something that the service needs is missing."),
-            Self::Store(
-                StoreError::WrongType(_) | StoreError::NoGroup(_) | StoreError::Refused(_) | StoreError::Reply(_)
-                | StoreError::Document(_) | StoreError::Address,
-            ) | Self::Bug(_) => say(500, "internal", "Something went wrong here",
-                "The service failed; its log tells more under the request id."),
         }
     }
 

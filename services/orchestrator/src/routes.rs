@@ -38,8 +38,11 @@ pub fn allowed_methods(path: &str) -> String {
             .flat_map(|path| path.operations.into_iter().map(move |it| (path.path.clone(), it.method.to_string())))
             .collect()
     });
+    // A path of its own goes before one with a parameter, as for the router.
+    let is_own = OPERATIONS.iter().any(|(known, _)| known == path);
+    let leads_there = |known: &str| if is_own { known == path } else { matches(known, path) };
     let mut methods: BTreeSet<&str> =
-        OPERATIONS.iter().filter(|(known, _)| matches(known, path)).map(|(_, method)| method.as_str()).collect();
+        OPERATIONS.iter().filter(|(known, _)| leads_there(known)).map(|(_, method)| method.as_str()).collect();
     if methods.is_empty() {
         methods.insert("GET"); // the pages
     }
@@ -65,6 +68,10 @@ mod tests {
         for (path, expect) in [
             ("/tasks", "POST"),
             ("/tasks/x", "GET, HEAD"),
+            ("/tasks/x/cancel", "POST"),
+            ("/dead-letters", "GET, HEAD"),
+            ("/dead-letters/1-0", "GET, HEAD"),
+            ("/dead-letters/requeue", "POST"),
             ("/assign-task", "POST"),
             ("/assign-task/", "POST"),
             ("/", "GET, HEAD"),

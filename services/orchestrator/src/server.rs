@@ -5,9 +5,11 @@ use crate::config::Config;
 use crate::connection;
 use crate::context::Context;
 use crate::error::OrchestratorError;
+use crate::governor::{self, Gauge};
 use crate::routes;
 use redis_store::Store;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -43,12 +45,18 @@ impl Server {
         let grace = self.config.shutdown_grace;
         let acceptor = TcpAcceptor::new(self.listener).map_err(OrchestratorError::Serve)?;
         let watcher = tokio::spawn(connection::run(store.clone(), shutdown.clone()));
-        let endpoint = routes::endpoint(Context::new(self.config, store));
+        let (gauge, limits) = (Arc::new(Gauge::default()), self.config.limits);
+        let governor = tokio::spawn({
+            let (store, gauge, shutdown) = (store.clone(), gauge.clone(), shutdown.clone());
+            async move { governor::run(store, &gauge, limits, shutdown).await }
+        });
+        let endpoint = routes::endpoint(Context::new(self.config, store, gauge));
         tracing::info!(address = %self.address, "the API listens");
         let served = poem::Server::new_with_acceptor(acceptor)
             .run_with_graceful_shutdown(endpoint, shutdown.cancelled_owned(), Some(grace))
             .await;
         watcher.abort();
+        governor.abort();
         served.map_err(OrchestratorError::Serve)
     }
 }

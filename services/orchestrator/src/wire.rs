@@ -5,10 +5,15 @@
 
 pub mod answer;
 pub mod assignment;
+pub mod dead_letter;
+pub mod dependency;
 pub mod json;
+pub mod kind;
+pub mod letter_selection;
 pub mod new_task;
 pub mod priority;
 pub mod problem;
+pub mod replay;
 pub mod result;
 pub mod subtask;
 pub mod system;

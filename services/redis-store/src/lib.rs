@@ -46,6 +46,7 @@ pub mod settle;
 pub mod start;
 pub mod submit;
 pub mod undelay;
+mod unfolded;
 mod value;
 
 pub use client::{RedisConfig, Store};

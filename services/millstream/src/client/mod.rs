@@ -1,6 +1,7 @@
 //! The API over HTTP: all that the client commands know of Millstream.
 
 pub mod document;
+pub mod letter;
 mod problem;
 
 pub use document::{Subtask, Task};
@@ -8,6 +9,7 @@ pub use document::{Subtask, Task};
 use crate::exit::{Exit, Failure};
 use anyhow::Context;
 use reqwest::{RequestBuilder, StatusCode, Url};
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,11 +44,11 @@ pub struct Api {
 }
 
 /// A document as it came, and what we read of it.
-pub struct Answer {
+pub struct Answer<T = Task> {
     /// The body, byte for byte.
     pub text: String,
-    /// The task that it tells of.
-    pub task: Task,
+    /// What it says.
+    pub document: T,
 }
 
 impl Api {
@@ -56,15 +58,51 @@ impl Api {
         Ok(Self { base: base.clone(), http })
     }
 
-    /// Submits a task; `body` is its JSON text.
-    pub async fn submit(&self, body: String) -> Result<Answer, Failure> {
-        let request = self.http.post(self.address(&["tasks"])).header("Content-Type", "application/json");
-        self.ask(request.body(body)).await
+    /// Submits a task; `body` is its JSON text, `key` the client's own for this request.
+    pub async fn submit(&self, body: String, key: Option<&str>) -> Result<Answer, Failure> {
+        let request = self.posted(&["tasks"], body);
+        self.ask(match key {
+            Some(key) => request.header("Idempotency-Key", quoted(key)?),
+            None => request,
+        })
+        .await
     }
 
     /// A task as it stands.
     pub async fn task(&self, task_id: &str) -> Result<Answer, Failure> {
         self.ask(self.http.get(self.address(&["tasks", task_id]))).await
+    }
+
+    /// Cancels a task.
+    pub async fn cancel(&self, task_id: &str) -> Result<Answer, Failure> {
+        self.ask(self.http.post(self.address(&["tasks", task_id, "cancel"]))).await
+    }
+
+    /// Runs a task again; `body` is JSON text that says what of it.
+    pub async fn replay(&self, task_id: &str, body: String) -> Result<Answer, Failure> {
+        self.ask(self.posted(&["tasks", task_id, "replay"], body)).await
+    }
+
+    /// Any document below these segments of a path.
+    pub async fn read<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<Answer<T>, Failure> {
+        let mut address = self.address(segments);
+        if !query.is_empty() {
+            address.query_pairs_mut().extend_pairs(query);
+        }
+        self.ask(self.http.get(address)).await
+    }
+
+    /// What the API answers to a document posted below these segments of a path.
+    pub async fn post<T: DeserializeOwned>(&self, segments: &[&str], body: String) -> Result<Answer<T>, Failure> {
+        self.ask(self.posted(segments, body)).await
+    }
+
+    fn posted(&self, segments: &[&str], body: String) -> RequestBuilder {
+        self.http.post(self.address(segments)).header("Content-Type", "application/json").body(body)
     }
 
     fn address(&self, segments: &[&str]) -> Url {
@@ -75,7 +113,7 @@ impl Api {
         url
     }
 
-    async fn ask(&self, request: RequestBuilder) -> Result<Answer, Failure> {
+    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<Answer<T>, Failure> {
         let gone = |error: reqwest::Error| {
             let cause = problem::root_cause(&error);
             let base = &self.base;
@@ -88,13 +126,29 @@ impl Api {
             return Err(problem::failure(status, &text));
         }
         let strange = |_| Failure::new(Exit::Unreachable, format!("{} does not speak Millstream's API", self.base));
-        Ok(Answer { task: serde_json::from_str(&text).map_err(strange)?, text })
+        Ok(Answer { document: serde_json::from_str(&text).map_err(strange)?, text })
     }
+}
+
+/// A Structured Field String (RFC 8941).
+fn quoted(key: &str) -> Result<String, Failure> {
+    if key.is_empty() || !key.chars().all(|char| matches!(char, ' '..='~')) {
+        return Err(Failure::new(Exit::Usage, "--idempotency-key: 1 to 255 characters of ASCII are needed"));
+    }
+    Ok(format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_quoted_or_refused() {
+        assert_eq!(quoted(r#"a "b" \"#).unwrap(), r#""a \"b\" \\""#);
+        for key in ["", "ü", "a\nb"] {
+            assert_eq!(quoted(key).unwrap_err().exit(), Exit::Usage, "{key}");
+        }
+    }
 
     #[test]
     fn an_id_cannot_leave_its_place_in_the_address() {

@@ -3,9 +3,11 @@
 use super::parse;
 use crate::exit::{Exit, Failure};
 use clap::{ArgAction, Args, builder::BoolishValueParser};
+use orchestrator::replicas::ReplicaOrder;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where the API listens.
 #[derive(Debug, Clone, Args)]
@@ -45,6 +47,27 @@ pub struct OrchestratorSettings {
         value_name = "SUBTASKS", default_value = "1000000", value_parser = parse::whole::<u64>(1, 1_000_000_000)
     )]
     pub backlog_max: u64,
+
+    /// How many replicas of Redis must have a submission before the API accepts it; 0 waits for none.
+    #[arg(
+        long, env = "WAIT_REPLICAS",
+        value_name = "REPLICAS", default_value = "0", value_parser = parse::whole::<u32>(0, 16)
+    )]
+    pub wait_replicas: u32,
+
+    /// How long replicas may take beside WAIT_REPLICAS.
+    #[arg(
+        long = "wait-timeout-ms", env = "WAIT_TIMEOUT_MS",
+        value_name = "MS", default_value = "1000", value_parser = parse::millis(1, 60_000)
+    )]
+    pub wait_timeout: Duration,
+}
+
+impl OrchestratorSettings {
+    /// Which replicas are waited for, if any.
+    pub fn replicas(&self) -> Option<ReplicaOrder> {
+        (self.wait_replicas > 0).then_some(ReplicaOrder { count: self.wait_replicas, limit: self.wait_timeout })
+    }
 }
 
 impl ListenSettings {
@@ -99,7 +122,13 @@ mod tests {
 
     #[test]
     fn strangers_need_to_be_allowed() {
-        let with = |allow_anonymous| OrchestratorSettings { allow_anonymous, plan_rules: None, backlog_max: 1 };
+        let with = |allow_anonymous| OrchestratorSettings {
+            allow_anonymous,
+            plan_rules: None,
+            backlog_max: 1,
+            wait_replicas: 0,
+            wait_timeout: Duration::from_secs(1),
+        };
         for (host, allowed) in [("127.0.0.1", true), ("127.1.2.3", true), ("::1", true), ("localhost", true)]
             .into_iter()
             .chain([("0.0.0.0", false), ("::", false), ("10.0.0.1", false), ("example.org", false)])

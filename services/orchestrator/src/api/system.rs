@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
 use crate::wire::answer::JsonText;
+use crate::wire::kind::KindList;
 use crate::wire::system::{Alive, Health, Ready, Welcome};
 use poem::web::Data;
 use poem_openapi::OpenApi;
@@ -18,6 +19,12 @@ struct Preparing;
 
 impl Refusals for Preparing {
     const STATUSES: &'static [(u16, &'static str)] = &[(503, "Not ready; `missing` names what is not there.")];
+}
+
+struct Looking;
+
+impl Refusals for Looking {
+    const STATUSES: &'static [(u16, &'static str)] = &[(503, "Redis is unavailable.")];
 }
 
 #[OpenApi(tag = "Tag::System")]
@@ -42,16 +49,26 @@ impl SystemApi {
         JsonText(Alive::new())
     }
 
+    /// List kinds
+    ///
+    /// What can be asked for: built in, or announced by a worker within the last seven days.
+    #[oai(path = "/kinds", method = "get", operation_id = "list_kinds")]
+    async fn kinds(&self, context: Data<&Arc<Context>>) -> Result<JsonText<KindList>, Refused<Looking>> {
+        Ok(JsonText(context.kinds.list(&context).await?))
+    }
+
     /// Whether it can do its work
     ///
-    /// Asks Redis who it is and what it promises; says what is missing or what should be changed.
+    /// Asks Redis who it is and what it promises; says what is missing or what should be changed, and what makes
+    /// submissions be refused.
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
     async fn ready(&self, context: Data<&Arc<Context>>) -> Result<JsonText<Ready>, Refused<Preparing>> {
         if !context.store.is_connected() {
             return Err(Refusal::NotReady(vec!["redis"]).into());
         }
-        match context.ask(context.store.server_state()).await {
-            Ok(server) => Ok(JsonText(Ready::on(server))),
+        let asked = async { tokio::try_join!(context.store.server_state(), context.store.dead_letters_count()) };
+        match context.ask(asked).await {
+            Ok((server, (_, trimmed))) => Ok(JsonText(Ready::on(server, context.gauge.seen(), trimmed))),
             Err(refusal) => {
                 tracing::debug!(error = &refusal as &(dyn Error + 'static), "redis does not say who it is");
                 Err(Refusal::NotReady(vec!["redis"]).into())

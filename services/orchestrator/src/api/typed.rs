@@ -3,33 +3,50 @@
 use super::Tag;
 use crate::body::JsonBody;
 use crate::context::Context;
+use crate::idempotency::IdempotencyKey;
 use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
+use crate::submit::Stored;
 use crate::wire::answer::JsonText;
 use crate::wire::assignment::{Assignment, NewAssignment};
 use crate::wire::result::ResultDocument;
 use crate::wire::task;
 use crate::{outcome, submit};
 use poem::web::Data;
-use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
+use poem_openapi::{ApiResponse, OpenApi};
 use proto_schemas::TaskId;
 use std::sync::Arc;
 
 /// The operations on work by its kind.
 pub struct TypedApi;
 
+#[derive(ApiResponse)]
+enum Assigned {
+    /// Stored: it will run.
+    #[oai(status = 200)]
+    Work(
+        JsonText<Assignment>,
+        /// `true` if an earlier request with the same Idempotency-Key stored it.
+        #[oai(header = "Idempotency-Replayed")]
+        Option<String>,
+    ),
+}
+
 struct Assigning;
 
 impl Refusals for Assigning {
     const STATUSES: &'static [(u16, &'static str)] = &[
-        (400, "Not JSON, not of the described shape, or a kind that no worker serves. Nothing was stored."),
+        (
+            400,
+            "Not JSON, not of the described shape, a kind that no worker serves, or a key that is none. Nothing was stored.",
+        ),
         (408, "The body did not arrive within 10 seconds."),
         (413, "The body has more than 1 MiB, or `params` more than 64 KiB."),
         (415, "The body is not `application/json` in UTF-8, or is compressed."),
-        (422, "Nested deeper than 32."),
-        (429, "A queue is full."),
-        (503, "Redis is unavailable or out of memory."),
+        (422, "Nested deeper than 32, or an Idempotency-Key that stands for another request."),
+        (429, "Too much is waiting: in a queue, in Redis' memory or before the projectors."),
+        (503, "Redis is unavailable or out of memory, or too few replicas have it."),
     ];
 }
 
@@ -52,11 +69,15 @@ impl TypedApi {
     async fn assign(
         &self,
         context: Data<&Arc<Context>>,
+        /// Your own key for this request: sent again with the same body within a day, it answers the same task.
+        #[oai(name = "Idempotency-Key")]
+        key: IdempotencyKey,
         body: JsonBody<NewAssignment>,
-    ) -> Result<JsonText<Assignment>, Refused<Assigning>> {
-        let submission = submit::typed(&context, body.0)?;
-        let view = submit::store(&context, submission).await?;
-        Ok(JsonText(Assignment::of(view.task.task_id.to_string(), &view.task.description)))
+    ) -> Result<Assigned, Refused<Assigning>> {
+        let submission = submit::typed(&context, body.document, key.of(body.fingerprint)).await?;
+        let Stored { view, was_there } = submit::store(&context, submission).await?;
+        let assignment = Assignment::of(view.task.task_id.to_string(), &view.task.description);
+        Ok(Assigned::Work(JsonText(assignment), was_there.then(|| "true".to_owned())))
     }
 
     /// Read a result

@@ -3,14 +3,16 @@
 //! A field that is absent is `None`; a field of the wrong shape adds a violation and is `None` too: the request is then
 //! refused as a whole, so nobody goes on with the hole.
 
-use super::violation::{Pointer, Violations};
+use super::violation::{Class, Pointer, Violations};
 use crate::wire::json::JsonObject;
 use crate::wire::priority::PriorityInput;
+use crate::wire::time::Timestamp;
 use proto_schemas::Kind;
 use proto_schemas::limit::DESCRIPTION_CHARS_MAX;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 /// The fields of one object that nobody has taken yet.
 pub struct Fields<'r, 'v> {
@@ -44,6 +46,21 @@ impl<'r> Fields<'r, '_> {
         if !self.rest.contains_key(name) {
             self.violations.shape(&self.at.field(name), "is required");
         }
+    }
+
+    /// Says that exactly one of two fields must be there.
+    pub fn require_one(&mut self, one: &str, other: &str) {
+        let rule = match (self.rest.contains_key(one), self.rest.contains_key(other)) {
+            (true, false) | (false, true) => return,
+            (true, true) => format!("must not stand beside {one}"),
+            (false, false) => format!("or {one} is required"),
+        };
+        self.violations.shape(&self.at.field(other), &rule);
+    }
+
+    /// Says that a field is against a rule.
+    pub fn refuse(&mut self, name: &str, rule: &str) {
+        self.violations.add(&self.at.field(name), Class::Rule, rule);
     }
 
     /// A text for people: 1 to 10,000 characters, not blank, without U+0000.
@@ -85,6 +102,43 @@ impl<'r> Fields<'r, '_> {
         self.take(name, "must be a whole number")
     }
 
+    /// A number, whole or not.
+    pub fn fraction(&mut self, name: &str) -> Option<f64> {
+        self.take(name, "must be a number")
+    }
+
+    /// Yes or no.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        self.take(name, "must be true or false")
+    }
+
+    /// A point in time, as RFC 3339 writes it.
+    pub fn moment(&mut self, name: &str) -> Option<Timestamp> {
+        const RULE: &str = "must be a time such as 2026-01-31T12:00:00Z";
+        let text: String = self.take(name, RULE)?;
+        let read = Timestamp::read(&text);
+        if read.is_none() {
+            self.violations.shape(&self.at.field(name), RULE);
+        }
+        read
+    }
+
+    /// One of the words of `T`.
+    pub fn word<T: FromStr>(&mut self, name: &str, rule: &str) -> Option<T> {
+        let text: String = self.take(name, rule)?;
+        let read = text.parse().ok();
+        if read.is_none() {
+            self.violations.shape(&self.at.field(name), rule);
+        }
+        read
+    }
+
+    /// An object with fields of its own.
+    pub fn nested<T>(&mut self, name: &str, read: impl FnOnce(&mut Fields<'r, '_>) -> T) -> Option<T> {
+        let at = self.at.field(name);
+        read_object(self.rest.remove(name)?, at, self.violations, read)
+    }
+
     /// A priority by number or by word.
     pub fn priority(&mut self, name: &str) -> Option<PriorityInput> {
         let rule = "must be 0, 1, 2, 3 or more, or one of low, medium, high, critical";
@@ -108,6 +162,15 @@ impl<'r> Fields<'r, '_> {
 
     /// A list of objects; those that cannot be read are left out, and the request is refused.
     pub fn list<T>(&mut self, name: &str, mut read: impl FnMut(&mut Fields<'r, '_>) -> T) -> Option<Vec<T>> {
+        self.items(name, |raw, at, violations| read_object(raw, at, violations, &mut read))
+    }
+
+    /// A list of anything; `read` adds a violation for what it cannot read.
+    pub fn items<T>(
+        &mut self,
+        name: &str,
+        mut read: impl FnMut(&'r RawValue, Pointer, &mut Violations) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let at = self.at.field(name);
         let items: Vec<&'r RawValue> = match serde_json::from_str(self.rest.remove(name)?.get()) {
             Ok(items) => items,
@@ -116,7 +179,7 @@ impl<'r> Fields<'r, '_> {
                 return None;
             }
         };
-        let read_item = |(index, raw)| read_object(raw, at.item(index), self.violations, &mut read);
+        let read_item = |(index, raw)| read(raw, at.item(index), self.violations);
         Some(items.into_iter().enumerate().filter_map(read_item).collect())
     }
 

@@ -1,12 +1,14 @@
 //! What the HTTP layer refuses by itself, in our words.
 
 use super::Refusal;
+use crate::body::violation::{Pointer, Violations};
 use poem::error::{MethodNotAllowedError, NotFoundError, ResponseError};
 use poem::http::StatusCode;
+use poem_openapi::error::ParseParamError;
 
 impl Refusal {
-    /// Whatever went wrong on the way to a handler or in it.
-    pub fn of(error: poem::Error) -> Self {
+    /// Whatever went wrong on the way to the handler of `path` or in it.
+    pub fn of(error: poem::Error, path: &str) -> Self {
         let error = match error.downcast::<Refusal>() {
             Ok(refusal) => return refusal,
             Err(error) => error,
@@ -16,7 +18,12 @@ impl Refusal {
         } else if error.is::<MethodNotAllowedError>() {
             Self::MethodNotAllowed
         } else if error.is::<poem_openapi::error::ParsePathError>() || error.is::<poem::error::ParsePathError>() {
-            Self::TaskNotFound // the only thing that paths name
+            // Paths name tasks and letters.
+            if path.starts_with("/dead-letters/") { Self::LetterNotFound } else { Self::TaskNotFound }
+        } else if let Some(ParseParamError { name, .. }) = error.downcast_ref() {
+            let mut violations = Violations::default();
+            violations.shape(&Pointer::root().field(name), "is not of the described shape");
+            Self::Invalid(violations)
         } else {
             Self::of_status(error.status(), || error.to_string())
         }

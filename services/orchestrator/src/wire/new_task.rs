@@ -1,12 +1,15 @@
 //! What a client sends to the native door.
 
+use super::dependency::DependencyInput;
 use super::json::JsonObject;
 use super::priority::PriorityInput;
+use super::time::Timestamp;
 use crate::body::Readable;
 use crate::body::fields::Fields;
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 use proto_schemas::Priority;
+use task_core::graph::Edge;
 
 /// A task to run. Without `subtasks` the planner makes them from the description.
 #[derive(Debug, Clone, Object)]
@@ -22,6 +25,14 @@ pub struct NewTask {
     pub subtasks: Option<Vec<NewSubtask>>,
     /// Whatever you want to find with the task again: any object, at most 64 KiB, kept byte for byte.
     pub context: Option<JsonObject>,
+    /// Seconds until it may start, to the millisecond; or say `run_at`.
+    #[oai(validator(minimum(value = "0"), maximum(value = "31536000")))]
+    pub delay_seconds: Option<f64>,
+    /// When it may start, at most a year ahead; at once if that is over.
+    pub run_at: Option<Timestamp>,
+    /// Seconds from when it may start until whatever of it has not ended is cancelled; 604800 unless you say otherwise.
+    #[oai(validator(minimum(value = "1"), maximum(value = "2592000")))]
+    pub deadline_seconds: Option<u64>,
 }
 
 /// One step of a plan.
@@ -46,6 +57,23 @@ pub struct NewSubtask {
     /// Seconds one attempt may take; 600 unless you say otherwise.
     #[oai(validator(minimum(value = "1"), maximum(value = "3600")))]
     pub timeout_seconds: Option<u64>,
+    /// What has to end before it starts, by name: at most 50.
+    #[oai(validator(max_items = 50))]
+    pub depends_on: Option<Vec<DependencyInput>>,
+    /// The pauses between its attempts.
+    pub backoff: Option<NewBackoff>,
+}
+
+/// The pauses between attempts: random up to a bound that begins at `base_seconds` and doubles up to `cap_seconds`.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields, skip_serializing_if_is_none)]
+pub struct NewBackoff {
+    /// The longest pause before the second attempt, in seconds; 1 unless you say otherwise.
+    #[oai(validator(minimum(value = "0.001"), maximum(value = "86400")))]
+    pub base_seconds: Option<f64>,
+    /// The longest pause of all, in seconds, at least `base_seconds`; 300 unless you say otherwise.
+    #[oai(validator(minimum(value = "0.001"), maximum(value = "86400")))]
+    pub cap_seconds: Option<f64>,
 }
 
 impl Readable for NewTask {
@@ -56,6 +84,9 @@ impl Readable for NewTask {
             priority: fields.priority("priority"),
             subtasks: fields.list("subtasks", NewSubtask::read),
             context: fields.object("context"),
+            delay_seconds: fields.fraction("delay_seconds"),
+            run_at: fields.moment("run_at"),
+            deadline_seconds: fields.number("deadline_seconds"),
         }
     }
 }
@@ -71,7 +102,20 @@ impl NewSubtask {
             params: fields.object("params"),
             max_attempts: fields.number("max_attempts"),
             timeout_seconds: fields.number("timeout_seconds"),
+            depends_on: fields.items("depends_on", DependencyInput::read),
+            backoff: fields.nested("backoff", NewBackoff::read),
         }
+    }
+
+    /// What it depends on, as the graph of the plan takes it.
+    pub fn edges(&self) -> Vec<Edge> {
+        self.depends_on.iter().flatten().map(|DependencyInput(edge)| edge.clone()).collect()
+    }
+}
+
+impl NewBackoff {
+    fn read(fields: &mut Fields<'_, '_>) -> Self {
+        Self { base_seconds: fields.fraction("base_seconds"), cap_seconds: fields.fraction("cap_seconds") }
     }
 }
 
@@ -82,6 +126,9 @@ impl Example for NewTask {
             priority: Some(PriorityInput(Priority::Medium)),
             subtasks: None,
             context: None,
+            delay_seconds: None,
+            run_at: None,
+            deadline_seconds: None,
         }
     }
 }

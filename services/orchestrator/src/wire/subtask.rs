@@ -1,11 +1,14 @@
 //! A subtask as its task's document shows it.
 
+use super::dependency::Dependency;
 use super::time::Timestamp;
 use super::word::{Priority, SubtaskStatus};
 use poem_openapi::Object;
-use proto_schemas::{Progress, Record, SubtaskDefinition, Task};
+use proto_schemas::{Progress, Record, SubtaskDefinition, SubtaskStatus as Status, Task};
+use redis_store::read::TaskView;
 use serde::Serialize;
 use std::collections::HashMap;
+use task_core::replay::{Standing, standing};
 
 /// A subtask.
 #[derive(Debug, Clone, Serialize, Object)]
@@ -26,9 +29,15 @@ pub struct SubtaskDocument {
     pub status: SubtaskStatus,
     /// How urgent it is.
     pub priority: Priority,
-    /// The attempt it stands at, from 1; absent while nothing is known of any.
+    /// The attempt it stands at, from 1; absent while nothing is known of any, and if it ended without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// How often it was run again from its first attempt on; absent while it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
+    /// What has to end before it starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depends_on: Option<Vec<Dependency>>,
     /// How many workers died with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crashes: Option<u32>,
@@ -46,34 +55,61 @@ pub struct SubtaskDocument {
     pub reason: Option<String>,
 }
 
-impl SubtaskDocument {
-    /// The document of the subtask at `index`; `outcomes` as they are stored.
-    pub fn of(task: &Task, index: u32, definition: &SubtaskDefinition, outcomes: &HashMap<String, String>) -> Self {
-        let record = outcomes.get(&index.to_string()).and_then(|text| Record::decode(text).ok());
-        let progress = match record {
-            Some(_) => None,
-            None => outcomes.get(&format!("~{index}")).and_then(|text| Progress::decode(text).ok()),
-        };
-        let status = match (&record, &progress) {
+/// Every subtask of a task as of `now_ms`, by index.
+pub fn documents(view: &TaskView, now_ms: u64) -> Vec<SubtaskDocument> {
+    let TaskView { task, outcomes } = view;
+    let standings: Vec<Standing> = (0..).zip(&task.subtasks).map(|(index, _)| standing(outcomes, index)).collect();
+    let has_ended = |index: u32| standings.get(index as usize).is_none_or(|standing| standing.record.is_some());
+    let is_delayed = task.run_at_ms.is_some_and(|run_at_ms| run_at_ms > now_ms);
+    let document = |(index, definition): (u32, &SubtaskDefinition)| {
+        let standing = &standings[index as usize];
+        let progress = progress(outcomes, index, standing);
+        let status = match (&standing.record, &progress) {
             (Some(record), _) => record.outcome.into(),
             (None, Some(progress)) => progress.status(),
-            (None, None) => proto_schemas::SubtaskStatus::Queued,
+            (None, None) if !definition.depends_on.iter().all(|parent| has_ended(parent.index)) => Status::Blocked,
+            (None, None) if is_delayed => Status::Delayed,
+            (None, None) => Status::Queued,
         };
-        let started = progress.as_ref().filter(|_| status == proto_schemas::SubtaskStatus::Running);
-        Self {
-            subtask_id: format!("{}-{index}", task.task_id),
-            index,
-            name: definition.name.clone(),
-            kind: definition.kind.to_string(),
-            description: definition.description.clone(),
-            status: status.into(),
-            priority: definition.priority.into(),
-            attempt: record.as_ref().map(|it| it.attempt).or(progress.as_ref().map(|it| it.attempt)),
-            crashes: record.as_ref().map(|it| it.crashes).or(progress.as_ref().map(|it| it.crashes)),
-            started_at: started.map(|it| Timestamp::from_ms(it.at_ms)),
-            finished_at: record.as_ref().map(|it| Timestamp::from_ms(it.at_ms)),
-            worker: progress.map(|it| it.worker),
-            reason: record.and_then(|it| it.reason),
-        }
+        SubtaskDocument { status: status.into(), ..known(task, index, definition, (standing, progress)) }
+    };
+    (0..).zip(&task.subtasks).map(document).collect()
+}
+
+/// What is told of its current generation, as long as that has not ended.
+fn progress(outcomes: &HashMap<String, String>, index: u32, standing: &Standing) -> Option<Progress> {
+    let told = outcomes.get(&format!("~{index}")).and_then(|text| Progress::decode(text).ok())?;
+    (standing.record.is_none() && told.generation == standing.generation).then_some(told)
+}
+
+/// Everything but the status.
+fn known(
+    task: &Task,
+    index: u32,
+    definition: &SubtaskDefinition,
+    (standing, progress): (&Standing, Option<Progress>),
+) -> SubtaskDocument {
+    let record = standing.record.as_ref();
+    let started = progress.as_ref().filter(|progress| progress.status() == Status::Running);
+    let told = |of_record: fn(&Record) -> u32, of_progress: fn(&Progress) -> u32| {
+        record.map(of_record).or(progress.as_ref().map(of_progress))
+    };
+    SubtaskDocument {
+        subtask_id: format!("{}-{index}", task.task_id),
+        index,
+        name: definition.name.clone(),
+        kind: definition.kind.to_string(),
+        description: definition.description.clone(),
+        status: Status::Queued.into(),
+        priority: definition.priority.into(),
+        attempt: told(|it| it.attempt, |it| it.attempt).filter(|attempt| *attempt > 0),
+        generation: Some(standing.generation).filter(|generation| *generation > 0),
+        depends_on: Some(definition.depends_on.iter().map(Dependency::from).collect::<Vec<_>>())
+            .filter(|parents| !parents.is_empty()),
+        crashes: told(|it| it.crashes, |it| it.crashes),
+        started_at: started.map(|it| Timestamp::from_ms(it.at_ms)),
+        finished_at: record.map(|it| Timestamp::from_ms(it.at_ms)),
+        reason: record.and_then(|it| it.reason.clone()),
+        worker: progress.map(|it| it.worker),
     }
 }

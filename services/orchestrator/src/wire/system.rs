@@ -2,6 +2,7 @@
 
 use super::time::Timestamp;
 use crate::connection::SAFE_POLICY;
+use crate::governor::Seen;
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 use redis_store::server::{Durability, ServerState};
@@ -78,12 +79,16 @@ pub struct Alive {
 
 /// That it can do its work, and on what.
 #[derive(Debug, Clone, Serialize, Object)]
-#[oai(example)]
+#[oai(example, skip_serializing_if_is_none)]
 pub struct Ready {
     /// `ready`; otherwise the answer is a problem.
     pub status: String,
     /// The connected Redis.
     pub redis: RedisState,
+    /// Why submissions are refused, if they are: `memory` (more than 80 % of it is used) or `unfolded_facts` (the
+    /// projectors are too far behind).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusing: Option<String>,
     /// `disabled`: none is configured.
     pub database: String,
     /// `disabled`: none is configured.
@@ -92,6 +97,7 @@ pub struct Ready {
 
 /// What the connected Redis is and what its settings promise.
 #[derive(Debug, Clone, Serialize, Object)]
+#[oai(skip_serializing_if_is_none)]
 pub struct RedisState {
     /// Always true here.
     pub connected: bool,
@@ -103,7 +109,14 @@ pub struct RedisState {
     pub promise: String,
     /// What happens when its memory is full.
     pub maxmemory_policy: String,
-    /// What should be changed.
+    /// The name of its data's life; another one after a loss of everything. Absent until it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
+    /// How often everything was lost since this process started.
+    pub losses: u64,
+    /// Dead letters that their bound has trimmed away so far.
+    pub dead_letters_trimmed: u64,
+    /// What should be changed or looked at.
     pub warnings: Vec<String>,
 }
 
@@ -140,9 +153,15 @@ impl Alive {
 }
 
 impl Ready {
-    /// Ready on this Redis.
-    pub fn on(server: ServerState) -> Self {
+    /// Ready on this Redis, as the governor has seen it.
+    pub fn on(server: ServerState, seen: Seen, dead_letters_trimmed: u64) -> Self {
         let mut warnings = Vec::new();
+        if seen.losses > 0 {
+            warnings.push(format!("redis has lost everything {} times since this process started", seen.losses));
+        }
+        if dead_letters_trimmed > 0 {
+            warnings.push(format!("{dead_letters_trimmed} dead letters were trimmed away unseen"));
+        }
         if server.maxmemory_policy != SAFE_POLICY {
             let policy = &server.maxmemory_policy;
             warnings.push(format!("maxmemory-policy is {policy}: redis may evict tasks; set {SAFE_POLICY}"));
@@ -153,10 +172,14 @@ impl Ready {
             durability: server.durability.as_str().to_owned(),
             promise: server.durability.promise().to_owned(),
             maxmemory_policy: server.maxmemory_policy,
+            epoch: seen.epoch,
+            losses: seen.losses,
+            dead_letters_trimmed,
             warnings,
         };
+        let refusing = seen.pressure.map(|pressure| pressure.as_str().to_owned());
         let disabled = || "disabled".to_owned();
-        Self { status: "ready".to_owned(), redis, database: disabled(), reflex_layer: disabled() }
+        Self { status: "ready".to_owned(), redis, refusing, database: disabled(), reflex_layer: disabled() }
     }
 }
 
@@ -180,7 +203,7 @@ impl Example for Alive {
 
 impl Example for Ready {
     fn example() -> Self {
-        Self::on(ServerState {
+        let server = ServerState {
             version: "7.0.15".to_owned(),
             run_id: String::new(),
             uptime_seconds: 0,
@@ -188,6 +211,8 @@ impl Example for Ready {
             maxmemory: 0,
             maxmemory_policy: SAFE_POLICY.to_owned(),
             durability: Durability::Always,
-        })
+        };
+        let epoch = Some(super::task::EXAMPLE_ID.to_owned());
+        Self::on(server, Seen { epoch, ..Seen::default() }, 0)
     }
 }

@@ -1,8 +1,8 @@
 //! A task as the native door shows it, made from its hash and its outcomes alone.
 
 use super::json::JsonObject;
-use super::subtask::SubtaskDocument;
-use super::time::Timestamp;
+use super::subtask::{self, SubtaskDocument};
+use super::time::{Timestamp, now_ms};
 use super::word::{Door, Priority, SubtaskStatus, TaskStatus};
 use poem_openapi::Object;
 use poem_openapi::types::Example;
@@ -38,6 +38,12 @@ pub struct TaskDocument {
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+    /// When it may start, if it came in for later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_at: Option<Timestamp>,
+    /// When whatever of it has not ended is cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_at: Option<Timestamp>,
     /// Subtasks in its plan.
     pub total: u32,
     /// Of these completed.
@@ -71,10 +77,10 @@ pub struct TaskLinks {
 impl TaskDocument {
     /// The document of a stored task.
     pub fn of(view: TaskView) -> Self {
-        let TaskView { task, outcomes } = view;
-        let subtasks = task.subtasks.iter().zip(0..).map(|(it, at)| SubtaskDocument::of(&task, at, it, &outcomes));
+        let subtasks = subtask::documents(&view, now_ms());
+        let task = view.task;
         Self {
-            subtasks: subtasks.collect(),
+            subtasks,
             description: task.description.clone(),
             status: task.status.into(),
             priority: task.priority.into(),
@@ -83,6 +89,8 @@ impl TaskDocument {
             created_at: Timestamp::from_ms(task.created_at_ms),
             updated_at: Timestamp::from_ms(task.updated_at_ms),
             finished_at: task.finished_at_ms.map(Timestamp::from_ms),
+            run_at: task.run_at_ms.map(Timestamp::from_ms),
+            deadline_at: task.deadline_at_ms.map(Timestamp::from_ms),
             total: task.total,
             completed: task.completed,
             failed: task.failed,
@@ -123,6 +131,8 @@ impl Example for TaskDocument {
                 finished_at: (!queued).then(|| Timestamp::from_ms(1_790_000_002_004)),
                 worker: None,
                 reason: None,
+                generation: None,
+                depends_on: None,
             }
         };
         let plan = [
@@ -141,6 +151,8 @@ impl Example for TaskDocument {
             created_at: Timestamp::from_ms(1_790_000_000_000),
             updated_at: Timestamp::from_ms(1_790_000_002_004),
             finished_at: None,
+            run_at: None,
+            deadline_at: Some(Timestamp::from_ms(1_790_604_800_000)),
             total: 4,
             completed: 1,
             failed: 0,

@@ -23,6 +23,18 @@ impl Timestamp {
         Self::of(i64::try_from(ms).ok().and_then(DateTime::from_timestamp_millis).unwrap_or_default())
     }
 
+    /// From what RFC 3339 allows, in any time zone; what is before 1970 is taken as that.
+    pub fn read(text: &str) -> Option<Self> {
+        let time = DateTime::parse_from_rfc3339(text).ok()?;
+        Some(Self::from_ms(time.timestamp_millis().try_into().unwrap_or(0)))
+    }
+
+    /// In ms of the Unix epoch.
+    pub fn ms(&self) -> u64 {
+        let time = DateTime::parse_from_rfc3339(&self.0).map(|time| time.timestamp_millis());
+        time.ok().and_then(|ms| ms.try_into().ok()).unwrap_or(0)
+    }
+
     fn of(time: DateTime<Utc>) -> Self {
         Self(time.to_rfc3339_opts(SecondsFormat::Millis, true))
     }
@@ -79,5 +91,22 @@ mod tests {
         assert_eq!(Timestamp::from_ms(1_790_000_000_007).0, "2026-09-21T14:13:20.007Z");
         assert_eq!(Timestamp::from_ms(0).0, "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::from_ms(u64::MAX).0, "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_time_is_read_in_any_zone_and_nothing_else_is() {
+        for (text, ms) in [
+            ("2026-09-21T14:13:20.007Z", Some(1_790_000_000_007)),
+            ("2026-09-21T16:13:20.0079+02:00", Some(1_790_000_000_007)),
+            ("1969-12-31T23:59:59Z", Some(0)),
+            ("9999-12-31T23:59:59Z", Some(253_402_300_799_000)),
+            ("2026-09-21", None),
+            ("2026-02-30T00:00:00Z", None),
+            ("2026-09-21T14:13:20", None),
+            ("PT1H", None),
+            ("1790000000", None),
+        ] {
+            assert_eq!(Timestamp::read(text).map(|time| time.ms()), ms, "{text}");
+        }
     }
 }

@@ -7,8 +7,8 @@ macro_rules! word {
     ($(#[$doc:meta])* $name:ident of $source:ty { $($variant:ident),+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
-        #[serde(rename_all = "lowercase")]
-        #[oai(rename_all = "lowercase")]
+        #[serde(rename_all = "snake_case")]
+        #[oai(rename_all = "snake_case")]
         pub enum $name { $(#[allow(missing_docs)] $variant),+ }
 
         impl From<$source> for $name {
@@ -37,6 +37,12 @@ word! {
 word! {
     /// The way a task came in.
     Door of proto_schemas::Door { Native, Typed, Gated }
+}
+
+word! {
+    /// What becomes of a subtask when one that it depends on does not complete: everything of the task that has not ended
+    /// is cancelled; or it is, and so on along what depends on it; or it runs all the same.
+    OnFailure of proto_schemas::OnFailure { FailFast, Skip, Continue }
 }
 
 /// Where a task stands, in the words of the typed door; completed, failed and cancelled are final.

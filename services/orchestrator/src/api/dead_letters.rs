@@ -1,0 +1,172 @@
+//! What gave up, for operators.
+
+use super::Tag;
+use crate::body::JsonBody;
+use crate::body::violation::{Class, Pointer, Violations};
+use crate::context::Context;
+use crate::letters::{self, Letter};
+use crate::refusal::Refusal;
+use crate::refusal::documented::{Refusals, Refused};
+use crate::wire::answer::JsonText;
+use crate::wire::dead_letter::{LetterDocument, LetterList};
+use crate::wire::letter_selection::{
+    Discarded, LetterDiscard, LetterFilter, LetterRequeue, RequeuedLetters, is_entry_id,
+};
+use poem::web::Data;
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Path, Query};
+use std::sync::Arc;
+
+const LIMIT_DEFAULT: u64 = 50;
+const LIMIT_MAX: u64 = 100;
+
+/// The operations on dead letters.
+pub struct DeadLettersApi;
+
+struct Listing;
+
+impl Refusals for Listing {
+    const STATUSES: &'static [(u16, &'static str)] = &[
+        (400, "A parameter is not of the described shape."),
+        (422, "`limit` is not 1 to 100."),
+        (503, "Redis is unavailable."),
+    ];
+}
+
+struct Showing;
+
+impl Refusals for Showing {
+    const STATUSES: &'static [(u16, &'static str)] =
+        &[(404, "No dead letter has this id."), (503, "Redis is unavailable.")];
+}
+
+struct GivingBack;
+
+impl Refusals for GivingBack {
+    const STATUSES: &'static [(u16, &'static str)] = &[
+        (404, "No dead letter has this id."),
+        (409, "Its subtask has run again since, or nothing in it could run."),
+        (503, "Redis is unavailable or out of memory."),
+    ];
+}
+
+struct Selecting;
+
+impl Refusals for Selecting {
+    const STATUSES: &'static [(u16, &'static str)] = &[
+        (400, "Not JSON, or not of the described shape; `errors` names the fields."),
+        (408, "The body did not arrive within 10 seconds."),
+        (409, "Another number of letters matches than `confirm` says. Nothing was thrown away."),
+        (413, "The body has more than 1 MiB."),
+        (415, "The body is not `application/json` in UTF-8, or is compressed."),
+        (422, "Against a rule: more than 1,000 ids, nested deeper than 32."),
+        (503, "Redis is unavailable or out of memory."),
+    ];
+}
+
+#[OpenApi(tag = "Tag::DeadLetters")]
+impl DeadLettersApi {
+    /// List dead letters
+    ///
+    /// Newest first. A request looks at 1,000 letters at most: where few match, a page is short and still has a cursor.
+    #[oai(path = "/dead-letters", method = "get", operation_id = "list_dead_letters")]
+    async fn list(
+        &self,
+        context: Data<&Arc<Context>>,
+        /// How many at most, 1 to 100; 50 unless you say otherwise.
+        limit: Query<Option<u64>>,
+        /// `next_cursor` of the page before.
+        cursor: Query<Option<String>>,
+        /// Only those buried for this reason.
+        reason: Query<Option<String>>,
+        /// Only those of this kind.
+        kind: Query<Option<String>>,
+        /// Only those of this task.
+        #[oai(name = "task_id")]
+        task_id: Query<Option<String>>,
+    ) -> Result<JsonText<LetterList>, Refused<Listing>> {
+        let limit = page_limit(limit.0, cursor.0.as_deref())?;
+        let filter = LetterFilter { reason: reason.0, kind: kind.0, task_id: task_id.0 };
+        let page = letters::page(&context, &filter, cursor.0.as_deref(), limit).await?;
+        let counts = context.ask(context.store.dead_letters_count()).await?;
+        Ok(JsonText(LetterList::of(page, counts)))
+    }
+
+    /// Read a dead letter
+    #[oai(path = "/dead-letters/:entry_id", method = "get", operation_id = "get_dead_letter")]
+    async fn show(
+        &self,
+        context: Data<&Arc<Context>>,
+        /// As the list tells it.
+        #[oai(name = "entry_id", example = "example_id")]
+        entry_id: Path<String>,
+    ) -> Result<JsonText<LetterDocument>, Refused<Showing>> {
+        let id = sound(&entry_id.0)?;
+        let stored = context.ask(context.store.dead_letter(id)).await?.ok_or(Refusal::LetterNotFound)?;
+        let letter = Letter::read(stored);
+        let task_exists = letters::has_task(&context, &letter).await?;
+        Ok(JsonText(LetterDocument::of(&letter, task_exists)))
+    }
+
+    /// Give a dead letter back
+    ///
+    /// Its subtask runs again from its first attempt, with whatever was skipped or cancelled for it. A letter that belongs
+    /// to no task goes back to its stream.
+    #[oai(path = "/dead-letters/:entry_id/requeue", method = "post", operation_id = "requeue_dead_letter")]
+    async fn requeue(
+        &self,
+        context: Data<&Arc<Context>>,
+        /// As the list tells it.
+        #[oai(name = "entry_id", example = "example_id")]
+        entry_id: Path<String>,
+    ) -> Result<JsonText<RequeuedLetters>, Refused<GivingBack>> {
+        letters::one(&context, sound(&entry_id.0)?).await?;
+        Ok(JsonText(RequeuedLetters { matched: 1, requeued: 1, ..RequeuedLetters::default() }))
+    }
+
+    /// Give several dead letters back
+    ///
+    /// Each for itself; `dry_run` says how many that would be. After 20 seconds the answer says how many are left.
+    #[oai(path = "/dead-letters/requeue", method = "post", operation_id = "requeue_dead_letters")]
+    async fn requeue_several(
+        &self,
+        context: Data<&Arc<Context>>,
+        body: JsonBody<LetterRequeue>,
+    ) -> Result<JsonText<RequeuedLetters>, Refused<Selecting>> {
+        let is_dry_run = body.document.dry_run == Some(true);
+        Ok(JsonText(letters::several(&context, &body.document.selection(), is_dry_run).await?))
+    }
+
+    /// Throw dead letters away
+    ///
+    /// For good. `confirm` is the number that a dry run gave.
+    #[oai(path = "/dead-letters/discard", method = "post", operation_id = "discard_dead_letters")]
+    async fn discard(
+        &self,
+        context: Data<&Arc<Context>>,
+        body: JsonBody<LetterDiscard>,
+    ) -> Result<JsonText<Discarded>, Refused<Selecting>> {
+        Ok(JsonText(letters::discard(&context, body.document.order()).await?))
+    }
+}
+
+fn page_limit(limit: Option<u64>, cursor: Option<&str>) -> Result<usize, Refusal> {
+    let mut violations = Violations::default();
+    if cursor.is_some_and(|cursor| !is_entry_id(cursor)) {
+        violations.shape(&Pointer::root().field("cursor"), "must be the next_cursor of a page");
+    }
+    let limit = limit.unwrap_or(LIMIT_DEFAULT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        violations.add(&Pointer::root().field("limit"), Class::Rule, "must be 1 to 100");
+    }
+    if violations.is_empty() { Ok(limit as usize) } else { Err(Refusal::Invalid(violations)) }
+}
+
+/// An id that Redis can read; no letter has another.
+fn sound(entry_id: &str) -> Result<&str, Refusal> {
+    if is_entry_id(entry_id) { Ok(entry_id) } else { Err(Refusal::LetterNotFound) }
+}
+
+fn example_id() -> String {
+    "1790000009000-0".to_owned()
+}

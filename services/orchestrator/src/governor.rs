@@ -1,0 +1,148 @@
+//! The governor. A timer wakes it once a second; it reads how full Redis is, how far the projectors are behind and which
+//! epoch holds, and writes what submissions and `/ready` look at. If it dies, nothing is refused early any more and Redis
+//! itself refuses at its bound; while Redis does not answer, nothing is known and so nothing is refused either.
+
+use redis_store::{Store, StoreError};
+use std::error::Error;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use ulid::Ulid;
+
+/// Above this part of its bound, memory is kept for what is under way.
+const MEMORY_PERCENT_MAX: u64 = 80;
+/// One look may not hold up the next for longer.
+const LOOK_DEADLINE: Duration = Duration::from_millis(2_500);
+
+/// Why submissions are refused before Redis has to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pressure {
+    /// A queue would exceed its backlog.
+    Backlog,
+    /// Redis uses more than 80 % of its memory.
+    Memory,
+    /// The projectors are too far behind the log.
+    Unfolded,
+}
+
+/// What was seen last.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// Why submissions are refused, if they are.
+    pub pressure: Option<Pressure>,
+    /// The epoch that holds, once it is known.
+    pub epoch: Option<String>,
+    /// How often another one held than before: each time, Redis had lost everything.
+    pub losses: u64,
+}
+
+/// What the governor has seen, for whoever wants to know.
+#[derive(Debug, Default)]
+pub struct Gauge(Mutex<Seen>);
+
+/// What the governor is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Facts that the projectors may have yet to fold.
+    pub unfolded_max: u64,
+    /// Between two looks.
+    pub look_every: Duration,
+}
+
+impl Pressure {
+    /// The word for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Backlog => "backlog",
+            Self::Memory => "memory",
+            Self::Unfolded => "unfolded_facts",
+        }
+    }
+}
+
+impl Gauge {
+    /// What was seen last.
+    pub fn seen(&self) -> Seen {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, pressure: Option<Pressure>, epoch: Option<String>) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.pressure != pressure {
+            match pressure {
+                Some(pressure) => tracing::warn!(pressure = pressure.as_str(), "submissions are refused from now on"),
+                None => tracing::info!("submissions are accepted again"),
+            }
+            seen.pressure = pressure;
+        }
+        let Some(epoch) = epoch else { return };
+        if seen.epoch.as_ref().is_some_and(|known| *known != epoch) {
+            seen.losses += 1;
+            tracing::warn!(epoch, losses = seen.losses, "redis has lost everything: another epoch holds");
+        }
+        seen.epoch = Some(epoch);
+    }
+}
+
+/// Looks until `shutdown`.
+pub async fn run(store: Store, gauge: &Gauge, limits: Limits, shutdown: CancellationToken) {
+    let mine = Ulid::generate().to_string();
+    loop {
+        run_once(&store, gauge, limits, &mine).await;
+        if shutdown.run_until_cancelled(tokio::time::sleep(limits.look_every)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// One look.
+async fn run_once(store: &Store, gauge: &Gauge, limits: Limits, mine: &str) {
+    let looked = async { Ok::<_, StoreError>((pressure(store, limits).await?, store.claim_epoch(mine).await?)) };
+    match tokio::time::timeout(LOOK_DEADLINE, looked).await {
+        Ok(Ok((pressure, epoch))) => gauge.note(pressure, Some(epoch)),
+        Ok(Err(StoreError::OutOfMemory(_))) => gauge.note(None, None), // Redis refuses by itself
+        Ok(Err(error)) => {
+            tracing::debug!(error = &error as &(dyn Error + 'static), "redis does not say how full it is");
+            gauge.note(None, None);
+        }
+        Err(_) => gauge.note(None, None),
+    }
+}
+
+async fn pressure(store: &Store, limits: Limits) -> Result<Option<Pressure>, StoreError> {
+    let info = store.info().await?;
+    let number = |name: &str| info.get(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    if is_full(number("used_memory"), number("maxmemory")) {
+        return Ok(Some(Pressure::Memory));
+    }
+    Ok((store.unfolded_facts().await? > limits.unfolded_max).then_some(Pressure::Unfolded))
+}
+
+/// Whether Redis is nearly full. At its bound it says so itself, and a client is told that it is not too much work.
+fn is_full(used: u64, max: u64) -> bool {
+    max > 0 && used < max && used > max / 100 * MEMORY_PERCENT_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redis_is_nearly_full_between_four_fifths_and_its_bound() {
+        for (used, max, expect) in
+            [(80, 100, false), (81, 100, true), (99, 100, true), (100, 100, false), (150, 100, false), (9, 0, false)]
+        {
+            assert_eq!(is_full(used * 1_000, max * 1_000), expect, "{used} of {max}");
+        }
+    }
+
+    #[test]
+    fn another_epoch_is_a_loss_and_the_first_one_is_none() {
+        let gauge = Gauge::default();
+        for (epoch, losses) in [(Some("a"), 0), (None, 0), (Some("a"), 0), (Some("b"), 1), (Some("b"), 1)] {
+            gauge.note(None, epoch.map(str::to_owned));
+            assert_eq!(gauge.seen().losses, losses);
+        }
+        assert_eq!(gauge.seen().epoch.as_deref(), Some("b"));
+    }
+}

@@ -1,0 +1,97 @@
+//! Which kinds are accepted, and where their subtasks wait: those that every worker of Millstream serves, and those that
+//! some worker has announced within the last seven days.
+//!
+//! What workers announce is remembered for a second, so that submissions do not ask Redis for it each time; a kind that
+//! is not among what is remembered is asked for before it is refused.
+
+use crate::context::Context;
+use crate::refusal::Refusal;
+use crate::wire::kind::{KindDocument, KindList};
+use crate::wire::time::{Timestamp, now_ms};
+use proto_schemas::limit::KIND_TTL_MS;
+use proto_schemas::{Kind, QueueName};
+use redis_store::kinds::KnownKind;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+const REMEMBERED: Duration = Duration::from_secs(1);
+
+/// The kinds of one server.
+pub struct Kinds {
+    built_in: BTreeMap<Kind, QueueName>,
+    announced: Mutex<Option<(Instant, Vec<KnownKind>)>>,
+}
+
+/// The kinds that are accepted at one moment.
+#[derive(Debug, Clone)]
+pub struct Served(BTreeMap<Kind, QueueName>);
+
+impl Kinds {
+    /// Knows only these.
+    pub fn new(built_in: Vec<(Kind, QueueName)>) -> Self {
+        Self { built_in: built_in.into_iter().collect(), announced: Mutex::default() }
+    }
+
+    /// What is accepted now; `wanted` by name are certainly judged by what Redis says now or a second ago.
+    pub async fn served<'a>(
+        &self,
+        context: &Context,
+        wanted: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<Served, Refusal> {
+        let all_in = |served: &Served| wanted.clone().all(|name| served.queue_of(name).is_some());
+        let built_in = Served(self.built_in.clone());
+        if all_in(&built_in) {
+            return Ok(built_in);
+        }
+        if let Some(remembered) = self.remembered().map(|announced| self.with(announced)).filter(all_in) {
+            return Ok(remembered);
+        }
+        let announced = context.ask(context.store.known_kinds()).await?;
+        *self.announced.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), announced.clone()));
+        Ok(self.with(announced))
+    }
+
+    /// Every kind that is accepted, for people.
+    pub async fn list(&self, context: &Context) -> Result<KindList, Refusal> {
+        let announced = context.ask(context.store.known_kinds()).await?;
+        let seen: BTreeMap<Kind, u64> = announced.iter().map(|known| (known.kind.clone(), known.seen_ms)).collect();
+        let document = |(kind, queue): (Kind, QueueName)| KindDocument {
+            last_seen: seen.get(&kind).copied().map(Timestamp::from_ms),
+            kind: kind.to_string(),
+            queue: queue.to_string(),
+        };
+        Ok(KindList { kinds: self.with(announced).0.into_iter().map(document).collect() })
+    }
+
+    fn remembered(&self) -> Option<Vec<KnownKind>> {
+        let remembered = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.as_ref().filter(|(at, _)| at.elapsed() < REMEMBERED).map(|(_, announced)| announced.clone())
+    }
+
+    /// The queue of a built-in kind is not a worker's to change.
+    fn with(&self, announced: Vec<KnownKind>) -> Served {
+        let oldest_ms = now_ms().saturating_sub(KIND_TTL_MS);
+        let fresh = announced.into_iter().filter(|known| known.seen_ms >= oldest_ms);
+        let mut served: BTreeMap<Kind, QueueName> = fresh.map(|known| (known.kind, known.queue)).collect();
+        served.extend(self.built_in.clone());
+        Served(served)
+    }
+}
+
+impl Served {
+    /// A kind by its name, with its queue.
+    pub fn find(&self, name: &str) -> Option<(&Kind, &QueueName)> {
+        self.0.get_key_value(&Kind::new(name).ok()?)
+    }
+
+    fn queue_of(&self, name: &str) -> Option<&QueueName> {
+        self.find(name).map(|(_, queue)| queue)
+    }
+
+    /// The end of a sentence about a kind that is not accepted.
+    pub fn rule(&self) -> String {
+        let known: Vec<&str> = self.0.keys().map(Kind::as_str).collect();
+        format!("must be one of the known kinds: {}", known.join(", "))
+    }
+}

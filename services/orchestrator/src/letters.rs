@@ -1,0 +1,59 @@
+//! Dead letters as an operator deals with them: looked through page by page, given back, thrown away.
+//!
+//! A list walks backwards from its cursor and stops after a thousand letters, so a filter that matches few makes a short
+//! page with a cursor, never a slow one. What works on many letters takes their ids first: a letter that is buried
+//! meanwhile is not among them.
+
+mod letter;
+mod requeue;
+mod walk;
+
+pub use letter::Letter;
+pub use requeue::{one, several};
+pub use walk::{Page, page};
+
+use crate::context::Context;
+use crate::refusal::Refusal;
+use crate::wire::letter_selection::{Discarded, LetterSelection, NewDiscard};
+
+/// Letters that one command to Redis throws away.
+const DISCARD_AT_ONCE: usize = 1_000;
+
+/// Whether the task of a letter is still there and the letter belongs to it.
+pub async fn has_task(context: &Context, letter: &Letter) -> Result<bool, Refusal> {
+    let Some(entry) = &letter.entry else { return Ok(false) };
+    let task = context.ask(context.store.task(&entry.task_id)).await?;
+    Ok(task.is_some_and(|view| requeue::is_of(entry, &view)))
+}
+
+/// The ids of the letters that are meant and are there.
+pub async fn selected(context: &Context, selection: &LetterSelection) -> Result<Vec<String>, Refusal> {
+    match selection {
+        LetterSelection::These(ids) => {
+            let mut there = Vec::with_capacity(ids.len());
+            for id in ids {
+                let found = context.ask(context.store.dead_letter(id)).await?;
+                there.extend(found.map(|entry| entry.entry_id));
+            }
+            there.sort();
+            there.dedup();
+            Ok(there)
+        }
+        LetterSelection::Matching(filter) => walk::all(context, filter).await,
+    }
+}
+
+/// Throws letters away, if as many are meant as the client expects.
+pub async fn discard(context: &Context, new: NewDiscard) -> Result<Discarded, Refusal> {
+    let ids = selected(context, &new.selection).await?;
+    let matched = ids.len() as u64;
+    let Some(confirmed) = new.confirm else { return Ok(Discarded { matched, discarded: 0 }) };
+    if confirmed != matched {
+        return Err(Refusal::Confirmation(matched));
+    }
+    let mut discarded = 0;
+    for some in ids.chunks(DISCARD_AT_ONCE) {
+        discarded += context.ask(context.store.discard_dead_letters(some)).await?;
+    }
+    Ok(Discarded { matched, discarded })
+}

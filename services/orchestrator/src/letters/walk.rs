@@ -1,0 +1,60 @@
+//! Walking through the dead letters, newest first.
+
+use super::letter::Letter;
+use crate::context::Context;
+use crate::refusal::Refusal;
+use crate::wire::letter_selection::LetterFilter;
+
+/// Letters that one command reads: each may carry 64 KiB.
+const READ_AT_ONCE: usize = 100;
+/// Letters that one list looks at.
+const LOOKED_AT_MAX: usize = 1_000;
+const NEWEST: &str = "+";
+
+/// Some letters, and where to go on.
+pub struct Page {
+    /// Newest first.
+    pub letters: Vec<Letter>,
+    /// The id of the last letter looked at, if there may be more.
+    pub next: Option<String>,
+}
+
+/// At most `limit` letters that match, older than `before`.
+pub async fn page(
+    context: &Context,
+    filter: &LetterFilter,
+    before: Option<&str>,
+    limit: usize,
+) -> Result<Page, Refusal> {
+    let mut page = Page { letters: Vec::new(), next: before.map(str::to_owned) };
+    for _ in 0..LOOKED_AT_MAX / READ_AT_ONCE {
+        let from = page.next.as_deref().unwrap_or(NEWEST);
+        let read = context.ask(context.store.dead_letters_page(from, READ_AT_ONCE)).await?;
+        let is_last = read.len() < READ_AT_ONCE;
+        for letter in read.into_iter().map(Letter::read) {
+            page.next = Some(letter.entry_id.clone());
+            if filter.matches(&letter) {
+                page.letters.push(letter);
+            }
+            if page.letters.len() == limit {
+                return Ok(page);
+            }
+        }
+        if is_last {
+            return Ok(Page { next: None, ..page });
+        }
+    }
+    Ok(page)
+}
+
+/// The ids of all letters that match, newest first.
+pub async fn all(context: &Context, filter: &LetterFilter) -> Result<Vec<String>, Refusal> {
+    let (mut ids, mut from) = (Vec::new(), NEWEST.to_owned());
+    loop {
+        let read = context.ask(context.store.dead_letters_page(&from, READ_AT_ONCE)).await?;
+        let Some(last) = read.last() else { return Ok(ids) };
+        from.clone_from(&last.entry_id);
+        let matching = read.into_iter().map(Letter::read).filter(|letter| filter.matches(letter));
+        ids.extend(matching.map(|letter| letter.entry_id));
+    }
+}

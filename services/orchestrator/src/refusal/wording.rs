@@ -1,0 +1,84 @@
+//! What clients read of each refusal: status, code, title, detail.
+
+use super::Refusal;
+use crate::body::violation::Class;
+use crate::governor::Pressure;
+use redis_store::StoreError;
+
+/// How a refusal is put: status, code, title, detail.
+pub struct Wording(pub u16, pub &'static str, pub &'static str, pub String);
+
+impl Refusal {
+    #[rustfmt::skip] // a table
+    pub(super) fn wording(&self) -> Wording {
+        let say = |status, code, title, detail: &str| Wording(status, code, title, detail.to_owned());
+        match self {
+            Self::Malformed { line, column } => Wording(400, "malformed_json", "The body is not JSON",
+                format!("The body is not valid JSON: see line {line}, column {column}.")),
+            Self::NotUtf8 => say(400, "malformed_json", "The body is not JSON", "The body is not UTF-8 text."),
+            Self::TooDeep => say(422, "too_deep", "The body nests too deep",
+                "Arrays and objects may nest 32 levels deep."),
+            Self::Invalid(violations) => {
+                let (status, code, title) = match violations.class() {
+                    Class::Shape => (400, "invalid_request", "The request is not valid"),
+                    Class::Size => (413, "payload_too_large", "A part of the request is too large"),
+                    Class::Rule => (422, "rule_violated", "The request is against a rule"),
+                    Class::Kind => (422, "unknown_kind", "No worker serves this kind"),
+                };
+                Wording(status, code, title, violations.summary())
+            }
+            Self::UnknownTaskType(violations) =>
+                Wording(400, "unknown_kind", "No worker serves this kind", violations.summary()),
+            Self::BodyTooLarge => say(413, "payload_too_large", "The body is too large",
+                "A body may have 1 MiB."),
+            Self::BodySlow => say(408, "body_timeout", "The body did not arrive in time",
+                "A body must arrive within 10 seconds."),
+            Self::BodyBroken => say(400, "incomplete_body", "The body is not complete",
+                "The body ended before its end."),
+            Self::ContentType => say(415, "unsupported_media_type", "The media type is not supported",
+                "The content type must be application/json, in UTF-8."),
+            Self::ContentEncoding => say(415, "unsupported_encoding", "The content encoding is not supported",
+                "A body must not be compressed."),
+            Self::IdempotencyKeyInvalid => say(400, "idempotency_key_invalid", "The Idempotency-Key is not valid",
+                "An Idempotency-Key is one header of 1 to 255 characters: a string in double quotes, or a token."),
+            Self::IdempotencyKeyReused => say(422, "idempotency_key_reused", "The Idempotency-Key was used before",
+                "This Idempotency-Key stands for another request; take a new one."),
+            Self::NotCancellable => say(409, "not_cancellable", "The task has ended",
+                "The task has completed or failed, so there is nothing to cancel."),
+            Self::NotReplayable => say(409, "not_replayable", "The task cannot run again now",
+                "The task has not ended, or was made to run again a moment ago."),
+            Self::LetterNotFound => say(404, "dead_letter_not_found", "No such dead letter", "Dead letter not found"),
+            Self::LetterGone => say(409, "gone", "The dead letter is out of date",
+                "Its subtask has run again since, or its end is not recorded yet."),
+            Self::LetterUnfit => say(409, "unfit", "The dead letter cannot run",
+                "What is left in it is not an entry that a worker could run; it can only be discarded."),
+            Self::Confirmation(matched) => Wording(409, "confirmation", "Another number of letters matches",
+                format!("{matched} dead letters match now; repeat with this number in confirm.")),
+            Self::TaskNotFound => say(404, "task_not_found", "No such task", "Task not found"),
+            Self::ResultsTooLarge => say(422, "results_too_large", "The results are too large for one answer",
+                "The results of this task have more than 16 MiB together; read result:<subtask_id> one by one."),
+            Self::NoSuchPath => say(404, "not_found", "No such path", "There is nothing at this path; see /docs."),
+            Self::MethodNotAllowed => say(405, "method_not_allowed", "The method is not allowed",
+                "This path knows other methods; see the header Allow."),
+            Self::BadRequest => say(400, "bad_request", "The request cannot be read", "The request cannot be read."),
+            Self::Overloaded(pressure) => say(429, "overloaded", "Too much work is waiting", match pressure {
+                Pressure::Backlog => "A queue is full; try again later.",
+                Pressure::Memory => "Redis uses more than 80 % of its memory; try again later.",
+                Pressure::Unfolded => "The projectors are too far behind; try again later.",
+            }),
+            Self::NotReplicated => say(503, "not_replicated", "Not enough replicas have it",
+                "Stored, but not yet on as many replicas as the settings ask for; repeat with the same Idempotency-Key."),
+            Self::StoreSilent | Self::Store(StoreError::Unavailable(_)) =>
+                say(503, "redis_unavailable", "Redis is unavailable", "Redis unavailable"),
+            Self::Store(StoreError::OutOfMemory(_)) =>
+                say(503, "redis_out_of_memory", "Redis is out of memory", "Redis is out of memory; nothing was stored."),
+            Self::NotReady(_) => say(503, "not_ready", "The service is not ready",
+                "Something that the service needs is missing."),
+            Self::Store(
+                StoreError::WrongType(_) | StoreError::NoGroup(_) | StoreError::Refused(_) | StoreError::Reply(_)
+                | StoreError::Document(_) | StoreError::Address,
+            ) | Self::Bug(_) => say(500, "internal", "Something went wrong here",
+                "The service failed; its log tells more under the request id."),
+        }
+    }
+}

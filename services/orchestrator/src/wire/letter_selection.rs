@@ -1,0 +1,194 @@
+//! Which dead letters are meant, and what came of it.
+
+use crate::body::Readable;
+use crate::body::fields::Fields;
+use crate::letters::Letter;
+use poem_openapi::Object;
+use poem_openapi::types::Example;
+use serde::Serialize;
+
+const IDS_MAX: usize = 1_000;
+
+/// What letters have in common; what is left out matches everything.
+#[derive(Debug, Clone, Default, Object)]
+#[oai(deny_unknown_fields, skip_serializing_if_is_none)]
+pub struct LetterFilter {
+    /// Why they were buried, in one word.
+    pub reason: Option<String>,
+    /// Their kind.
+    pub kind: Option<String>,
+    /// Their task.
+    pub task_id: Option<String>,
+}
+
+/// The letters that are meant.
+pub enum LetterSelection {
+    /// By id.
+    These(Vec<String>),
+    /// All that match.
+    Matching(LetterFilter),
+}
+
+/// Which letters to give back: either `entry_ids` or `matching`.
+#[derive(Debug, Clone, Object)]
+#[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
+pub struct LetterRequeue {
+    /// These, by id.
+    #[oai(validator(min_items = 1, max_items = 1000))]
+    pub entry_ids: Option<Vec<String>>,
+    /// All that match; `{}` is all there are.
+    pub matching: Option<LetterFilter>,
+    /// Only say how many there are.
+    pub dry_run: Option<bool>,
+}
+
+/// Which letters to throw away: either `entry_ids` or `matching`, and one of `dry_run` and `confirm`.
+#[derive(Debug, Clone, Object)]
+#[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
+pub struct LetterDiscard {
+    /// These, by id.
+    #[oai(validator(min_items = 1, max_items = 1000))]
+    pub entry_ids: Option<Vec<String>>,
+    /// All that match; `{}` is all there are.
+    pub matching: Option<LetterFilter>,
+    /// Only say how many there are.
+    pub dry_run: Option<bool>,
+    /// How many there are, as a dry run says: what has grown since is not thrown away unseen.
+    pub confirm: Option<u64>,
+}
+
+/// What is thrown away, once it is read.
+pub struct NewDiscard {
+    /// Which letters.
+    pub selection: LetterSelection,
+    /// How many the client expects; none asks for the number.
+    pub confirm: Option<u64>,
+}
+
+/// How many letters were given back.
+#[derive(Debug, Clone, Default, Serialize, Object)]
+#[oai(example)]
+pub struct RequeuedLetters {
+    /// Letters that are meant.
+    pub matched: u64,
+    /// Of these given back.
+    pub requeued: u64,
+    /// Of these out of date: their subtask has run again since, or its end is not recorded yet.
+    pub gone: u64,
+    /// Of these without an entry that could run.
+    pub unfit: u64,
+    /// Of these not looked at for want of time: ask again.
+    pub left: u64,
+}
+
+/// How many letters were thrown away.
+#[derive(Debug, Clone, Serialize, Object)]
+#[oai(example)]
+pub struct Discarded {
+    /// Letters that are meant.
+    pub matched: u64,
+    /// Of these thrown away.
+    pub discarded: u64,
+}
+
+impl LetterFilter {
+    /// Whether it is one of them.
+    pub fn matches(&self, letter: &Letter) -> bool {
+        let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|it| Some(it) == found);
+        is(&self.reason, Some(&letter.reason))
+            && is(&self.kind, letter.kind())
+            && is(&self.task_id, letter.field("task_id"))
+    }
+
+    fn read(fields: &mut Fields<'_, '_>) -> Self {
+        Self { reason: fields.text("reason"), kind: fields.text("kind"), task_id: fields.text("task_id") }
+    }
+}
+
+impl LetterRequeue {
+    /// Which letters.
+    pub fn selection(self) -> LetterSelection {
+        select(self.entry_ids, self.matching)
+    }
+}
+
+impl LetterDiscard {
+    /// What is thrown away.
+    pub fn order(self) -> NewDiscard {
+        let confirm = self.confirm.filter(|_| self.dry_run != Some(true));
+        NewDiscard { selection: select(self.entry_ids, self.matching), confirm }
+    }
+}
+
+/// One of the two is there: whoever read them has seen to it.
+fn select(entry_ids: Option<Vec<String>>, matching: Option<LetterFilter>) -> LetterSelection {
+    match entry_ids {
+        Some(ids) => LetterSelection::These(ids),
+        None => LetterSelection::Matching(matching.unwrap_or_default()),
+    }
+}
+
+/// The two ways to say which letters, exactly one of them.
+fn read_selection(fields: &mut Fields<'_, '_>) -> (Option<Vec<String>>, Option<LetterFilter>) {
+    fields.require_one("entry_ids", "matching");
+    let entry_ids = fields.items("entry_ids", |raw, at, violations| {
+        let id = serde_json::from_str::<String>(raw.get()).ok().filter(|id| is_entry_id(id));
+        if id.is_none() {
+            violations.shape(&at, "must be the id of a dead letter");
+        }
+        id
+    });
+    if entry_ids.as_ref().is_some_and(|ids| ids.len() > IDS_MAX) {
+        fields.refuse("entry_ids", "must have at most 1000 items");
+    }
+    (entry_ids, fields.nested("matching", LetterFilter::read))
+}
+
+/// Whether Redis can read it: ms, a dash, a number.
+pub fn is_entry_id(text: &str) -> bool {
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()) && part.parse::<u64>().is_ok();
+    text.split_once('-').is_some_and(|(ms, number)| is_number(ms) && is_number(number))
+}
+
+impl Readable for LetterRequeue {
+    fn read(fields: &mut Fields<'_, '_>) -> Self {
+        let (entry_ids, matching) = read_selection(fields);
+        Self { entry_ids, matching, dry_run: fields.flag("dry_run") }
+    }
+}
+
+impl Readable for LetterDiscard {
+    fn read(fields: &mut Fields<'_, '_>) -> Self {
+        let (entry_ids, matching) = read_selection(fields);
+        fields.require_one("dry_run", "confirm");
+        Self { entry_ids, matching, dry_run: fields.flag("dry_run"), confirm: fields.number("confirm") }
+    }
+}
+
+fn all_timeouts() -> Option<LetterFilter> {
+    Some(LetterFilter { reason: Some("timeout".to_owned()), ..LetterFilter::default() })
+}
+
+impl Example for LetterRequeue {
+    fn example() -> Self {
+        Self { entry_ids: None, matching: all_timeouts(), dry_run: Some(true) }
+    }
+}
+
+impl Example for LetterDiscard {
+    fn example() -> Self {
+        Self { entry_ids: None, matching: all_timeouts(), dry_run: Some(true), confirm: None }
+    }
+}
+
+impl Example for RequeuedLetters {
+    fn example() -> Self {
+        Self { matched: 3, requeued: 2, gone: 1, unfit: 0, left: 0 }
+    }
+}
+
+impl Example for Discarded {
+    fn example() -> Self {
+        Self { matched: 3, discarded: 3 }
+    }
+}
