@@ -86,18 +86,18 @@ impl Gauge {
 
 /// Looks until `shutdown`.
 pub async fn run(store: Store, gauge: &Gauge, limits: Limits, shutdown: CancellationToken) {
-    let mine = Ulid::generate().to_string();
     loop {
-        run_once(&store, gauge, limits, &mine).await;
+        run_once(&store, gauge, limits).await;
         if shutdown.run_until_cancelled(tokio::time::sleep(limits.look_every)).await.is_none() {
             return;
         }
     }
 }
 
-/// One look.
-async fn run_once(store: &Store, gauge: &Gauge, limits: Limits, mine: &str) {
-    let looked = async { Ok::<_, StoreError>((pressure(store, limits).await?, store.claim_epoch(mine).await?)) };
+/// One look. Each offers another name for the epoch: after a loss not even our own must look like the one before.
+async fn run_once(store: &Store, gauge: &Gauge, limits: Limits) {
+    let mine = Ulid::generate().to_string();
+    let looked = async { Ok::<_, StoreError>((pressure(store, limits).await?, store.claim_epoch(&mine).await?)) };
     match tokio::time::timeout(LOOK_DEADLINE, looked).await {
         Ok(Ok((pressure, epoch))) => gauge.note(pressure, Some(epoch)),
         Ok(Err(StoreError::OutOfMemory(_))) => gauge.note(None, None), // Redis refuses by itself

@@ -59,7 +59,11 @@ pub struct SubtaskDocument {
 pub fn documents(view: &TaskView, now_ms: u64) -> Vec<SubtaskDocument> {
     let TaskView { task, outcomes } = view;
     let standings: Vec<Standing> = (0..).zip(&task.subtasks).map(|(index, _)| standing(outcomes, index)).collect();
-    let has_ended = |index: u32| standings.get(index as usize).is_none_or(|standing| standing.record.is_some());
+    // A child of the first generation was released by the first end of its parent, whatever that does since.
+    let awaits = |child: &Standing, parent: u32| match standings.get(parent as usize) {
+        Some(parent) => parent.record.is_none() && !(child.generation == 0 && parent.generation > 0),
+        None => false,
+    };
     let is_delayed = task.run_at_ms.is_some_and(|run_at_ms| run_at_ms > now_ms);
     let document = |(index, definition): (u32, &SubtaskDefinition)| {
         let standing = &standings[index as usize];
@@ -67,7 +71,7 @@ pub fn documents(view: &TaskView, now_ms: u64) -> Vec<SubtaskDocument> {
         let status = match (&standing.record, &progress) {
             (Some(record), _) => record.outcome.into(),
             (None, Some(progress)) => progress.status(),
-            (None, None) if !definition.depends_on.iter().all(|parent| has_ended(parent.index)) => Status::Blocked,
+            (None, None) if definition.depends_on.iter().any(|it| awaits(standing, it.index)) => Status::Blocked,
             (None, None) if is_delayed => Status::Delayed,
             (None, None) => Status::Queued,
         };

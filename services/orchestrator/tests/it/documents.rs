@@ -37,7 +37,15 @@ fn every_operation_is_named_tagged_exemplified_and_tells_its_problems() {
         "post /tasks",
         "get /tasks/{task_id}",
         "post /assign-task/",
+        "post /tasks/{task_id}/cancel",
+        "post /tasks/{task_id}/replay",
         "get /result/{task_id}",
+        "get /dead-letters",
+        "get /dead-letters/{entry_id}",
+        "post /dead-letters/{entry_id}/requeue",
+        "post /dead-letters/requeue",
+        "post /dead-letters/discard",
+        "get /kinds",
         "get /",
         "get /health",
         "get /livez",
@@ -48,7 +56,7 @@ fn every_operation_is_named_tagged_exemplified_and_tells_its_problems() {
         assert!(ids.insert(operation["operationId"].as_str().expect("an id").to_owned()), "{name}");
         assert!(operation["tags"].as_array().is_some_and(|tags| tags.len() == 1), "{name}");
         assert!(operation["summary"].is_string(), "{name}");
-        if name.starts_with("post") {
+        if operation["requestBody"].is_object() {
             exemplified(&document, &operation["requestBody"]["content"]["application/json"]["schema"], &name);
         }
         for (status, response) in operation["responses"].as_object().expect("responses") {
@@ -60,6 +68,11 @@ fn every_operation_is_named_tagged_exemplified_and_tells_its_problems() {
             operation["responses"].as_object().expect("responses").keys().map(String::as_str).collect();
         let problems: &[&str] = match name.as_str() {
             "post /tasks" | "post /assign-task/" => &["400", "408", "413", "415", "422", "429", "500", "503"],
+            "post /tasks/{task_id}/cancel" | "post /dead-letters/{entry_id}/requeue" => &["404", "409", "500", "503"],
+            "post /tasks/{task_id}/replay" => &["400", "404", "408", "409", "413", "415", "422", "500", "503"],
+            "post /dead-letters/requeue" | "post /dead-letters/discard" => &["400", "408", "409", "413", "415", "503"],
+            "get /dead-letters" => &["400", "422", "500", "503"],
+            "get /dead-letters/{entry_id}" => &["404", "500", "503"],
             "get /tasks/{task_id}" => &["404", "500", "503"],
             "get /result/{task_id}" => &["404", "422", "500", "503"],
             "get /ready" => &["500", "503"],
@@ -86,7 +99,26 @@ async fn the_examples_of_requests_are_accepted_and_answers_have_the_described_fi
     let task = submitted.json();
     let assigned = stage.post("/assign-task/", schema("NewAssignment")["example"].to_string()).await.json();
     let result = stage.get(&format!("/result/{}", task["task_id"].as_str().expect("an id"))).await.json();
+    let garbage = ["XADD", "subtasks:default:medium", "*", "task_id", "T", "subtask_id", "T-0", "payload", "{}"];
+    stage.redis.command(&garbage);
+    let entries = stage.fetch(10).await;
+    let broken = entries.iter().find(|fetched| fetched.entry.is_err()).expect("an entry without description");
+    let letter = stage.bury(broken, "malformed").await;
+    let selected = |name: &str| schema(name)["example"].to_string();
+    let letters = stage.get("/dead-letters").await.json();
+    let whole = stage.get(&format!("/dead-letters/{letter}")).await.json();
+    let requeued = stage.post("/dead-letters/requeue", selected("LetterRequeue")).await.json();
+    let discarded = stage.post("/dead-letters/discard", selected("LetterDiscard")).await.json();
+    let kinds = stage.get("/kinds").await.json();
     for (name, answer) in [
+        ("LetterList", &letters),
+        ("LetterSummary", &letters["dead_letters"][0]),
+        ("LetterDocument", &whole),
+        ("LetterField", &whole["fields"][0]),
+        ("RequeuedLetters", &requeued),
+        ("Discarded", &discarded),
+        ("KindList", &kinds),
+        ("KindDocument", &kinds["kinds"][0]),
         ("TaskDocument", &task),
         ("SubtaskDocument", &task["subtasks"][0]),
         ("TaskLinks", &task["links"]),

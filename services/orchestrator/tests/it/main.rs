@@ -1,10 +1,19 @@
 //! The API as a client sees it: a server in this process, a real Redis, plain HTTP.
 
 mod bodies;
+mod cancels;
 mod documents;
+mod graphs;
+mod idempotency;
+mod kinds;
+mod letters;
 mod outage;
 mod plans;
+mod pressure;
 mod refusals;
+mod replays;
+mod replicas;
+mod schedules;
 mod stage;
 mod stopping;
 mod system;

@@ -2,7 +2,9 @@
 
 use orchestrator::{Config, Server};
 use proto_schemas::{ConsumerName, Fact, FactKind, QueueName, TaskId};
+use redis_store::bury::{Burial, Buried, Owner};
 use redis_store::fetch::Fetched;
+use redis_store::retry::{Retried, Retry};
 use redis_store::settle::{Settled, Settlement};
 use redis_store::{RedisConfig, Store, Stream};
 use reqwest::header::HeaderMap;
@@ -73,6 +75,24 @@ impl Stage {
         Answer::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
     }
 
+    /// Posts a document with an Idempotency-Key as it stands.
+    pub async fn post_with_key(&self, path: &str, key: &str, body: &str) -> Answer {
+        let headers = &[("content-type", "application/json"), ("idempotency-key", key)];
+        self.send("POST", path, headers, body.to_owned().into()).await
+    }
+
+    /// A task as it stands.
+    pub async fn task(&self, id: &str) -> Value {
+        self.get(&format!("/tasks/{id}")).await.json()
+    }
+
+    /// The words of its subtasks, by index.
+    pub async fn statuses(&self, id: &str) -> Vec<String> {
+        let task = self.task(id).await;
+        let subtasks = task["subtasks"].as_array().expect("a list");
+        subtasks.iter().map(|it| it["status"].as_str().expect("a word").to_owned()).collect()
+    }
+
     /// Submits and answers the id.
     pub async fn submit(&self, body: &str) -> String {
         let answer = self.post("/tasks", body.to_owned()).await;
@@ -133,13 +153,70 @@ impl Stage {
         self.settle(fetched, FactKind::Completed, Some(&result)).await;
     }
 
+    /// Gives an attempt up: its entry is a dead letter, whose id is answered.
+    pub async fn bury(&self, fetched: &Fetched, reason: &str) -> String {
+        let entry = fetched.entry.as_ref().ok();
+        let owner = entry.map(|entry| Owner {
+            task_id: entry.task_id.clone(),
+            subtask_id: entry.subtask_id.clone(),
+            result: None,
+            result_ttl: Duration::from_secs(60),
+        });
+        let burial = Burial {
+            stream: fetched.stream.clone(),
+            entry_id: fetched.entry_id.clone(),
+            owner,
+            reason: reason.parse().expect("a reason"),
+            error: format!("it is {reason}"),
+        };
+        assert_eq!(self.store.bury(&worker(), &[burial]).await.expect("an answer"), [Buried::Buried]);
+        self.newest_letter()
+    }
+
+    /// Schedules the next attempt.
+    pub async fn retry(&self, fetched: &Fetched, delay: Duration) {
+        let entry = fetched.entry.as_ref().expect("a sound entry");
+        let retry = Retry {
+            stream: fetched.stream.clone(),
+            entry_id: fetched.entry_id.clone(),
+            task_id: entry.task_id.clone(),
+            delay,
+            reason: "broken".parse().expect("a reason"),
+        };
+        assert_eq!(self.store.retry(&worker(), &[retry]).await.expect("an answer"), [Retried::Scheduled]);
+    }
+
+    pub fn newest_letter(&self) -> String {
+        let newest = self.redis.command(&["XREVRANGE", "dead-letters", "+", "-", "COUNT", "1"]);
+        newest.items()[0].items()[0].text()
+    }
+
+    /// Lets all that waits complete and folds it, until nothing waits.
+    pub async fn work(&self) {
+        loop {
+            self.fold().await;
+            let entries = self.fetch(1_000).await;
+            if entries.is_empty() {
+                return;
+            }
+            for entry in &entries {
+                self.complete(entry, "1").await;
+            }
+        }
+    }
+
+    pub async fn promote(&self) {
+        self.store.promote(&worker()).await.expect("counts");
+    }
+
     pub async fn fold(&self) {
+        self.store.create_projector_group().await.expect("a group");
         let events = self.store.read_events(&worker(), 1_000, Duration::from_millis(50)).await.expect("events");
         self.store.fold(&worker(), TTL, &events).await.expect("counts");
     }
 }
 
-fn worker() -> ConsumerName {
+pub fn worker() -> ConsumerName {
     ConsumerName::new("worker-1:a@host").expect("a name")
 }
 

@@ -1,8 +1,10 @@
 //! API-2, /livez and /ready, and the address.
 
-use crate::stage::{config, stage, stage_on};
+use crate::stage::{config, eventually, stage, stage_on};
+use orchestrator::governor::Limits;
 use orchestrator::{Config, OrchestratorError, Server};
 use serde_json::json;
+use std::time::Duration;
 use system_tests::redis::PrivateRedis;
 
 #[tokio::test]
@@ -20,7 +22,10 @@ async fn the_entrance_names_the_service_and_links_that_work() {
 
 #[tokio::test]
 async fn health_and_liveness_answer_without_asking_redis() {
-    let stage = stage().await;
+    let limits = Limits { look_every: Duration::from_secs(3_600), ..config().limits };
+    let stage = stage_on(PrivateRedis::start().expect("a redis"), Config { limits, ..config() }).await;
+    // The governor's one look is over once the epoch is known.
+    eventually(Duration::from_secs(5), || async { stage.get("/ready").await.text.contains("epoch") }).await;
     let commands = || {
         let info = stage.redis.command(&["INFO", "commandstats"]).text();
         info.lines().filter(|line| !line.starts_with("cmdstat_info")).map(str::to_owned).collect::<Vec<_>>()
@@ -62,7 +67,7 @@ async fn ready_says_what_redis_promises() {
     assert!(warned["redis"]["warnings"][0].as_str().is_some_and(|text| text.contains("noeviction")));
 
     let stage = stage_on(PrivateRedis::start_aof_always().expect("a redis"), config()).await;
-    assert!(stage.store.wait_connected(std::time::Duration::from_secs(5)).await);
+    assert!(stage.store.wait_connected(Duration::from_secs(5)).await);
     assert_eq!(stage.get("/ready").await.json()["redis"]["durability"], "always");
 }
 

@@ -1,0 +1,106 @@
+//! The governor: submissions are refused before Redis has to, and a loss of everything is seen.
+
+use crate::stage::{Stage, config, eventually, stage_on};
+use orchestrator::Config;
+use orchestrator::governor::Limits;
+use serde_json::json;
+use std::time::Duration;
+use system_tests::redis::PrivateRedis;
+
+const BODY: &str = r#"{"description":"d","subtasks":[{"description":"a"}]}"#;
+const SOON: Duration = Duration::from_secs(5);
+
+async fn quick_stage(unfolded_max: u64) -> Stage {
+    let limits = Limits { unfolded_max, look_every: Duration::from_millis(20) };
+    let stage = stage_on(PrivateRedis::start().expect("a redis"), Config { limits, ..config() }).await;
+    assert!(stage.store.wait_connected(SOON).await);
+    stage
+}
+
+async fn refusing(stage: &Stage) -> String {
+    stage.get("/ready").await.json()["refusing"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Both doors are 429 with a time to come back, and nothing is stored.
+async fn assert_refused(stage: &Stage, words: &str) {
+    let before = stage.footprint();
+    for (path, body) in [("/tasks", BODY), ("/assign-task", r#"{"task_type":"test_task"}"#)] {
+        let answer = stage.post(path, body).await;
+        let problem = answer.problem(429, "overloaded");
+        assert!(problem["detail"].as_str().is_some_and(|text| text.contains(words)), "{problem}");
+        assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
+    }
+    assert_eq!(stage.footprint(), before);
+}
+
+#[tokio::test]
+async fn a_redis_that_is_nearly_full_is_left_to_what_is_under_way() {
+    let stage = quick_stage(1_000_000).await;
+    let id = stage.submit(BODY).await;
+    let used = stage.redis.command(&["INFO", "memory"]).text();
+    let used: u64 = used.lines().find_map(|line| line.strip_prefix("used_memory:")?.parse().ok()).expect("a number");
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", &(used * 10 / 9).to_string()]);
+    eventually(SOON, || async { refusing(&stage).await == "memory" }).await;
+    assert_refused(&stage, "80 %").await;
+    assert_eq!(stage.get(&format!("/tasks/{id}")).await.status, 200, "reading goes on");
+    assert_eq!(stage.post(&format!("/tasks/{id}/cancel"), "").await.status, 200, "and so does ending");
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    eventually(SOON, || async { refusing(&stage).await.is_empty() }).await;
+    stage.post("/tasks", BODY).await.problem(503, "redis_out_of_memory");
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    stage.submit(BODY).await;
+}
+
+#[tokio::test]
+async fn projectors_that_are_too_far_behind_stop_submissions_until_they_have_caught_up() {
+    let stage = quick_stage(4).await;
+    stage.store.create_projector_group().await.expect("a group");
+    for _ in 0..5 {
+        stage.submit(BODY).await;
+    }
+    eventually(SOON, || async { refusing(&stage).await == "unfolded_facts" }).await;
+    assert_refused(&stage, "behind").await;
+    stage.fold().await;
+    eventually(SOON, || async { refusing(&stage).await.is_empty() }).await;
+    stage.submit(BODY).await;
+}
+
+#[tokio::test]
+async fn what_is_read_and_not_folded_counts_and_so_do_the_lines_of_an_entry() {
+    let stage = quick_stage(4).await;
+    let facts = "T 0 0 started 1 0 w 1\nT 1 0 started 1 0 w 1\nT 2 0 started 1 0 w 1";
+    stage.store.create_projector_group().await.expect("a group");
+    let add = || stage.redis.command(&["XADD", "events", "*", "v", "1", "by", "w", "facts", facts]);
+    add();
+    stage.store.read_events(&crate::stage::worker(), 10, Duration::from_millis(10)).await.expect("events");
+    add();
+    eventually(SOON, || async { refusing(&stage).await == "unfolded_facts" }).await;
+    assert_eq!(stage.store.unfolded_facts().await.expect("a number"), 6);
+}
+
+#[tokio::test]
+async fn a_loss_of_everything_is_counted_and_shown() {
+    let stage = quick_stage(1_000_000).await;
+    let redis = async || stage.get("/ready").await.json()["redis"].clone();
+    eventually(SOON, || async { redis().await["epoch"].is_string() }).await;
+    let before = redis().await;
+    assert_eq!((&before["losses"], &before["warnings"]), (&json!(0), &json!([])));
+    assert_eq!(stage.redis.command(&["HGET", "meta", "epoch"]).text(), before["epoch"].as_str().expect("a name"));
+    stage.redis.command(&["FLUSHALL"]);
+    eventually(SOON, || async { redis().await["losses"] == 1 }).await;
+    let after = redis().await;
+    assert!(after["warnings"][0].as_str().is_some_and(|text| text.contains("lost everything")), "{after}");
+    stage.redis.command(&["HSET", "meta", "epoch", "another"]);
+    eventually(SOON, || async { redis().await["losses"] == 2 }).await;
+    assert_eq!(redis().await["epoch"], "another");
+}
+
+#[tokio::test]
+async fn letters_that_were_trimmed_away_are_told() {
+    let stage = quick_stage(1_000_000).await;
+    stage.redis.command(&["HSET", "meta", "dead_letters_trimmed", "7"]);
+    let redis = stage.get("/ready").await.json()["redis"].clone();
+    assert_eq!(redis["dead_letters_trimmed"], 7);
+    assert!(redis["warnings"][0].as_str().is_some_and(|text| text.starts_with("7 dead letters")), "{redis}");
+    assert_eq!(stage.get("/dead-letters").await.json()["trimmed"], 7);
+}

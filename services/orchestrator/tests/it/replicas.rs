@@ -1,0 +1,77 @@
+//! WAIT_REPLICAS: a submission is accepted once replicas have it.
+
+use crate::stage::{Stage, config, eventually, stage_on};
+use futures::future::join_all;
+use orchestrator::Config;
+use orchestrator::replicas::ReplicaOrder;
+use std::process::Command;
+use std::time::Duration;
+use system_tests::redis::PrivateRedis;
+
+const BODY: &str = r#"{"description":"d","subtasks":[{"description":"a"}]}"#;
+
+async fn waiting_stage() -> Stage {
+    let order = ReplicaOrder { count: 1, limit: Duration::from_millis(200) };
+    let redis = PrivateRedis::start_with(&["--appendonly", "no", "--repl-diskless-sync-delay", "0"]);
+    stage_on(redis.expect("a redis"), Config { replicas: Some(order), ..config() }).await
+}
+
+async fn replica_of(stage: &Stage) -> PrivateRedis {
+    let replica = PrivateRedis::start().expect("a redis");
+    replica.command(&["REPLICAOF", "127.0.0.1", &stage.redis.port().to_string()]);
+    let online = || stage.redis.command(&["INFO", "replication"]).text().contains("state=online");
+    eventually(Duration::from_secs(20), || async { online() }).await;
+    // Online is not caught up yet.
+    eventually(Duration::from_secs(20), || async { stage.post_with_key("/tasks", "k", BODY).await.status == 202 })
+        .await;
+    replica
+}
+
+#[tokio::test]
+async fn a_submission_that_no_replica_has_says_so_and_is_there_once_one_has() {
+    let stage = waiting_stage().await;
+    let alone = stage.post_with_key("/tasks", "k", BODY).await;
+    let problem = alone.problem(503, "not_replicated");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("Idempotency-Key")));
+    assert!(!alone.header("retry-after").is_empty());
+    assert_eq!(stage.redis.command(&["ZCARD", "tasks"]).integer(), 1, "it is stored all the same");
+
+    let replica = replica_of(&stage).await;
+    let again = stage.post_with_key("/tasks", "k", BODY).await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (202, "true"), "{}", again.text);
+    stage.submit(BODY).await;
+    assert_eq!(stage.redis.command(&["ZCARD", "tasks"]).integer(), 2);
+    assert_eq!(replica.command(&["ZCARD", "tasks"]).integer(), 2, "the replica has what was accepted");
+}
+
+#[tokio::test]
+async fn a_replica_that_hangs_vouches_for_nothing() {
+    let stage = waiting_stage().await;
+    let replica = replica_of(&stage).await;
+    stage.submit(BODY).await;
+    let signal = |name: &str| {
+        let pid = replica.pid().expect("it runs").to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().expect("kill").success());
+    };
+    signal("-STOP");
+    let answers = join_all((0..8).map(|_| stage.post("/tasks", BODY))).await;
+    signal("-CONT");
+    for answer in &answers {
+        answer.problem(503, "not_replicated");
+    }
+    eventually(Duration::from_secs(10), || async { stage.post("/tasks", BODY).await.status == 202 }).await;
+}
+
+#[tokio::test]
+async fn many_at_once_share_their_waits() {
+    let stage = waiting_stage().await;
+    let _replica = replica_of(&stage).await;
+    stage.submit(BODY).await;
+    stage.redis.command(&["CONFIG", "RESETSTAT"]);
+    let answers = join_all((0..50).map(|_| stage.post("/tasks", BODY))).await;
+    assert!(answers.iter().all(|answer| answer.status == 202));
+    let stats = stage.redis.command(&["INFO", "commandstats"]).text();
+    let waits = stats.lines().find_map(|line| line.strip_prefix("cmdstat_wait:calls=")).expect("it waited");
+    let waits: u32 = waits.split(',').next().and_then(|text| text.parse().ok()).expect("a number");
+    assert!((1..50).contains(&waits), "{waits}");
+}
