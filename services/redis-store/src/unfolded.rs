@@ -47,8 +47,11 @@ impl Store {
     async fn unread_by_time(&self, read: Option<&String>, last: &str, length: u64) -> Result<u64, StoreError> {
         let first = self.log_ends("XRANGE", ["-", "+"], "1").await?;
         let first = first.first().map_or(0, |entry| ms_of(&entry.id));
+        if read.is_some_and(|id| id == last) {
+            return Ok(0);
+        }
         let (read, end) = (read.map_or(0, |id| ms_of(id)).max(first), ms_of(last));
-        let (behind, whole) = (end.saturating_sub(read), end.saturating_sub(first).max(1));
+        let (behind, whole) = (end.saturating_sub(read) + 1, end.saturating_sub(first) + 1);
         Ok((length as f64 * (behind as f64 / whole as f64)) as u64)
     }
 

@@ -70,6 +70,7 @@ impl DeadLettersApi {
     ///
     /// Newest first. A request looks at 1,000 letters at most: where few match, a page is short and still has a cursor.
     #[oai(path = "/dead-letters", method = "get", operation_id = "list_dead_letters")]
+    #[allow(clippy::too_many_arguments)] // each parameter of the query is one, and the document is made of them
     async fn list(
         &self,
         context: Data<&Arc<Context>>,

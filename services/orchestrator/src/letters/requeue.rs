@@ -48,7 +48,8 @@ pub async fn several(
             Ok(()) => told.requeued += 1,
             Err(Refusal::LetterNotFound | Refusal::LetterGone) => told.gone += 1,
             Err(Refusal::LetterUnfit) => told.unfit += 1,
-            Err(refusal) => return Err(refusal),
+            Err(refusal) if told.requeued == 0 => return Err(refusal),
+            Err(_) => break, // what is done is told; whoever asks again for the rest hears why
         }
     }
     told.left = told.matched - told.requeued - told.gone - told.unfit;

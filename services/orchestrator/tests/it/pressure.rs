@@ -79,6 +79,25 @@ async fn what_is_read_and_not_folded_counts_and_so_do_the_lines_of_an_entry() {
 }
 
 #[tokio::test]
+async fn where_redis_does_not_know_its_lag_the_time_of_the_log_stands_for_it() {
+    let stage = quick_stage(1_000_000).await;
+    stage.store.create_projector_group().await.expect("a group");
+    let add = |id: &str| stage.redis.command(&["XADD", "events", id, "v", "1", "by", "w", "facts", "a\nb"]).text();
+    for second in 1..=10 {
+        add(&format!("{second}000-0"));
+    }
+    let unfolded = async || stage.store.unfolded_facts().await.expect("a number");
+    let lag = || stage.redis.command(&["XINFO", "GROUPS", "events"]).items()[0].items().last().expect("a lag").clone();
+    assert_eq!((unfolded().await, lag().integer()), (20, 10));
+    stage.redis.command(&["XDEL", "events", "5000-0"]);
+    assert_eq!(unfolded().await, 18, "nothing was read: {:?}", lag());
+    stage.redis.command(&["XGROUP", "SETID", "events", "projector", "8000-0"]);
+    assert!((2..=6).contains(&unfolded().await), "9 of 10 seconds were read");
+    stage.redis.command(&["XGROUP", "SETID", "events", "projector", "10000-0"]);
+    assert_eq!(unfolded().await, 0);
+}
+
+#[tokio::test]
 async fn a_loss_of_everything_is_counted_and_shown() {
     let stage = quick_stage(1_000_000).await;
     let redis = async || stage.get("/ready").await.json()["redis"].clone();
