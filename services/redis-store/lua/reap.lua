@@ -6,8 +6,8 @@
 -- ARGV  group, by, lease_ms, count (entries a stream and round), crashes_max, crashes_cap, alone_deliveries,
 --       dead_letters_max, not_after ('' or a time: a call that hung in an outage must not judge those who hung too),
 --       then a cursor for each stream (0-0 at first, then what the last round answered)
--- Answers late, or skipped, or ran, returned, buried, malformed, ghosts (pending ids whose entry someone deleted), ms until
---       the next of `delayed` is due ('' if none waits), cursors …
+-- Answers late, or skipped, or ran, returned, buried, malformed, ghosts (pending ids whose entry someone deleted), ms
+--       until the next of `delayed` is due ('' if none waits), cursors …
 -- Appends the fact `crashed` for each entry, `failed` with reason crashes for a buried one; an entry that is malformed
 -- is nobody's: a dead letter and no fact.
 local maintenance, events, dead_letters, bell, meta, delayed = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
