@@ -24,7 +24,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Runs until a signal, or until the worker finds itself unhealthy.
+    /// Runs until a signal, or until the worker finds itself unhealthy. A handler that cannot be stopped ends the process at
+    /// once, whatever its other threads do: nothing else would end that handler.
     pub fn run(self, in_force: InForce) -> anyhow::Result<Exit> {
         let WorkerSettings { worker_id, worker_slots, worker_kinds, lease, simulate_seconds, result_ttl } = self.worker;
         let config = ::worker::Config {
@@ -34,6 +35,7 @@ impl Worker {
             lease,
             result_ttl,
             grace: self.stop.shutdown_grace,
+            wedged: || std::process::exit(Exit::Unhealthy as i32),
         };
         let handlers = ::worker::handlers::built_in(simulate_seconds);
         let speaker = config.worker_id.clone();

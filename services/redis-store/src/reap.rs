@@ -38,6 +38,16 @@ pub struct Reaped {
     pub ghosts: u64,
 }
 
+/// What a round judges by.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// What was idle for so long was left by a dead worker.
+    pub lease: Duration,
+    /// By Redis' clock, ms of the Unix epoch: a call that Redis runs later does nothing. It hung in an outage, and so did
+    /// the renewals of those it would call dead.
+    pub not_after_ms: Option<u64>,
+}
+
 /// What a round has to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Round {
@@ -70,32 +80,30 @@ impl Store {
         lease: Duration,
         cursors: &mut ReapCursors,
     ) -> Result<Option<Reaped>, StoreError> {
-        match self.ask_round(by, queue, lease, cursors, None).await? {
+        match self.ask_round(by, queue, Rule { lease, not_after_ms: None }, cursors).await? {
             Asked::Ran(round) => Ok(Some(round.reaped)),
             Asked::Skipped | Asked::Late => Ok(None),
         }
     }
 
-    /// The same, which also tells when to promote. A call that Redis runs only after `not_after_ms`, by its own clock,
-    /// does nothing: it hung in an outage, and so did the renewals of those it would call dead.
+    /// The same by a rule that may have an end; also tells when to promote.
     pub async fn ask_round(
         &self,
         by: &ConsumerName,
         queue: &QueueName,
-        lease: Duration,
+        rule: Rule,
         cursors: &mut ReapCursors,
-        not_after_ms: Option<u64>,
     ) -> Result<Asked, StoreError> {
         let mut args = value::args([
             key::WORKERS_GROUP,
             by.as_str(),
-            &lease.as_millis().to_string(),
+            &rule.lease.as_millis().to_string(),
             COUNT,
             &limit::CRASHES_MAX.to_string(),
             &limit::CRASHES_CAP.to_string(),
             &limit::ALONE_DELIVERIES.to_string(),
             &limit::DEAD_LETTERS_MAX.to_string(),
-            &not_after_ms.map_or_else(String::new, |ms| ms.to_string()),
+            &rule.not_after_ms.map_or_else(String::new, |ms| ms.to_string()),
         ]);
         args.extend(cursors.0.iter().map(|cursor| Value::from(cursor.as_str())));
         let mut keys = vec![

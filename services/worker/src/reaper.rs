@@ -9,7 +9,7 @@ use crate::shared::Shared;
 use proto_schemas::QueueName;
 use redis_store::StoreError;
 use redis_store::collect_consumer::Collected;
-use redis_store::reap::{Asked, ReapCursors, Reaped};
+use redis_store::reap::{Asked, ReapCursors, Reaped, Rule};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,11 @@ pub(crate) async fn run(shared: Arc<Shared>, queues: Vec<QueueName>) {
     let mut cursors = vec![ReapCursors::default(); queues.len()];
     let mut trust = Trust::unknown();
     for round in 1_u32.. {
+        let slept_at = Instant::now();
         tokio::time::sleep(ROUND.mul_f64(0.9 + fastrand::f64() / 10.0)).await;
+        if slept_at.elapsed() > ROUND + shared.lease / 2 {
+            trust.lose(&shared); // this worker was stopped, and with it perhaps the whole machine
+        }
         if trust.holds(&shared).await.unwrap_or_else(|error| tell(&error, "cannot ask the server")) {
             for (queue, cursors) in queues.iter().zip(&mut cursors) {
                 match run_once(&shared, queue, cursors).await {
@@ -50,8 +54,9 @@ fn tell<T: Default>(error: &StoreError, what: &str) -> T {
 }
 
 async fn run_once(shared: &Shared, queue: &QueueName, cursors: &mut ReapCursors) -> Result<Asked, StoreError> {
-    let not_after_ms = shared.clock.now_ms() + shared.lease.as_millis() as u64 / 2;
-    let asked = shared.store.ask_round(&shared.consumer, queue, shared.lease, cursors, Some(not_after_ms)).await?;
+    let not_after_ms = Some(shared.clock.now_ms() + shared.lease.as_millis() as u64 / 2);
+    let rule = Rule { lease: shared.lease, not_after_ms };
+    let asked = shared.store.ask_round(&shared.consumer, queue, rule, cursors).await?;
     if let Asked::Ran(round) = asked {
         shared.due.begin_round(Instant::now(), round.next_due);
         let Reaped { returned, buried, malformed, ghosts } = round.reaped;
@@ -99,8 +104,11 @@ impl Trust {
         let connections = shared.store.connections().max(1); // the first may be counted late
         match self.connections {
             None => {
+                let asked_at = Instant::now();
                 let (_, uptime_seconds) = shared.store.incarnation().await?;
-                self.from = Instant::now() + shared.lease.saturating_sub(Duration::from_secs(uptime_seconds));
+                let is_late = asked_at.elapsed() > shared.lease / 2;
+                let known_for = if is_late { Duration::ZERO } else { Duration::from_secs(uptime_seconds) };
+                self.from = self.from.max(Instant::now() + shared.lease.saturating_sub(known_for));
             }
             Some(known) if known != connections => self.lose(shared),
             Some(_) => {}

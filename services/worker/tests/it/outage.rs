@@ -3,7 +3,7 @@
 use crate::doing::Watch;
 use crate::stage::{Stage, doings, eventually, patient, slots, stage, stage_on};
 use proto_schemas::{ConsumerName, Priority, QueueName};
-use redis_store::reap::{Asked, ReapCursors};
+use redis_store::reap::{Asked, ReapCursors, Rule};
 use std::time::{Duration, Instant};
 use system_tests::redis::{PrivateRedis, Reply};
 use worker::Config;
@@ -211,7 +211,8 @@ async fn an_outage_longer_than_a_lease_is_no_crash_of_what_it_stopped() {
     stage.submit("T", doings(6, Priority::Medium)).await;
     let workers = [0, 1, 2].map(|_| stage.work(Config { lease, ..slots(2) }, watch.hold()));
     eventually("all run", || watch.running() == 6).await;
-    for is_killed in [false, true] {
+    // The first meets workers before their first round, the second in the midst of one.
+    for is_killed in [false, false, true] {
         let ended = watch.stopped().len();
         if is_killed {
             stage.redis.kill()
@@ -227,11 +228,13 @@ async fn an_outage_longer_than_a_lease_is_no_crash_of_what_it_stopped() {
             stage.signal("-CONT")
         }
         eventually("all run again", || watch.running() == 6).await;
+        let rounds = || stage.redis.command(&["EXISTS", "maintenance:default"]).integer();
+        eventually("somebody reaps again", || rounds() == 1).await;
     }
     watch.gate.cancel();
     eventually("6 results", || stage.results("T", 6) == 6).await;
     assert_eq!((stage.facts("crashed").len(), stage.facts("completed").len()), (0, 6));
-    assert!(stage.facts("returned").len() >= 12, "handed back, after either outage");
+    assert!(stage.facts("returned").len() >= 18, "handed back, after each outage");
     for worker in workers {
         worker.stop().await.expect("a clean end");
     }
@@ -246,7 +249,8 @@ async fn a_round_that_comes_too_late_judges_nobody() {
     stage.redis.command(&["XREADGROUP", "GROUP", "workers", "dead", "STREAMS", STREAM, ">"]);
     let (now_ms, mut cursors) = (stage.store.now_ms().await.expect("a time"), ReapCursors::default());
     for (not_after_ms, is_late) in [(now_ms - 1, true), (now_ms + 60_000, false)] {
-        let asked = stage.store.ask_round(&by, &queue, Duration::ZERO, &mut cursors, Some(not_after_ms)).await;
+        let rule = Rule { lease: Duration::ZERO, not_after_ms: Some(not_after_ms) };
+        let asked = stage.store.ask_round(&by, &queue, rule, &mut cursors).await;
         assert_eq!(asked.expect("an answer") == Asked::Late, is_late);
         assert_eq!(stage.facts("crashed").len(), usize::from(!is_late));
     }
