@@ -2,6 +2,7 @@
 //!
 //! An empty list, set or map of Redis does not exist, so it is not in the books either; an empty stream is.
 
+use super::dependencies::Dependencies;
 use super::stream::{EntryId, Fields, Moment, Stream, StreamName, text_field};
 use crate::fold::TaskState;
 use proto_schemas::{ConsumerName, QueueName, SubtaskId, TaskId, TaskStatus, limit};
@@ -14,6 +15,12 @@ pub struct TaskBook {
     pub fields: BTreeMap<String, String>,
     /// When it was accepted, ms of the Unix epoch.
     pub created_at_ms: u64,
+    /// When it may run, if it was submitted for later.
+    pub run_at_ms: Option<u64>,
+    /// When it is ended if it has not ended.
+    pub deadline_at_ms: u64,
+    /// Whether anything of it was ever requeued.
+    pub has_generations: bool,
     /// What its facts add up to.
     pub state: TaskState,
     /// The greatest time of its records, 0 without any; kept from the first fold on.
@@ -28,6 +35,17 @@ pub struct StoredResult {
     /// Its bytes.
     pub json: String,
     /// When it goes, ms of the Unix epoch.
+    pub expires_at_ms: u64,
+}
+
+/// Which task a client's idempotency key stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredKey {
+    /// The task.
+    pub task_id: TaskId,
+    /// A digest of the request.
+    pub fingerprint: String,
+    /// When it is forgotten, ms of the Unix epoch.
     pub expires_at_ms: u64,
 }
 
@@ -46,8 +64,18 @@ pub struct Books {
     pub by_status: BTreeMap<(TaskStatus, TaskId), u64>,
     /// Every task by the ms its life ends.
     pub lifetimes: BTreeMap<TaskId, u64>,
-    /// Tasks that have dependencies left.
-    pub plans: BTreeSet<TaskId>,
+    /// What is left of the plans of open tasks with dependencies.
+    pub plans: BTreeMap<TaskId, Dependencies>,
+    /// What waits for its time, by when it is due, ms of the Unix epoch: subtasks, or whatever a stranger wrote.
+    pub delayed: BTreeMap<String, u64>,
+    /// The packed entries of what waits for its time.
+    pub bodies: BTreeMap<String, Vec<u8>>,
+    /// Cancelled tasks by the ms until which workers are told.
+    pub cancelled: BTreeMap<TaskId, u64>,
+    /// Clients' keys, by client and key.
+    pub idempotency: BTreeMap<(String, String), StoredKey>,
+    /// Dead letters that the bound trimmed away.
+    pub dead_letters_trimmed: u64,
     /// Queues in use.
     pub queues: BTreeSet<QueueName>,
     /// Tokens in each bell that has any.
@@ -91,6 +119,35 @@ impl Books {
         self.streams.get_mut(name)?.entries.remove(&id)
     }
 
+    /// Whether a place of a task has an outcome.
+    pub(crate) fn has_ended(&self, task_id: &TaskId, place: (u32, u32)) -> bool {
+        self.tasks.get(task_id).is_some_and(|task| task.state.records.contains_key(&place))
+    }
+
+    /// Lets a subtask wait in `delayed`.
+    pub(crate) fn delay(&mut self, subtask_id: &SubtaskId, due_ms: u64, body: Vec<u8>) {
+        self.delayed.insert(subtask_id.to_string(), due_ms);
+        self.bodies.insert(subtask_id.to_string(), body);
+    }
+
+    /// Keeps what changed of a task: one revision more, its place in the indexes, its life if it has just ended; says
+    /// whether it has.
+    pub(crate) fn write_task(&mut self, task_id: &TaskId, was: TaskStatus, task_ttl_ms: u64) -> bool {
+        let Some(task) = self.tasks.get_mut(task_id) else { return false };
+        task.revision += 1;
+        let (status, created_at_ms) = (task.state.status, task.created_at_ms);
+        let outcome_at_ms = *task.outcome_at_ms.get_or_insert(0);
+        let has_ended = status.is_terminal() && !was.is_terminal();
+        if has_ended {
+            self.lifetimes.insert(task_id.clone(), outcome_at_ms + task_ttl_ms);
+        }
+        if status != was {
+            self.by_status.remove(&(was, task_id.clone()));
+            self.by_status.insert((status, task_id.clone()), created_at_ms);
+        }
+        has_ended
+    }
+
     /// Appends the facts of one call to the log, one entry for each 128; nothing if there are none.
     pub(crate) fn append_facts(&mut self, moment: &mut Moment, by: &ConsumerName, lines: &[String]) {
         for lines in lines.chunks(limit::BATCH_ITEMS_MAX) {
@@ -111,6 +168,27 @@ impl Books {
 }
 
 const BELL_TOKENS_MAX: usize = limit::BELL_TOKENS_MAX as usize;
+
+impl TaskBook {
+    /// A task that was just accepted.
+    pub fn new(fields: BTreeMap<String, String>, total: u32, created_at_ms: u64, deadline_at_ms: u64) -> Self {
+        Self {
+            fields,
+            created_at_ms,
+            run_at_ms: None,
+            deadline_at_ms,
+            has_generations: false,
+            state: TaskState::new(total, created_at_ms),
+            outcome_at_ms: None,
+            revision: 1,
+        }
+    }
+
+    /// Notes the time of an outcome.
+    pub(crate) fn end_at(&mut self, at_ms: u64) {
+        self.outcome_at_ms = Some(self.outcome_at_ms.unwrap_or(0).max(at_ms));
+    }
+}
 
 #[cfg(test)]
 mod tests {

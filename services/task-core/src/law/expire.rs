@@ -41,7 +41,7 @@ mod tests {
         let task_id = TaskId::new("T").unwrap();
         let mut books = Books::default();
         books.lifetimes.insert(task_id.clone(), 10);
-        books.plans.insert(task_id.clone());
+        books.plans.insert(task_id.clone(), Default::default());
         assert_eq!(books.expire(&Moment::at(9), &task_id), Expired::Early);
         assert_eq!(books.expire(&Moment::at(10), &task_id), Expired::Removed);
         assert_eq!(books, Books::default());

@@ -1,9 +1,10 @@
-//! Folding facts into the tasks they are about and acknowledging the entries they came in.
+//! Folding facts into the tasks they are about and acknowledging the entries they came in. The first outcome of a
+//! generation stands, and only then is a dependant released, so order, repetition and parallel projectors change nothing.
 
-use super::bury::Epitaph;
+use super::dead_letter::Epitaph;
 use super::{Books, EntryId, Moment, StreamName};
 use crate::fold::Folded;
-use proto_schemas::{ConsumerName, Fact, TaskId};
+use proto_schemas::{ConsumerName, Fact, Record, TaskId};
 use std::collections::BTreeMap;
 
 /// Entries of the log to fold.
@@ -13,6 +14,8 @@ pub struct Fold {
     pub by: ConsumerName,
     /// Ms that a task outlives its end.
     pub task_ttl_ms: u64,
+    /// Ms that workers are told at least of a task that a fold ends.
+    pub hint_ms: u64,
     /// Whether the entries were read by the group; a rebuild folds again without acknowledging.
     pub acknowledge: bool,
     /// The entries.
@@ -37,7 +40,7 @@ pub struct FoldCounts {
     pub progressed: u64,
     /// Facts about what had ended.
     pub duplicate: u64,
-    /// Facts about no task, no index or no generation that there is.
+    /// Facts about no task, no index or no generation that there is, each for every index.
     pub ignored: u64,
 }
 
@@ -56,54 +59,62 @@ impl Books {
                 }
             }
         }
-        let mut counts = FoldCounts::default();
+        let (mut counts, mut lines) = (FoldCounts::default(), Vec::new());
         for (task_id, facts) in by_task {
-            self.fold_task(task_id, &facts, order.task_ttl_ms, &mut counts);
+            lines.extend(self.fold_task(moment, order, (task_id, &facts), &mut counts));
         }
+        self.append_facts(moment, &order.by, &lines);
         counts
     }
 
     fn append_bad_line(&mut self, moment: &mut Moment, by: &ConsumerName, entry_id: EntryId, line: &[u8]) {
-        let source = (&StreamName::Events, entry_id);
+        let source = format!("{} {entry_id}", StreamName::Events);
         let epitaph = Epitaph { reason: "malformed_fact", error: "", by, source };
         self.append_dead_letter(moment, &epitaph, vec![(b"line".to_vec(), line.to_vec())]);
     }
 
-    fn fold_task(&mut self, task_id: &TaskId, facts: &[&Fact], task_ttl_ms: u64, counts: &mut FoldCounts) {
+    /// Folds what is about one task, then releases who depended on what has ended; answers what the log is told of those.
+    fn fold_task(
+        &mut self,
+        moment: &mut Moment,
+        order: &Fold,
+        (task_id, facts): (&TaskId, &[&Fact]),
+        counts: &mut FoldCounts,
+    ) -> Vec<String> {
+        let told = || facts.iter().flat_map(|fact| fact.indexes().map(move |index| (index, *fact)));
         let Some(task) = self.tasks.get_mut(task_id) else {
-            counts.ignored += facts.len() as u64;
-            return;
+            counts.ignored += told().count() as u64;
+            return Vec::new();
         };
-        let before = task.state.clone();
-        for fact in facts {
-            *match task.state.apply(fact) {
+        let (before, mut ended) = (task.state.clone(), Vec::new());
+        for (index, fact) in told() {
+            let folded = task.state.count(index, fact);
+            if let Some(record) = Record::of(fact).filter(|_| folded == Folded::Counted) {
+                task.end_at(fact.at_ms);
+                ended.push((index, record.outcome));
+            }
+            *match folded {
                 Folded::Counted => &mut counts.counted,
                 Folded::Progressed => &mut counts.progressed,
                 Folded::Duplicate => &mut counts.duplicate,
-                Folded::Ignored => &mut counts.ignored,
+                Folded::Early | Folded::Ignored => &mut counts.ignored,
             } += 1;
         }
         if task.state == before {
-            return;
+            return Vec::new();
         }
-        task.revision += 1;
-        let outcome_at_ms = task.state.records.values().map(|record| record.at_ms).max().unwrap_or(0);
-        task.outcome_at_ms = Some(outcome_at_ms);
-        let (status, created_at_ms) = (task.state.status, task.created_at_ms);
-        if status.is_terminal() && !before.status.is_terminal() {
-            self.lifetimes.insert(task_id.clone(), outcome_at_ms + task_ttl_ms);
+        let lines = self.release(moment, order, task_id, ended);
+        if self.write_task(task_id, before.status, order.task_ttl_ms) {
+            self.plans.remove(task_id);
         }
-        if status != before.status {
-            self.by_status.remove(&(before.status, task_id.clone()));
-            self.by_status.insert((status, task_id.clone()), created_at_ms);
-        }
+        lines
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law::submit::Submission;
+    use crate::law::submit::{Start, Submission};
     use crate::plan::{Planner, Rules};
     use proto_schemas::{Priority, TaskStatus};
 
@@ -116,8 +127,11 @@ mod tests {
             by: by.clone(),
             fields: BTreeMap::new(),
             subtasks: Rules::built_in().plan("x", Priority::Low),
-            backlog_max: 9,
+            start: Start::Now,
             deadline_ms: 100,
+            has_deadline: false,
+            idempotency: None,
+            backlog_max: 9,
         };
         let mut books = Books::default();
         books.submit(&mut Moment::at(1), &submission);
@@ -126,7 +140,7 @@ mod tests {
         let ended = |index| Fact::decode(&format!("T {index} 0 completed 1 0 w {}", 10 + index)).unwrap();
         let lines = vec![Ok(ended(0)), Ok(ended(1)), Err(b"?".to_vec()), Ok(ended(2)), Ok(ended(9))];
         let entries = vec![LogEntry { entry_id: ids[0], lines }];
-        let order = Fold { by, task_ttl_ms: 1_000, acknowledge: true, entries };
+        let order = Fold { by, task_ttl_ms: 1_000, hint_ms: 1, acknowledge: true, entries };
         let counts = books.fold(&mut Moment::at(20), &order);
         assert_eq!(counts, FoldCounts { counted: 3, ignored: 1, ..FoldCounts::default() });
         let task = &books.tasks[&task_id];

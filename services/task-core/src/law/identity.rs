@@ -1,36 +1,42 @@
 //! What a script reads out of an entry before it says anything about it in the log.
 
 use super::Fields;
-use proto_schemas::{ConsumerName, EntryError, Fact, FactKind, Priority, TaskId, WorkEntry};
+use proto_schemas::{ConsumerName, EntryError, Fact, FactKind, Priority, SubtaskId, TaskId, WorkEntry};
 
 /// Whose attempt an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
     /// A subtask's.
-    Known {
-        /// The task.
-        task_id: TaskId,
-        /// The subtask's place in the plan.
-        index: u32,
-        /// The generation.
-        generation: u32,
-        /// The attempt, from 1.
-        attempt: u32,
-        /// How many workers died with it.
-        crashes: u32,
-    },
+    Known(Attempt),
     /// Written by a newer Millstream: not ours to judge.
     Newer,
     /// Nobody's.
     Malformed,
 }
 
+/// An attempt at a subtask, as its entry says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The task.
+    pub task_id: TaskId,
+    /// The subtask.
+    pub subtask_id: SubtaskId,
+    /// The subtask's place in the plan.
+    pub index: u32,
+    /// The generation.
+    pub generation: u32,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+    /// How many workers died with it.
+    pub crashes: u32,
+}
+
 /// Reads an entry with the verdict and the defaults of the reader's decode.
 pub fn identify(fields: &Fields) -> Identity {
     let pairs = fields.iter().map(|(name, value)| (&name[..], &value[..]));
     match WorkEntry::decode(pairs, Priority::Medium) {
-        Ok(WorkEntry { task_id, index, generation, attempt, crashes, .. }) => {
-            Identity::Known { task_id, index, generation, attempt, crashes }
+        Ok(WorkEntry { task_id, subtask_id, index, generation, attempt, crashes, .. }) => {
+            Identity::Known(Attempt { task_id, subtask_id, index, generation, attempt, crashes })
         }
         Err(EntryError::Newer(_)) => Identity::Newer,
         Err(EntryError::Missing(_) | EntryError::Malformed(_)) => Identity::Malformed,
@@ -38,31 +44,51 @@ pub fn identify(fields: &Fields) -> Identity {
 }
 
 impl Identity {
-    /// The crashes counted so far; 0 for what cannot be read.
-    pub fn crashes(&self) -> u32 {
+    /// The attempt, if it can be read.
+    pub fn known(self) -> Option<Attempt> {
         match self {
-            Self::Known { crashes, .. } => *crashes,
-            Self::Newer | Self::Malformed => 0,
+            Self::Known(attempt) => Some(attempt),
+            Self::Newer | Self::Malformed => None,
         }
     }
+}
 
-    /// The line that says what happened to it; `None` for what cannot be read.
-    pub(crate) fn line(&self, kind: FactKind, crashes: u32, by: &ConsumerName, at_ms: u64) -> Option<String> {
-        let Self::Known { task_id, index, generation, attempt, .. } = self else { return None };
+impl Attempt {
+    /// Where its outcome is kept: index and generation.
+    pub fn place(&self) -> (u32, u32) {
+        (self.index, self.generation)
+    }
+
+    /// The same after one more worker died with it.
+    pub(crate) fn crashed(self) -> Self {
+        Self { crashes: self.crashes.saturating_add(1), ..self }
+    }
+
+    /// The line of the log that says what happened to it.
+    pub(crate) fn line(&self, kind: FactKind, by: &ConsumerName, at_ms: u64, reason: Option<&str>) -> String {
         let fact = Fact {
-            task_id: task_id.clone(),
-            index: Some(*index),
+            task_id: self.task_id.clone(),
+            index: Some(self.index),
             last: None,
-            generation: *generation,
+            generation: self.generation,
             kind,
-            attempt: *attempt,
-            crashes,
+            attempt: self.attempt,
+            crashes: self.crashes,
             worker: by.clone(),
             at_ms,
             reason: None,
         };
-        Some(fact.encode())
+        with_reason(fact.encode(), reason)
     }
+
+    /// The line that its entry remembers of it.
+    pub(crate) fn memory(&self, kind: FactKind, by: &ConsumerName, at_ms: u64, reason: Option<&str>) -> String {
+        with_reason(format!("{} {} {kind} {at_ms} {by}", self.attempt, self.crashes), reason)
+    }
+}
+
+fn with_reason(line: String, reason: Option<&str>) -> String {
+    reason.map_or(line.clone(), |reason| format!("{line} {reason}"))
 }
 
 /// The lines of an entry of the log, each read or kept as it is. An entry without `facts` is one line that is none.
@@ -89,16 +115,13 @@ mod tests {
 
     #[test]
     fn a_hand_written_entry_gets_the_defaults_of_readers() {
-        let known = |index, attempt, crashes| Identity::Known {
-            task_id: TaskId::new("T").unwrap(),
-            index,
-            generation: 0,
-            attempt,
-            crashes,
+        let numbers = |more: &[(&str, &str)]| {
+            let it = with(more).known().unwrap();
+            (it.index, it.generation, it.attempt, it.crashes)
         };
-        assert_eq!(with(&[]), known(4, 1, 0));
-        assert_eq!(with(&[("index", "7"), ("attempt", "2"), ("crashes", "1"), ("crashes", "2")]), known(7, 2, 2));
-        assert_eq!(with(&[("subtask_id", "plain")]), known(0, 1, 0));
+        assert_eq!(numbers(&[]), (4, 0, 1, 0));
+        assert_eq!(numbers(&[("index", "7"), ("attempt", "2"), ("crashes", "1"), ("crashes", "2")]), (7, 0, 2, 2));
+        assert_eq!(numbers(&[("subtask_id", "plain")]), (0, 0, 1, 0));
     }
 
     #[test]
@@ -118,7 +141,7 @@ mod tests {
         }
         assert_eq!(identify(&vec![]), Identity::Malformed);
         assert_eq!(with(&[("v", "2"), ("task_id", "a b")]), Identity::Newer);
-        assert_eq!(with(&[("x", "y"); ENTRY_FIELDS_MAX - 3]).crashes(), 0);
+        assert!(with(&[("x", "y"); ENTRY_FIELDS_MAX - 3]).known().is_some());
         assert_eq!(with(&[("x", "y"); ENTRY_FIELDS_MAX - 2]), Identity::Malformed);
     }
 

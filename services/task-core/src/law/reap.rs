@@ -1,8 +1,8 @@
 //! Re-adding what dead workers left: entries idle for a lease come back with one crash more, or are buried.
 
-use super::bury::Epitaph;
+use super::dead_letter::Epitaph;
+use super::entry::{remember, set_field};
 use super::identity::{Identity, identify};
-use super::stream::text_field;
 use super::{Books, EntryId, Fields, Group, Moment, StreamName};
 use proto_schemas::{ConsumerName, FactKind, Priority, QueueName};
 
@@ -22,10 +22,21 @@ pub struct Reap {
     pub lease_ms: u64,
     /// Entries of each stream that one round may claim.
     pub count: usize,
-    /// The crash that buries.
-    pub crashes_max: u32,
+    /// What buries.
+    pub patience: Patience,
     /// Where the last round stopped in each stream, most urgent first; 0-0 is the beginning.
     pub cursors: [EntryId; Priority::ALL.len()],
+}
+
+/// What a crash has to be to bury its entry.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// It buries if that attempt ran alone in its worker,
+    pub crashes_max: u32,
+    /// and in any case.
+    pub crashes_cap: u32,
+    /// Deliveries that mark an attempt as running alone.
+    pub alone_deliveries: u64,
 }
 
 /// What a round did.
@@ -59,12 +70,13 @@ impl Books {
             let (left, next) = self.claim(moment.now_ms, &stream, order, order.cursors[rank]);
             reaped.cursors[rank] = next;
             for entry_id in left {
+                let is_alone = self.deliveries(&stream, entry_id) >= order.patience.alone_deliveries;
                 self.acknowledge(&stream, entry_id);
                 let Some(fields) = self.delete(&stream, entry_id) else {
                     reaped.ghosts += 1;
                     continue;
                 };
-                let (verdict, line) = self.recover(moment, order, (&stream, entry_id), fields);
+                let (verdict, line) = self.recover(moment, order, (&stream, entry_id, is_alone), fields);
                 *match verdict {
                     Verdict::Returned => &mut reaped.returned,
                     Verdict::Buried => &mut reaped.buried,
@@ -96,38 +108,45 @@ impl Books {
         (left, EntryId::default())
     }
 
+    /// How often a pending entry was delivered.
+    fn deliveries(&self, stream: &StreamName, entry_id: EntryId) -> u64 {
+        let group = self.streams.get(stream).and_then(|stream| stream.group.as_ref());
+        group.and_then(|group| group.pending.get(&entry_id)).map_or(0, |lease| lease.deliveries)
+    }
+
     /// Judges one entry that was left, and what the log is told about it.
     fn recover(
         &mut self,
         moment: &mut Moment,
         order: &Reap,
-        source: (&StreamName, EntryId),
-        fields: Fields,
+        (stream, entry_id, is_alone): (&StreamName, EntryId, bool),
+        mut fields: Fields,
     ) -> (Verdict, Option<String>) {
-        let (by, now_ms, identity) = (&order.by, moment.now_ms, identify(&fields));
-        let crashes = identity.crashes().saturating_add(1);
+        let (by, now_ms) = (&order.by, moment.now_ms);
         let mut bury = |reason, fields| {
+            let source = format!("{stream} {entry_id}");
             self.append_dead_letter(moment, &Epitaph { reason, error: "", by, source }, fields);
         };
-        match identity {
+        let it = match identify(&fields) {
             Identity::Newer => {
-                self.append(moment, source.0, fields);
-                (Verdict::Returned, None)
+                self.append(moment, stream, fields);
+                return (Verdict::Returned, None);
             }
             Identity::Malformed => {
                 bury("malformed", fields);
-                (Verdict::Malformed, None)
+                return (Verdict::Malformed, None);
             }
-            Identity::Known { .. } if crashes < order.crashes_max => {
-                self.append(moment, source.0, with_crashes(fields, crashes));
-                (Verdict::Returned, identity.line(FactKind::Crashed, crashes, by, now_ms))
-            }
-            Identity::Known { .. } => {
-                bury("crashes", fields);
-                let line = identity.line(FactKind::Failed, crashes, by, now_ms);
-                (Verdict::Buried, line.map(|line| format!("{line} crashes")))
-            }
+            Identity::Known(it) => it.crashed(),
+        };
+        remember(&mut fields, &it.memory(FactKind::Crashed, by, now_ms, None));
+        let Patience { crashes_max, crashes_cap, .. } = order.patience;
+        if it.crashes >= crashes_cap || (it.crashes >= crashes_max && is_alone) {
+            bury("crashes", fields);
+            return (Verdict::Buried, Some(it.line(FactKind::Failed, by, now_ms, Some("crashes"))));
         }
+        set_field(&mut fields, "crashes", it.crashes.to_string());
+        self.append(moment, stream, fields);
+        (Verdict::Returned, Some(it.line(FactKind::Crashed, by, now_ms, None)))
     }
 }
 
@@ -138,20 +157,12 @@ enum Verdict {
     Malformed,
 }
 
-/// The same fields with another count of crashes, appended where an entry has none.
-fn with_crashes(mut fields: Fields, crashes: u32) -> Fields {
-    let crashes = text_field(("crashes", &crashes.to_string()));
-    match fields.iter().rposition(|(name, _)| *name == crashes.0) {
-        Some(at) => fields[at] = crashes,
-        None => fields.push(crashes),
-    }
-    fields
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::law::entry::field;
     use crate::law::identity::read_lines;
+    use crate::law::stream::text_field;
 
     fn order(lease_ms: u64) -> Reap {
         Reap {
@@ -159,7 +170,7 @@ mod tests {
             queue: QueueName::default_queue(),
             lease_ms,
             count: 100,
-            crashes_max: 3,
+            patience: Patience { crashes_max: 3, crashes_cap: 4, alone_deliveries: 9 },
             cursors: Default::default(),
         }
     }
@@ -173,19 +184,39 @@ mod tests {
         (books, stream)
     }
 
-    #[test]
-    fn an_entry_comes_back_twice_and_is_buried_the_third_time() {
+    /// What three or four rounds in a row tell the log of an entry whose worker dies each time.
+    fn told_by(rounds: u64, is_alone: bool) -> (Vec<String>, Books, StreamName) {
         let (mut books, stream) = left(&[("task_id", "T"), ("subtask_id", "T-0"), ("description", "d")]);
         let mut told = Vec::new();
-        for round in 1..=3 {
-            let reaped = books.reap(&mut Moment::at(round * 1_000), &order(100)).unwrap();
-            assert_eq!((reaped.returned, reaped.buried), if round < 3 { (1, 0) } else { (0, 1) });
+        for round in 1..=rounds {
+            if is_alone {
+                let group = books.streams.get_mut(&stream).and_then(|stream| stream.group.as_mut()).unwrap();
+                group.pending.values_mut().for_each(|lease| lease.deliveries = 9);
+            }
+            books.reap(&mut Moment::at(round * 1_000), &order(100)).unwrap();
             let log = &books.streams[&StreamName::Events];
             told.push(read_lines(&log.entries[&log.last_id])[0].as_ref().unwrap().encode());
             books.lease(&stream, &ConsumerName::new("w").unwrap(), 1, round * 1_000);
         }
+        (told, books, stream)
+    }
+
+    #[test]
+    fn the_third_crash_buries_what_ran_alone() {
+        let (told, books, stream) = told_by(3, true);
         assert_eq!(told, ["T 0 0 crashed 1 1 r 1000", "T 0 0 crashed 1 2 r 2000", "T 0 0 failed 1 3 r 3000 crashes"]);
         assert!(books.streams[&stream].entries.is_empty());
+        let letters = &books.streams[&StreamName::DeadLetters];
+        let history = field(&letters.entries[&letters.last_id], "history").unwrap();
+        assert_eq!(history, b"1 1 crashed 1000 r\n1 2 crashed 2000 r\n1 3 crashed 3000 r");
+    }
+
+    #[test]
+    fn what_never_ran_alone_is_buried_by_the_cap() {
+        let (told, books, stream) = told_by(3, false);
+        assert_eq!((told[2].as_str(), books.streams[&stream].entries.len()), ("T 0 0 crashed 1 3 r 3000", 1));
+        let (told, books, stream) = told_by(4, false);
+        assert_eq!((told[3].as_str(), books.streams[&stream].entries.len()), ("T 0 0 failed 1 4 r 4000 crashes", 0));
     }
 
     #[test]

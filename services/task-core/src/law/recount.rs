@@ -26,9 +26,9 @@ impl Books {
     /// Recounts one task, whatever its hash says.
     pub fn recount(&mut self, order: &Recount) -> Recounted {
         let Some(task) = self.tasks.get_mut(&order.task_id) else { return Recounted::Gone };
-        let TaskState { total, records, progress, .. } = task.state.clone();
-        task.state = TaskState::recount(total, task.created_at_ms, records, progress);
-        let outcome_at_ms = task.state.records.values().map(|record| record.at_ms).max().unwrap_or(0);
+        task.state = TaskState::recount(task.state.clone(), task.created_at_ms);
+        task.has_generations |= !task.state.generations.is_empty();
+        let outcome_at_ms = task.state.outcome_at_ms().unwrap_or(0);
         task.outcome_at_ms = Some(outcome_at_ms);
         task.revision += 1;
         let (status, created_at_ms) = (task.state.status, task.created_at_ms);
@@ -52,9 +52,10 @@ mod tests {
     fn counters_that_someone_broke_follow_from_the_records_again() {
         let task_id = TaskId::new("T").unwrap();
         let mut state = TaskState::new(2, 5);
-        state.records = BTreeMap::from([0, 1].map(|index| (index, Record::decode("failed 1 0 9").unwrap())));
+        let records = [(0, 0), (1, 0), (1, 1)].map(|place| (place, Record::decode("failed 1 0 9").unwrap()));
+        (state.records, state.generations) = (records.into(), BTreeMap::from([(1, 1)]));
         (state.completed, state.status) = (7, TaskStatus::Queued);
-        let task = TaskBook { fields: BTreeMap::new(), created_at_ms: 5, state, outcome_at_ms: None, revision: 3 };
+        let task = TaskBook { state, ..TaskBook::new(BTreeMap::new(), 2, 5, 9) };
         let mut books = Books::default();
         let order = Recount { task_id: task_id.clone(), task_ttl_ms: 100 };
         assert_eq!(books.recount(&order), Recounted::Gone);
@@ -63,6 +64,7 @@ mod tests {
         let state = &books.tasks[&task_id].state;
         assert_eq!((state.completed, state.failed, state.status), (0, 2, TaskStatus::Failed));
         assert_eq!((state.finished_at_ms, books.lifetimes[&task_id]), (Some(9), 109));
+        assert!(books.tasks[&task_id].has_generations);
         assert!(books.by_status.contains_key(&(TaskStatus::Failed, task_id)));
     }
 }

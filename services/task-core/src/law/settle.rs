@@ -34,6 +34,8 @@ pub struct Settlement {
 pub enum Settled {
     /// This is the one recorded outcome.
     Recorded,
+    /// It had ended already, as a cancel ends it: its entry is gone and nothing else was written.
+    Dropped,
     /// The entry was no longer pending; nothing was written.
     Stale,
 }
@@ -52,6 +54,10 @@ impl Books {
             return Settled::Stale;
         }
         self.delete(&item.stream, item.entry_id);
+        let place = item.fact.index.map(|index| (index, item.fact.generation));
+        if place.is_some_and(|place| self.has_ended(&item.fact.task_id, place)) {
+            return Settled::Dropped;
+        }
         lines.push(Fact { at_ms: now_ms, ..item.fact.clone() }.encode());
         if let Some(json) = &item.result {
             let fresh = StoredResult { json: json.clone(), expires_at_ms: now_ms + item.result_ttl_ms };
@@ -64,7 +70,9 @@ impl Books {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto_schemas::{Priority, QueueName};
+    use crate::law::TaskBook;
+    use proto_schemas::{Priority, QueueName, Record};
+    use std::collections::BTreeMap;
 
     #[test]
     fn only_a_pending_entry_is_settled_and_only_once() {
@@ -86,5 +94,23 @@ mod tests {
         assert!(books.streams[&item.stream].entries.is_empty());
         assert_eq!(books.results[&item.subtask_id].expires_at_ms, 8);
         assert_eq!(books.streams[&StreamName::Events].entries.len(), 1);
+    }
+
+    #[test]
+    fn what_has_ended_is_dropped_without_a_trace() {
+        let stream = StreamName::Work(QueueName::default_queue(), Priority::Low);
+        let by = ConsumerName::new("w").unwrap();
+        let fact = Fact::decode("T 0 0 completed 1 0 w 1").unwrap();
+        let mut task = TaskBook::new(BTreeMap::new(), 1, 1, 9);
+        task.state.insert((0, 0), Record::decode("cancelled 0 0 1").unwrap());
+        let mut books = Books { tasks: BTreeMap::from([(fact.task_id.clone(), task)]), ..Books::default() };
+        books.create_group(&stream);
+        let entry_id = books.append(&mut Moment::at(1), &stream, Vec::new());
+        books.lease(&stream, &by, 1, 2);
+        let (subtask_id, result) = (SubtaskId::new("T-0").unwrap(), Some("1".to_owned()));
+        let item = Settlement { stream, entry_id, subtask_id, fact, result, result_ttl_ms: 5 };
+        assert_eq!(books.settle(&mut Moment::at(3), &Settle { by, items: vec![item.clone()] }), [Settled::Dropped]);
+        assert!(books.streams[&item.stream].entries.is_empty() && books.results.is_empty());
+        assert!(!books.streams.contains_key(&StreamName::Events));
     }
 }

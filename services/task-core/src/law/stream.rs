@@ -85,28 +85,35 @@ pub struct Pending {
     pub deliveries: u64,
 }
 
-/// What the server decides while a script runs: the time, and the ids of what is appended.
+/// What the server decides while a script runs: the time, the ids of what is appended, how much of what is beyond a
+/// rough bound it trims.
 #[derive(Debug, Clone, Default)]
 pub struct Moment {
     /// The server's clock, ms of the Unix epoch.
     pub now_ms: u64,
     ids: BTreeMap<StreamName, VecDeque<EntryId>>,
+    pub(crate) trimmed: usize,
 }
 
 impl Moment {
     /// A moment whose ids follow from the time, as the server makes them.
     pub fn at(now_ms: u64) -> Self {
-        Self { now_ms, ids: BTreeMap::new() }
+        Self { now_ms, ids: BTreeMap::new(), trimmed: 0 }
     }
 
     /// A moment with ids that the server gave out in each stream, in their order.
     pub fn with_ids(now_ms: u64, ids: BTreeMap<StreamName, VecDeque<EntryId>>) -> Self {
-        Self { now_ms, ids }
+        Self { now_ms, ids, trimmed: 0 }
     }
 
-    /// Whether every given id was taken.
+    /// The same, but the server trims `count` of the oldest dead letters, if so many are beyond the bound.
+    pub fn trimming(self, count: usize) -> Self {
+        Self { trimmed: count, ..self }
+    }
+
+    /// Whether everything that was given was taken.
     pub fn is_used_up(&self) -> bool {
-        self.ids.values().all(VecDeque::is_empty)
+        self.ids.values().all(VecDeque::is_empty) && self.trimmed == 0
     }
 
     fn next_id(&mut self, name: &StreamName, last_id: EntryId) -> EntryId {

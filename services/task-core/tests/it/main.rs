@@ -4,6 +4,7 @@
 
 mod backoff;
 mod fold;
-mod law;
 mod plan;
 mod share;
+mod tokens;
+mod world;

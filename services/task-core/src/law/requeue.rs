@@ -1,0 +1,164 @@
+//! Opening a new generation of what has ended: its records go back to the counters and its task is open again.
+
+use super::body::pack;
+use super::stream::text_field;
+use super::{Books, EntryId, Fields, Moment, StreamName};
+use proto_schemas::{ConsumerName, OnFailure, Priority, QueueName, TaskId, TaskStatus, WorkEntry};
+use std::collections::BTreeSet;
+
+/// Subtasks of one task to run again, all of them or none.
+#[derive(Debug, Clone)]
+pub struct Requeue {
+    /// Who asks for it.
+    pub by: ConsumerName,
+    /// The task.
+    pub task_id: TaskId,
+    /// Ms from now to its new deadline.
+    pub deadline_ms: u64,
+    /// Which subtasks, each once.
+    pub items: Vec<RequeueItem>,
+    /// The dead letter that goes with it.
+    pub dead_letter: Option<EntryId>,
+}
+
+/// One subtask to run again.
+#[derive(Debug, Clone)]
+pub struct RequeueItem {
+    /// What runs, as a first attempt; its generation is the new one.
+    pub entry: WorkEntry,
+    /// The generation that is replaced: it must be the current one and have ended.
+    pub generation: u32,
+    /// Where it goes.
+    pub queue: QueueName,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Who depends on it.
+    pub edges: Vec<(u32, OnFailure)>,
+}
+
+/// The answer to a requeue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requeued {
+    /// The task is open again.
+    Requeued,
+    /// A generation is not the current one or has not ended, or the task or the letter is gone: nothing was written.
+    Gone,
+}
+
+impl Books {
+    /// Opens new generations. What is ready is added; what depends on another that runs again waits in the plan.
+    pub fn requeue(&mut self, moment: &mut Moment, order: &Requeue) -> Requeued {
+        let (task_id, now_ms) = (&order.task_id, moment.now_ms);
+        let Some(task) = self.tasks.get(task_id) else { return Requeued::Gone };
+        let state = &task.state;
+        let has_ended = |item: &RequeueItem| {
+            let index = item.entry.index;
+            index < state.total && state.generation(index) == item.generation && state.record(index).is_some()
+        };
+        let letter_is_there = order.dead_letter.is_none_or(|id| self.entry(&StreamName::DeadLetters, id).is_some());
+        if !order.items.iter().all(has_ended) || !letter_is_there {
+            return Requeued::Gone;
+        }
+        if let Some(letter_id) = order.dead_letter {
+            self.delete(&StreamName::DeadLetters, letter_id);
+        }
+        let waits: Vec<Vec<u32>> = order.items.iter().map(|item| self.awaited(order, item)).collect();
+        for (item, waits) in order.items.iter().zip(waits) {
+            self.reopen(moment, task_id, item, waits);
+        }
+        let line = |item: &RequeueItem| {
+            let (index, generation) = (item.entry.index, item.generation + 1);
+            format!("{task_id} {index} {generation} requeued 1 0 {} {now_ms}", order.by)
+        };
+        let lines: Vec<String> = order.items.iter().map(line).collect();
+        self.open_task(order, now_ms);
+        self.append_facts(moment, &order.by, &lines);
+        Requeued::Requeued
+    }
+
+    /// What an item waits for: parents that run again, and parents that have not ended.
+    fn awaited(&self, order: &Requeue, item: &RequeueItem) -> Vec<u32> {
+        let again: BTreeSet<u32> = order.items.iter().map(|item| item.entry.index).collect();
+        let state = &self.tasks[&order.task_id].state;
+        let parents = item.entry.parents.iter().map(|parent| parent.index);
+        parents.filter(|parent| again.contains(parent) || state.record(*parent).is_none()).collect()
+    }
+
+    fn reopen(&mut self, moment: &mut Moment, task_id: &TaskId, item: &RequeueItem, waits: Vec<u32>) {
+        let (index, generation) = (item.entry.index, item.generation + 1);
+        if let Some(task) = self.tasks.get_mut(task_id) {
+            task.state.open(index, generation);
+        }
+        self.results.remove(&item.entry.subtask_id);
+        if !item.edges.is_empty() {
+            self.plans.entry(task_id.clone()).or_default().edges.insert(index, item.edges.clone());
+        }
+        let entry = WorkEntry { generation, ..item.entry.clone() };
+        let fields: Fields = entry.encode().iter().map(|(name, value)| text_field((name, value))).collect();
+        if waits.is_empty() {
+            self.append(moment, &StreamName::Work(item.queue.clone(), item.priority), fields);
+            self.ring(&item.queue, 1);
+        } else {
+            let plan = self.plans.entry(task_id.clone()).or_default();
+            plan.block(index, pack(&item.queue, &fields), waits);
+            plan.queues.insert(item.queue.clone());
+        }
+    }
+
+    fn open_task(&mut self, order: &Requeue, now_ms: u64) {
+        let (task_id, deadline_at_ms) = (&order.task_id, now_ms + order.deadline_ms);
+        let Some(task) = self.tasks.get_mut(task_id) else { return };
+        task.state.move_on(now_ms, true);
+        (task.has_generations, task.deadline_at_ms) = (true, deadline_at_ms);
+        task.revision += 1;
+        let created_at_ms = task.created_at_ms;
+        self.cancelled.remove(task_id);
+        self.lifetimes.insert(task_id.clone(), deadline_at_ms);
+        self.by_status.retain(|(_, other), _| other != task_id);
+        self.by_status.insert((TaskStatus::Processing, task_id.clone()), created_at_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law::TaskBook;
+    use proto_schemas::{Kind, Parent, Record, SubtaskDefinition};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn what_has_ended_runs_again_once_and_in_its_order() {
+        let (task_id, by) = (TaskId::new("T").unwrap(), ConsumerName::new("o").unwrap());
+        let mut task = TaskBook::new(BTreeMap::new(), 2, 1, 500);
+        for index in [0, 1] {
+            task.state.insert((index, 0), Record::decode("failed 1 0 5").unwrap());
+        }
+        let mut books = Books::default();
+        books.tasks.insert(task_id.clone(), task);
+        let mut definition = SubtaskDefinition::new(Kind::new("k").unwrap(), "d", Priority::Low);
+        let mut item = |index, parents: &[u32], edges: &[(u32, OnFailure)]| {
+            let parent = |&index| Parent { name: "a".parse().unwrap(), index, on_failure: OnFailure::Skip };
+            definition.depends_on = parents.iter().map(parent).collect();
+            RequeueItem {
+                entry: definition.first_attempt(&task_id, index).unwrap(),
+                generation: 0,
+                queue: QueueName::default_queue(),
+                priority: Priority::Low,
+                edges: edges.to_vec(),
+            }
+        };
+        let items = vec![item(0, &[], &[(1, OnFailure::Skip)]), item(1, &[0], &[])];
+        let mut order = Requeue { by, task_id: task_id.clone(), deadline_ms: 100, items, dead_letter: None };
+        let before = books.clone();
+        order.dead_letter = Some(EntryId { ms: 5, sequence: 5 });
+        assert_eq!((books.requeue(&mut Moment::at(10), &order), &books), (Requeued::Gone, &before));
+        order.dead_letter = None;
+        assert_eq!(books.requeue(&mut Moment::at(10), &order), Requeued::Requeued);
+        let (state, plan) = (&books.tasks[&task_id].state, &books.plans[&task_id]);
+        assert_eq!((state.status, state.failed, state.finished_at_ms), (TaskStatus::Processing, 0, None));
+        assert_eq!((state.open_indexes(), &plan.waits[&1]), (vec![(0, 1), (1, 1)], &vec![0]));
+        assert_eq!((books.backlog(&order.items[0].queue), books.lifetimes[&task_id]), (1, 110));
+        let before = books.clone();
+        assert_eq!((books.requeue(&mut Moment::at(20), &order), &books), (Requeued::Gone, &before));
+    }
+}
