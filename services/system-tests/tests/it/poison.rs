@@ -53,24 +53,25 @@ fn garbage_becomes_dead_letters_with_its_bytes_and_the_others_go_on() {
 }
 
 #[test]
-fn what_this_version_cannot_run_is_handed_back_and_never_dropped() {
+fn what_this_version_cannot_run_is_handed_back_or_parked_and_never_dropped() {
     let stack = Plan::workers(1).start();
-    let base: &[&[u8]] = &[b"task_id", b"LATER", b"subtask_id", b"LATER-0", b"description", b"for another"];
-    let first = [add(&stack, &with(base, &[b"v", b"2"])), add(&stack, &with(base, &[b"kind", b"unheard-of"]))];
-    let ids = || {
-        let entries = stack.redis.command(&["XRANGE", STREAM, "-", "+"]);
-        entries.items().iter().map(|entry| entry.items()[0].text()).collect::<Vec<_>>()
-    };
-    eventually(SOON, "both were handed back at least once", || {
-        ids().iter().all(|id| !first.contains(id)).then_some(())
-    });
+    let base: &[&[u8]] = &[b"task_id", b"LATER", b"description", b"for another"];
+    let newer = add(&stack, &with(base, &[b"subtask_id", b"LATER-0", b"v", b"2"]));
+    let unknown = add(&stack, &with(base, &[b"subtask_id", b"LATER-1", b"kind", b"unheard-of"]));
+    let is_there = |id: &str| !stack.redis.command(&["XRANGE", STREAM, id, id]).items().is_empty();
+    eventually(SOON, "both were given back at least once", || (!is_there(&newer) && !is_there(&unknown)).then_some(()));
     let id = stack.client.submit(&body::simulated(10));
     stack.await_status(&id, "completed");
-    assert_eq!(ids().len(), 2, "neither lost nor doubled");
+    eventually(SOON, "the newer one waits in its stream", || {
+        stack.entries().iter().any(|entry| entry.get("v").is_some_and(|v| v == "2")).then_some(())
+    });
+    eventually(SOON, "the one of an unknown kind is parked, and says since when", || {
+        let parked = stack.redis.command(&["HGET", "delayed:body", "LATER-1"]).text();
+        parked.contains("unheard-of").then(|| assert!(parked.contains("parked_at"), "{parked}"))
+    });
+    let parked: Vec<_> = stack.facts("LATER").into_iter().filter(|fact| fact.fact == "parked").collect();
+    assert_eq!((parked.len(), parked[0].attempt, parked[0].crashes), (1, 1, 0), "told once, and nothing was burnt");
     assert_eq!(stack.redis.command(&["XLEN", "dead-letters"]).integer(), 0);
-    let entries = stack.entries();
-    assert!(entries.iter().any(|entry| entry.get("v").is_some_and(|v| v == "2")));
-    assert!(entries.iter().any(|entry| entry.get("kind").is_some_and(|kind| kind == "unheard-of")));
     assert!(stack.workers[0].try_exit().is_none());
 }
 
