@@ -8,7 +8,8 @@
 //!
 //! In reading order, the path of an entry: `folder` reads, `fold` insists, `claimer` takes over what another left.
 //! Beside it, all of one shape: `trimmer` with its rule in `cut`, `expirer`, `collector`. For operators:
-//! [`mod@audit`] checks the laws of the design, [`mod@rebuild`] counts again from records and log.
+//! [`mod@audit`] checks the laws of the design, [`mod@rebuild`] counts again from records and log, [`mod@repair`] mends what
+//! an audit has confirmed.
 
 pub mod audit;
 mod chunk;
@@ -22,12 +23,14 @@ mod fold;
 mod folder;
 mod pause;
 pub mod rebuild;
+pub mod repair;
 mod task_pages;
 mod trimmer;
 
 pub use audit::audit;
 pub use config::{Config, consumer_name};
 pub use rebuild::rebuild;
+pub use repair::repair;
 
 use redis_store::Store;
 use redis_store::collect_consumer::Collected;

@@ -101,6 +101,12 @@ impl Stream {
             .map(|priority| Stream { queue: queue.clone(), priority })
     }
 
+    /// The stream whose key it is, if it is one.
+    pub fn of_key(key: &str) -> Option<Self> {
+        let (queue, priority) = key.strip_prefix("subtasks:")?.rsplit_once(':')?;
+        Some(Self { queue: queue.parse().ok()?, priority: priority.parse().ok()? })
+    }
+
     /// Its key.
     pub fn key(&self) -> String {
         self.to_string()

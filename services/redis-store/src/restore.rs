@@ -11,6 +11,8 @@ use proto_schemas::{ConsumerName, QueueName, TaskId, WorkEntry};
 pub struct Restoration {
     /// Entries that may run, each with its queue.
     pub ready: Vec<(QueueName, WorkEntry)>,
+    /// Entries that are not due yet: when they are, in ms of the Unix epoch, and their queue.
+    pub later: Vec<(u64, QueueName, WorkEntry)>,
     /// Fields of the plan that have to go.
     pub plan_gone: Vec<String>,
     /// Fields of the plan as they have to be.
@@ -24,6 +26,13 @@ pub enum Restored {
     Restored,
     /// Something happened to the task since the caller looked, or it is gone: nothing was written.
     Moved,
+}
+
+impl Restoration {
+    /// Whether nothing is lacking.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Store {
@@ -44,14 +53,20 @@ impl Store {
             &revision.to_string(),
             &queues.len().to_string(),
             &wanted.ready.len().to_string(),
+            &wanted.later.len().to_string(),
             &wanted.plan_gone.len().to_string(),
             &wanted.plan_set.len().to_string(),
         ]);
         args.extend(queues.iter().map(|queue| Value::from(queue.as_str())));
         args.extend(wanted.ready.iter().map(|(queue, entry)| Value::from(encode(queue, entry))));
+        for (due_ms, queue, entry) in &wanted.later {
+            let body = pack_body(queue, entry);
+            args.extend(value::args([entry.subtask_id.as_str(), &due_ms.to_string(), &body]));
+        }
         args.extend(wanted.plan_gone.iter().map(|field| Value::from(field.as_str())));
         args.extend(wanted.plan_set.iter().flat_map(|(name, text)| [name.as_str().into(), text.as_str().into()]));
-        let mut keys = vec![key::task(task_id), key::plan(task_id), key::EVENTS.to_owned()];
+        let mut keys = vec![key::task(task_id), key::plan(task_id)];
+        keys.extend([key::EVENTS, key::DELAYED, key::DELAYED_BODY].map(str::to_owned));
         keys.extend(key::of_queues(&queues));
         match value::text(self.eval(&script::RESTORE, keys, args).await?, "restore")?.as_str() {
             "restored" => Ok(Restored::Restored),

@@ -69,7 +69,7 @@ pub(crate) fn read_body(text: &str) -> Body {
         return Body::Malformed;
     }
     let pairs = || fields.chunks_exact(2).map(|pair| (pair[0].as_bytes(), pair[1].as_bytes()));
-    let named = pairs().filter(|(name, _)| *name == b"priority").next_back();
+    let named = pairs().rfind(|(name, _)| *name == b"priority");
     let priority = named.map_or(Ok(Priority::Medium), |(_, word)| String::from_utf8_lossy(word).parse());
     let Ok(priority) = priority else { return Body::Malformed };
     match WorkEntry::decode(pairs(), priority) {

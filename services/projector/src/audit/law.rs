@@ -107,6 +107,12 @@ impl Violation {
         Self::new(law, None, None, detail.into())
     }
 
+    /// Whether both say that the same law does not hold in the same place.
+    pub(crate) fn is_about_the_same(&self, other: &Self) -> bool {
+        let place = |one: &Self| (one.law, one.task_id.clone(), one.index, one.place.clone(), one.member.clone());
+        place(self) == place(other)
+    }
+
     /// Says which member of what it is about.
     pub(crate) fn at(mut self, place: impl fmt::Display, member: impl fmt::Display) -> Self {
         (self.place, self.member) = (Some(place.to_string()), Some(member.to_string()));

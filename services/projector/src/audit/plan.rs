@@ -59,6 +59,11 @@ impl Plan {
         self.waits.get(&index)
     }
 
+    /// Whether a field is none that a plan has.
+    pub(crate) fn is_strange(&self, name: &str) -> bool {
+        self.strange.iter().any(|strange| strange == name)
+    }
+
     /// Checks every blocked place.
     pub(crate) fn check(&self, task: &Task, outcomes: &Outcomes, found: &mut Found<'_>) {
         if task.status.is_terminal() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Task `P`: 0 runs, 1 waits for 0, 2 for 0 and 1. `R` waits for another attempt. `G` runs a second time.
-async fn sound() -> Stage {
+pub async fn sound() -> Stage {
     let stage = stage().await;
     stage.submit("G", 1).await;
     let fetched = stage.fetch("w", 1).await;

@@ -8,6 +8,8 @@ mod expiring;
 mod folding;
 mod poison;
 mod rebuilding;
+mod repairing;
+mod repairing_plans;
 mod sharing;
 mod stage;
 mod strangers;

@@ -123,7 +123,7 @@ impl Stage {
         assert!(settled.iter().all(|answer| *answer == Settled::Recorded));
     }
 
-    /// Fetches and completes everything that waits.
+    /// Fetches and completes everything that waits, as far as it has not ended already.
     pub async fn complete_all(&self) -> usize {
         let mut completed = 0;
         loop {
@@ -131,7 +131,8 @@ impl Stage {
             if fetched.is_empty() {
                 return completed;
             }
-            self.settle("w", &fetched, FactKind::Completed).await;
+            let batch: Vec<_> = fetched.iter().map(|entry| settlement(entry, "w", FactKind::Completed)).collect();
+            self.store.settle(&name("w"), &batch).await.expect("answers");
             completed += fetched.len();
         }
     }
