@@ -18,6 +18,10 @@ pub struct Config {
     pub claim_idle: Duration,
     /// How often the log is trimmed.
     pub trim_every: Duration,
+    /// How often what is open is audited.
+    pub sweep_every: Duration,
+    /// Unless more subtasks than this are open.
+    pub sweep_subtasks_max: u64,
 }
 
 impl Default for Config {
@@ -29,6 +33,8 @@ impl Default for Config {
             events_bytes_max: 256 << 20,
             claim_idle: Duration::from_secs(5),
             trim_every: Duration::from_secs(10),
+            sweep_every: Duration::from_secs(60),
+            sweep_subtasks_max: 200_000,
         }
     }
 }

@@ -7,7 +7,7 @@
 //! a place where a subtask's status is kept outside Redis.
 //!
 //! In reading order, the path of an entry: `folder` reads, `fold` insists, `claimer` takes over what another left.
-//! Beside it, all of one shape: `trimmer` with its rule in `cut`, `expirer`, `collector`. For operators:
+//! Beside it, all of one shape: `trimmer` with its rule in `cut`, `expirer`, `collector`, `sweeper`. For operators:
 //! [`mod@audit`] checks the laws of the design, [`mod@rebuild`] counts again from records and log, [`mod@repair`] mends what
 //! an audit has confirmed.
 
@@ -24,6 +24,7 @@ mod folder;
 mod pause;
 pub mod rebuild;
 pub mod repair;
+mod sweeper;
 mod task_pages;
 mod trimmer;
 
@@ -57,6 +58,7 @@ pub async fn run(config: Config, store: Store, pulse: Pulse, shutdown: Cancellat
             trimmer::Trimmer::new(&config, store.clone()).run(&shutdown),
             expirer::Expirer::new(&config, store.clone()).run(&shutdown),
             collector::Collector::new(&config, store.clone()).run(&shutdown),
+            sweeper::Sweeper::new(&config, store.clone()).run(&shutdown),
         )
     };
     let overdue = async {

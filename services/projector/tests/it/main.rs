@@ -13,4 +13,5 @@ mod repairing_plans;
 mod sharing;
 mod stage;
 mod strangers;
+mod sweeping;
 mod trimming;

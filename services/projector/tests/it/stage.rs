@@ -10,16 +10,50 @@ use redis_store::retry::{Retried, Retry};
 use redis_store::settle::{Settled, Settlement};
 use redis_store::submit::{Admission, Submission, Submitted};
 use redis_store::{RedisConfig, Store, Stream};
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use system_tests::redis::{PrivateRedis, Reply};
 use telemetry::Pulse;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::subscriber::DefaultGuard;
 
 pub const TTL: Duration = Duration::from_secs(604_800);
 pub const SOON: Duration = Duration::from_secs(20);
 pub const MEDIUM: &str = "subtasks:default:medium";
 const ADMISSION: Admission = Admission { backlog_max: 1_000_000, deadline: TTL };
+
+/// What the loops of a test log, as lines; only on the test's own thread, where they run.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Listens until the guard is dropped.
+    pub fn listen() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// How many lines contain `text`.
+    pub fn count(&self, text: &str) -> usize {
+        let bytes = self.0.lock().expect("no panic").clone();
+        String::from_utf8_lossy(&bytes).lines().filter(|line| line.contains(text)).count()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
 
 /// One server and one store on it.
 pub struct Stage {
