@@ -25,8 +25,8 @@ impl Rebuild {
             let consumer = ::projector::consumer_name();
             let report = ::projector::rebuild(&store, &consumer, self.life.task_ttl, self.task_id).await?;
             print::line(&format!(
-                "{} tasks recounted, {} not there; {} entries of the log read, {} facts added",
-                report.tasks, report.gone, report.entries, report.counts.counted
+                "{} tasks recounted, {} not there; {} generations opened again, {} entries of the log read, {} facts added",
+                report.tasks, report.gone, report.reopened, report.entries, report.counts.counted
             ));
             Ok(if is_one && report.tasks == 0 { Exit::NotFound } else { Exit::Ok })
         })
