@@ -59,6 +59,7 @@ async fn letters_are_listed_newest_first_page_by_page_and_by_what_they_have_in_c
     let mut cursor = page(&stage, "?limit=2").await;
     let mut walked = ids(&cursor);
     while let Some(next) = cursor["next_cursor"].as_str() {
+        assert_eq!(ids(&cursor).len(), 2);
         cursor = page(&stage, &format!("?limit=2&cursor={next}")).await;
         walked.extend(ids(&cursor));
     }
@@ -127,6 +128,11 @@ async fn a_letter_whose_subtask_has_run_again_since_is_gone_and_stays() {
     let before = stage.footprint();
     stage.post(&format!("/dead-letters/{letter}/requeue"), "").await.problem(409, "gone");
     assert_eq!(stage.footprint(), before);
+    let entries = stage.fetch(10).await;
+    let newer = stage.bury(&entries[0], "timeout").await;
+    stage.fold().await;
+    stage.post(&format!("/dead-letters/{letter}/requeue"), "").await.problem(409, "gone");
+    assert_eq!(stage.post(&format!("/dead-letters/{newer}/requeue"), "").await.status, 200);
     stage.work().await;
     stage.post(&format!("/dead-letters/{letter}/requeue"), "").await.problem(409, "gone");
     assert_eq!((letters(&stage), stage.task(&id).await["status"].clone()), (1, json!("completed")));

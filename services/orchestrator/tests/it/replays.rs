@@ -76,6 +76,14 @@ async fn an_open_task_is_not_replayed_and_a_doubled_replay_runs_once() {
     let stage = stage().await;
     let id = stage.submit(CHAIN).await;
     replay(&stage, &id, "").await.problem(409, "not_replayable");
+    let entries = stage.fetch(10).await;
+    stage.complete(&entries[1], "1").await;
+    stage.fold().await;
+    assert_eq!(stage.statuses(&id).await, ["queued", "blocked", "completed"]);
+    for body in ["", r#"{"subtasks":["c"]}"#] {
+        replay(&stage, &id, body).await.problem(409, "not_replayable");
+    }
+    stage.complete(&entries[0], "1").await;
     stage.work().await;
     let answers = join_all((0..10).map(|_| replay(&stage, &id, ""))).await;
     let accepted = answers.iter().filter(|answer| answer.status == 202).count();
@@ -142,6 +150,16 @@ async fn the_typed_door_reads_the_generation_that_runs() {
     stage.complete(&entries[0], r#"{"n": 2}"#).await;
     stage.fold().await;
     assert!(stage.get(&path).await.text.contains(r#""result":{"n": 2}"#));
+}
+
+#[tokio::test]
+async fn what_was_told_of_an_earlier_generation_is_not_shown() {
+    let stage = stage().await;
+    let id = failed_chain(&stage).await;
+    replay(&stage, &id, "").await;
+    stage.redis.command(&["HSET", &format!("outcomes:{id}"), "~0", "0 3 1 1790000000000 started ghost"]);
+    let subtask = stage.task(&id).await["subtasks"][0].clone();
+    assert_eq!((&subtask["status"], subtask.get("attempt"), subtask.get("worker")), (&json!("queued"), None, None));
 }
 
 #[tokio::test]

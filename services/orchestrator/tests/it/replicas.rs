@@ -1,17 +1,17 @@
 //! WAIT_REPLICAS: a submission is accepted once replicas have it.
 
 use crate::stage::{Stage, config, eventually, stage_on};
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use orchestrator::Config;
 use orchestrator::replicas::ReplicaOrder;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use system_tests::redis::PrivateRedis;
 
 const BODY: &str = r#"{"description":"d","subtasks":[{"description":"a"}]}"#;
 
-async fn waiting_stage() -> Stage {
-    let order = ReplicaOrder { count: 1, limit: Duration::from_millis(200) };
+async fn waiting_stage(limit: Duration) -> Stage {
+    let order = ReplicaOrder { count: 1, limit };
     let redis = PrivateRedis::start_with(&["--appendonly", "no", "--repl-diskless-sync-delay", "0"]);
     stage_on(redis.expect("a redis"), Config { replicas: Some(order), ..config() }).await
 }
@@ -29,7 +29,7 @@ async fn replica_of(stage: &Stage) -> PrivateRedis {
 
 #[tokio::test]
 async fn a_submission_that_no_replica_has_says_so_and_is_there_once_one_has() {
-    let stage = waiting_stage().await;
+    let stage = waiting_stage(Duration::from_millis(200)).await;
     let alone = stage.post_with_key("/tasks", "k", BODY).await;
     let problem = alone.problem(503, "not_replicated");
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("Idempotency-Key")));
@@ -45,16 +45,23 @@ async fn a_submission_that_no_replica_has_says_so_and_is_there_once_one_has() {
 }
 
 #[tokio::test]
-async fn a_replica_that_hangs_vouches_for_nothing() {
-    let stage = waiting_stage().await;
+async fn a_replica_that_hangs_vouches_for_nothing_and_holds_up_no_reader() {
+    let stage = waiting_stage(Duration::from_secs(1)).await;
     let replica = replica_of(&stage).await;
-    stage.submit(BODY).await;
+    let id = stage.submit(BODY).await;
     let signal = |name: &str| {
         let pid = replica.pid().expect("it runs").to_string();
         assert!(Command::new("kill").args([name, &pid]).status().expect("kill").success());
     };
     signal("-STOP");
-    let answers = join_all((0..8).map(|_| stage.post("/tasks", BODY))).await;
+    let reading = async {
+        let asked = || stage.redis.command(&["INFO", "clients"]).text().contains("blocked_clients:1");
+        eventually(Duration::from_secs(5), || async { asked() }).await;
+        let started = Instant::now();
+        assert_eq!(stage.get(&format!("/tasks/{id}")).await.status, 200);
+        assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+    };
+    let (answers, ()) = join(join_all((0..8).map(|_| stage.post("/tasks", BODY))), reading).await;
     signal("-CONT");
     for answer in &answers {
         answer.problem(503, "not_replicated");
@@ -64,7 +71,7 @@ async fn a_replica_that_hangs_vouches_for_nothing() {
 
 #[tokio::test]
 async fn many_at_once_share_their_waits() {
-    let stage = waiting_stage().await;
+    let stage = waiting_stage(Duration::from_millis(200)).await;
     let _replica = replica_of(&stage).await;
     stage.submit(BODY).await;
     stage.redis.command(&["CONFIG", "RESETSTAT"]);
