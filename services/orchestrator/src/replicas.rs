@@ -1,7 +1,7 @@
 //! Waiting until replicas have what was submitted, where the settings ask for it.
 //!
-//! WAIT speaks of what its own connection wrote, so submissions go through the connection that waits. One WAIT at a time
-//! vouches for everybody whose submission was answered before it was sent; whoever comes meanwhile shares the next.
+//! One WAIT at a time, on a connection of its own, vouches for everybody whose submission was answered before it was
+//! sent; whoever comes meanwhile shares the next.
 
 use redis_store::Store;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,10 +17,9 @@ pub struct ReplicaOrder {
     pub limit: Duration,
 }
 
-/// The connection that submits and waits.
+/// The connection that waits.
 pub struct Replicas {
-    /// Submissions go through it.
-    pub store: Store,
+    store: Store,
     order: ReplicaOrder,
     answered: AtomicU64,
     waited: Mutex<Waited>,
@@ -39,9 +38,9 @@ impl Replicas {
         Self { store: store.connect_again(), order, answered: AtomicU64::new(0), waited: Mutex::default() }
     }
 
-    /// Waits for the replicas of a submission that was answered while `connections` was the count of this connection's
-    /// lives; answers whether enough of them have it. Without an answer they do not.
-    pub async fn have_it(&self, connections: u64) -> bool {
+    /// Waits for the replicas of a submission that was answered just now; answers whether enough of them have it. Without
+    /// an answer they do not.
+    pub async fn have_it(&self) -> bool {
         let mine = self.answered.fetch_add(1, Ordering::SeqCst) + 1;
         let mut waited = self.waited.lock().await;
         if waited.up_to < mine {
@@ -49,7 +48,6 @@ impl Replicas {
             let reached = self.store.wait_replicas(self.order.count, self.order.limit).await.unwrap_or(0);
             *waited = Waited { up_to, reached };
         }
-        // A connection made anew has written nothing, and its WAIT vouches for nothing.
-        self.store.connections() == connections && waited.reached >= u64::from(self.order.count)
+        waited.reached >= u64::from(self.order.count)
     }
 }

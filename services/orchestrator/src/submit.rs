@@ -79,15 +79,14 @@ pub async fn store(context: &Context, submission: Submission) -> Result<Stored, 
     if let Some(pressure) = context.gauge.seen().pressure {
         return Err(Refusal::Overloaded(pressure));
     }
-    let store = context.replicas.as_ref().map_or(&context.store, |replicas| &replicas.store);
-    let task_id = match context.ask(store.submit(&submission, context.admission)).await? {
+    let task_id = match context.ask(context.store.submit(&submission, context.admission)).await? {
         Submitted::Created => submission.task_id.clone(),
         Submitted::Existing(task_id) => task_id,
         Submitted::Conflict => return Err(Refusal::IdempotencyKeyReused),
         Submitted::Overloaded => return Err(Refusal::Overloaded(Pressure::Backlog)),
     };
     if let Some(replicas) = &context.replicas
-        && !replicas.have_it(store.connections()).await
+        && !replicas.have_it().await
     {
         return Err(Refusal::NotReplicated);
     }
