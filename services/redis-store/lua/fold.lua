@@ -18,8 +18,8 @@ local index_of = {
   queued = KEYS[8], processing = KEYS[9], completed = KEYS[10], failed = KEYS[11], cancelled = KEYS[12],
 }
 local group, by, task_ttl_ms, hint_ms = ARGV[1], ARGV[2], number(ARGV[3], nil, ms_max), number(ARGV[4], nil, ms_max)
-local dead_letters_max, queue_count, entry_count = ARGV[5], number(ARGV[6]), number(ARGV[7])
-local bad_count, task_count = number(ARGV[8]), number(ARGV[9])
+local dead_letters_max, queue_count, entry_count = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+local bad_count, task_count = tonumber(ARGV[8]), tonumber(ARGV[9])
 local tells = {
   completed = true, failed = true, cancelled = true, requeued = true, started = true, retrying = true, crashed = true,
   returned = true, parked = true,
@@ -35,19 +35,21 @@ end
 local first_of, place = {}, 9 + queue_count + entry_count + 2 * bad_count
 for t = 1, task_count do
   first_of[t] = place
-  local fact_count = number(ARGV[place + 2])
+  local fact_count = tonumber(ARGV[place + 2])
   if not fact_count or place + 2 + 5 * fact_count > #ARGV then return refuse('count of facts') end
   for at = place + 2, place + 1 + 5 * fact_count, 5 do
-    local sound = number(ARGV[at + 1]) and number(ARGV[at + 2]) and tells[ARGV[at + 3]]
-      and number(ARGV[at + 5], nil, ms_max)
-    if not sound then return refuse('fact') end
+    local index, generation, ms = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 5])
+    local sound = index and generation and ms and index >= 0 and generation >= 0 and ms >= 0 and ms <= ms_max
+    if not (sound and tells[ARGV[at + 3]]) then return refuse('fact') end
   end
   place = place + 2 + 5 * fact_count
 end
 if place ~= #ARGV then return refuse('arguments') end
 redis.call('XLEN', events)
-redis.call('XLEN', dead_letters)
-redis.call('HLEN', meta)
+if bad_count > 0 then
+  redis.call('XLEN', dead_letters)
+  redis.call('HLEN', meta)
+end
 redis.call('ZCARD', lifetimes)
 for _, index in pairs(index_of) do redis.call('ZCARD', index) end
 local queues, first_task = queues_of(10, queue_count, 13), 13 + 5 * queue_count

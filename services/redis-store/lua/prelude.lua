@@ -13,6 +13,7 @@ end
 
 -- Wakes one idle worker for each added entry; a bell holds at most 64 tokens, a lost one costs a worker's 2 s.
 local function ring(bell, added)
+  if added == 0 then return end
   local room = math.min(added, 64 - redis.call('LLEN', bell))
   if room > 0 then
     local tokens = {}

@@ -4,6 +4,12 @@
 -- A task has at most so many subtasks: no loop over one is longer.
 local subtasks_max = 1000
 
+-- A number that arithmetic can do no harm to, 0 for nonsense: quicker than `number`, and every fold asks for six.
+local function sane(text)
+  local value = tonumber(text)
+  return value and value >= 0 and value <= ms_max and value or 0
+end
+
 -- A task's hash as numbers, what a hand broke as 0; nil if it is no task's.
 local function read_task(task)
   local head = redis.call('HMGET', task, 'total', 'status', 'completed', 'failed', 'cancelled', 'created_at',
@@ -12,9 +18,8 @@ local function read_task(task)
   if not total or not created_at or not head[2] then return nil end
   return {
     total = total, status = head[2], was = head[2], created_at = created_at, generations = head[10],
-    completed = number(head[3], 0) or 0, failed = number(head[4], 0) or 0, cancelled = number(head[5], 0) or 0,
-    updated_at = number(head[7], 0, ms_max) or 0, outcome_at = number(head[8], 0, ms_max) or 0,
-    revision = number(head[9], 0, ms_max) or 0,
+    completed = sane(head[3]), failed = sane(head[4]), cancelled = sane(head[5]), updated_at = sane(head[7]),
+    outcome_at = sane(head[8]), revision = sane(head[9]),
   }
 end
 

@@ -80,7 +80,7 @@ impl Store {
                     let (counted, progressed) = (count(1)?, count(2)?);
                     return Ok(FoldCounts { counted, progressed, duplicate: count(3)?, ignored: count(4)? });
                 }
-                "keys_missing" if self.learn_queues(&word(1)?) => {}
+                "keys_missing" if self.learn_queues(&word(1)?, &queues) => {}
                 _ => return Err(StoreError::Reply("fold")),
             }
         }

@@ -54,7 +54,7 @@ impl Store {
                     let next_due = if word(3)?.is_empty() { None } else { Some(Duration::from_millis(number(3)?)) };
                     return Ok(Promoted { moved: number(1)?, malformed: number(2)?, next_due });
                 }
-                "keys_missing" if self.learn_queues(&word(1)?) => {}
+                "keys_missing" if self.learn_queues(&word(1)?, &queues) => {}
                 _ => return Err(StoreError::Reply("promote")),
             }
         }
@@ -85,11 +85,12 @@ impl Store {
         Ok(score.as_f64().map(|ms| ms as u64))
     }
 
-    /// Adds queues that a script has named; whether any was new.
-    pub(crate) fn learn_queues(&self, names: &str) -> bool {
-        let named = names.split(' ').filter_map(|name| QueueName::new(name).ok());
+    /// Adds queues that a script has named; whether more are known now than the call had `sent`. A call of another clone
+    /// may have learnt them first.
+    pub(crate) fn learn_queues(&self, names: &str, sent: &[QueueName]) -> bool {
         let mut queues = self.queues_lock();
-        named.fold(false, |new, queue| queues.insert(queue) | new)
+        queues.extend(names.split(' ').filter_map(|name| QueueName::new(name).ok()));
+        queues.len() > sent.len()
     }
 
     /// The queues whose keys are passed to scripts that may touch several.

@@ -37,6 +37,15 @@ async fn late_facts_of_an_older_generation_change_nothing() {
 }
 
 #[tokio::test]
+async fn an_older_generation_tells_no_progress_even_where_a_hand_removed_its_record() {
+    let stage = second_life().await;
+    stage.raw(&["HDEL", "outcomes:T", "0"]);
+    let before = stage.exact();
+    assert_eq!(stage.fold(&["T 0 0 started 1 0 w 5"]).await, counts(0, 0, 1, 0));
+    assert_eq!(changed(&stage, &before), NOTHING);
+}
+
+#[tokio::test]
 async fn facts_of_a_generation_that_was_never_opened_are_ignored() {
     let stage = second_life().await;
     let before = stage.exact();

@@ -122,6 +122,21 @@ async fn members_of_queues_that_the_caller_does_not_know_are_learnt_and_moved() 
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_learn_of_a_queue_at_once_all_get_their_answer() {
+    for round in 0..20 {
+        let stage = stage().await;
+        let mut promoters = tokio::task::JoinSet::new();
+        for at in 0..8 {
+            put(&stage, &format!("T-{at}"), "1", "[\"gpu\",\"a\",\"b\"]");
+            let store = stage.store.clone();
+            promoters.spawn(async move { store.promote(&name("r")).await });
+        }
+        let answers = promoters.join_all().await;
+        assert!(answers.iter().all(Result::is_ok), "{round}: {answers:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_member_whose_body_is_none_becomes_a_dead_letter_and_holds_up_nobody() {
     let stage = waiting(1, Duration::ZERO).await;
