@@ -111,6 +111,83 @@ fn cases(entry_id: &str) -> Vec<Case> {
         cases.push(call("promote", &promote, &arguments));
     }
     cases.push(call("promote", &promote, &["me", "100", "9", "1"]));
+    cases.extend(tasks());
+    cases
+}
+
+/// A good submit of one subtask.
+const SUBMIT: [&str; 25] = [
+    "me", "T", "0", "0", "9", "", "9", "f", "9", "1", "0", "1", "1", "default", "1", "3", "simulate", "medium", "5",
+    "9", "[]", "1", "d", "{}", "{}",
+];
+
+/// Calls about a task as a whole, as a program that is not ours could send them.
+fn tasks() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut call = |script, keys: &[&'static str], arguments: &[&str]| {
+        let arguments = arguments.iter().map(|text| (*text).to_owned()).collect();
+        cases.push(Case { script, keys: keys.to_vec(), arguments });
+    };
+    let indexes = ["tasks:queued", "tasks:processing", "tasks:completed", "tasks:failed", "tasks:cancelled"];
+    let first = ["events", "dead-letters", "meta", "lifetimes", "delayed", "delayed:body", "cancelled"];
+    let fold = [&first[..], &indexes, &["task:T", "outcomes:T", "plan:T"]].concat();
+    let head = ["projector", "me", "9", "9", "9"];
+    let one = ["0", "0", "completed", "completed 1 0 5", "5"];
+    for (counts, facts) in [
+        (["0", "0", "0", "1"], &[&["T", "1"][..], &one[..4]].concat()[..]),
+        (["0", "0", "0", "1"], &[&["T", "2"][..], &one].concat()),
+        (["0", "0", "0", "1"], &[&["T", "many"][..], &one].concat()),
+        (["0", "0", "0", "1"], &[&["T", "1"][..], &one, &["more"]].concat()),
+        (["0", "0", "0", "2"], &[&["T", "1"][..], &one].concat()),
+        (["1", "0", "0", "1"], &[&["T", "1"][..], &one].concat()),
+        (["0", "1", "0", "1"], &[&["id", "T", "1"][..], &one].concat()),
+        (["0", "x", "0", "1"], &[&["T", "1"][..], &one].concat()),
+        (["0", "0", "0", "1"], &["T", "1", "x", "0", "completed", "completed 1 0 5", "5"]),
+        (["0", "0", "0", "1"], &["T", "1", "0", "-1", "completed", "completed 1 0 5", "5"]),
+        (["0", "0", "0", "1"], &["T", "1", "0", "0", "created", "completed 1 0 5", "5"]),
+        (["0", "0", "0", "1"], &["T", "1", "0", "0", "completed", "completed 1 0 5", "nan"]),
+        (["0", "0", "0", "1"], &["T", "1", "0", "0", "completed", "completed 1 0 5", "inf"]),
+    ] {
+        call("fold", &fold, &[&head[..], &counts, facts].concat());
+    }
+    let cancel_keys = ["task:T", "outcomes:T", "plan:T", "events", "delayed", "delayed:body", "cancelled", "lifetimes"];
+    let cancel = [&cancel_keys[..], &indexes].concat();
+    for arguments in [
+        ["two words", "T", "", "9", "9", ""],
+        ["me", "T", "two words", "9", "9", ""],
+        ["me", "T", "", "soon", "9", ""],
+        ["me", "T", "", "9", "", ""],
+    ] {
+        call("cancel", &cancel, &arguments);
+    }
+    call("recount", &[&["task:T", "outcomes:T", "lifetimes"][..], &indexes].concat(), &["T", "soon"]);
+    let submit_keys = ["task:T", "outcomes:T", "plan:T", "events", "tasks", "tasks:queued", "lifetimes", "queues"];
+    let more = ["delayed", "delayed:body", "idempotency:a:k", "bell:default", MEDIUM, MEDIUM, MEDIUM, MEDIUM];
+    let submit = [&submit_keys[..], &more].concat();
+    for (at, wrong) in [
+        (0, "two words"),
+        (2, "soon"),
+        (3, "-1"),
+        (4, ""),
+        (6, "many"),
+        (8, "0"),
+        (9, "2"),
+        (10, "1"),
+        (11, "x"),
+        (12, "0"),
+        (12, "1001"),
+        (14, "2"),
+        (15, "5"),
+        (20, "[\"odd\"]"),
+        (21, "2"),
+        (24, "{\"0\":\"\"}"),
+        (24, "{\"0\":\"a=0:skip\"}"),
+        (24, "{\"0\":5}"),
+    ] {
+        let mut arguments = SUBMIT;
+        arguments[at] = wrong;
+        call("submit", &submit, &arguments);
+    }
     cases
 }
 
@@ -130,4 +207,40 @@ async fn a_call_of_the_wrong_shape_is_refused_before_the_first_write() {
         assert!(reply.starts_with("ERR malformed call"), "{script} {arguments:?}: {reply}");
         assert_eq!(stage.exact(), before, "{script} {arguments:?}");
     }
+}
+
+#[tokio::test]
+async fn what_the_cases_spoil_is_a_good_call() {
+    let stage = stage().await;
+    let case = tasks().into_iter().find(|case| case.script == "submit").expect("a submit");
+    let source = &script::all().into_iter().find(|known| known.name == "submit").unwrap().source;
+    let mut call = vec!["EVAL", source, "16"];
+    call.extend(&case.keys);
+    call.extend(SUBMIT);
+    assert_eq!(stage.raw(&call).items()[0].text(), "created");
+    stage.store.create_projector_group().await.unwrap();
+    let case = tasks().into_iter().find(|case| case.script == "fold").expect("a fold");
+    let source = &script::all().into_iter().find(|known| known.name == "fold").unwrap().source;
+    let mut call = vec!["EVAL", source, "15"];
+    call.extend(&case.keys);
+    call.extend([
+        "projector",
+        "me",
+        "9",
+        "9",
+        "9",
+        "0",
+        "0",
+        "0",
+        "1",
+        "T",
+        "1",
+        "0",
+        "0",
+        "completed",
+        "completed 1 0 5",
+        "5",
+    ]);
+    assert_eq!(stage.raw(&call).items()[0].text(), "folded");
+    assert_eq!(stage.head("T"), "completed 1 0 0");
 }
