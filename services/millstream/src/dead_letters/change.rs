@@ -44,6 +44,10 @@ impl Requeue {
         body.insert("dry_run".to_owned(), self.dry_run.into());
         let answer: Answer<Requeued> = post(api, "requeue", &body).await?;
         let told = &answer.document;
+        let missing = self.selection.missing(told.matched);
+        if missing > 0 {
+            eprintln!("{missing} of the dead letters are not there");
+        }
         let line = match self.dry_run {
             true => format!("{} dead letters match", told.matched),
             false => format!(
@@ -52,7 +56,7 @@ impl Requeue {
             ),
         };
         print::line(if self.json { &answer.text } else { &line });
-        let done = self.dry_run || told.requeued == told.matched;
+        let done = missing == 0 && (self.dry_run || told.requeued == told.matched);
         Ok(if done { Exit::Ok } else { Exit::Failed })
     }
 }
@@ -115,6 +119,8 @@ mod tests {
         let filter = ["--reason", "timeout", "--kind", "k", "--task", "T"];
         assert_eq!(body(&filter), Ok(json!({ "matching": { "reason": "timeout", "kind": "k", "task_id": "T" } })));
         assert_eq!(body(&["--all"]), Ok(json!({ "matching": {} })));
+        let alone = Alone::try_parse_from(["discard", "5-0", "6-0", "5-0"]).unwrap();
+        assert_eq!((alone.discard.selection.missing(2), alone.discard.selection.missing(1)), (0, 1));
         for args in [&[][..], &["5-0", "--kind", "k"], &["5-0", "--all"], &["--all", "--kind", "k"]] {
             assert_eq!(body(args), Err(Exit::Usage), "{args:?}");
         }

@@ -40,6 +40,12 @@ impl Filter {
 }
 
 impl Selection {
+    /// How many of the ids are not there if so many are.
+    pub fn missing(&self, matched: u64) -> u64 {
+        let ids: std::collections::BTreeSet<&String> = self.entry_ids.iter().collect();
+        (ids.len() as u64).saturating_sub(matched)
+    }
+
     /// As the API takes it. Nothing at all is not everything.
     pub fn body(&self) -> Result<Map<String, Value>, Failure> {
         let filter = self.filter.pairs();
