@@ -119,6 +119,9 @@ async fn a_worker_that_stops_hands_back_what_waits_to_run_alone() {
     eventually("a neighbour runs", || watch.running() == 1).await;
     add_suspect(&stage, "S-0");
     eventually("the suspect waits", || stage.pending().len() == 2).await;
-    worker.stop().await.expect("a clean end");
-    assert_eq!((watch.started().len(), stage.facts("returned").len(), stage.pending().len()), (1, 2, 0));
+    worker.shutdown.cancel();
+    watch.gate.cancel(); // now every slot is free, and it is too late to begin
+    worker.ended().await.expect("a clean end");
+    assert_eq!((watch.started(), stage.results("N", 1)), (vec!["N-0".to_owned()], 1));
+    assert_eq!((stage.facts("returned").len(), stage.pending().len(), stage.backlog()), (1, 0, 1));
 }

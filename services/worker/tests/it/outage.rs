@@ -255,3 +255,21 @@ async fn a_round_that_comes_too_late_judges_nobody() {
         assert_eq!(stage.facts("crashed").len(), usize::from(!is_late));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_reconnect_a_worker_judges_nobody_for_a_lease() {
+    let (stage, watch, lease) = (stage().await, Watch::default(), Duration::from_secs(3));
+    let worker = stage.work(Config { lease, ..slots(1) }, watch.note());
+    let rounds = || stage.redis.command(&["EXISTS", "maintenance:default"]).integer();
+    eventually("it reaps", || rounds() == 1).await;
+    assert!(stage.redis.command(&["CLIENT", "KILL", "TYPE", "normal"]).integer() > 0);
+    let cut_at = Instant::now();
+    stage.redis.command(&["MULTI"]);
+    add_queued(&stage, "T-0");
+    stage.redis.command(&["XREADGROUP", "GROUP", "workers", "silent", "STREAMS", STREAM, ">"]);
+    let entry_id = stage.redis.command(&["EXEC"]).items()[0].text();
+    stage.redis.command(&["XCLAIM", STREAM, "workers", "silent", "0", &entry_id, "IDLE", "60000"]);
+    eventually("it was judged in the end", || stage.facts("crashed").len() == 1).await;
+    assert!(cut_at.elapsed() > lease.mul_f64(0.9), "{:?}", cut_at.elapsed());
+    worker.stop().await.expect("a clean end");
+}
