@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use crate::events::EventEntry;
 use crate::{key, script, value};
 use fred::types::Value;
-use proto_schemas::{ConsumerName, Fact, Progress, QueueName, Record, TaskId, limit};
+use proto_schemas::{ConsumerName, Fact, FactKind, Progress, QueueName, Record, TaskId, limit};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -56,6 +56,7 @@ impl Store {
         for (entry_no, entry) in entries.iter().enumerate() {
             for line in &entry.lines {
                 match line {
+                    Ok(fact) if fact.kind == FactKind::Created => {} // about the task as a whole, whatever it says
                     Ok(fact) => {
                         for index in fact.indexes() {
                             tasks.entry(&fact.task_id).or_default().extend(encode(fact, index));
