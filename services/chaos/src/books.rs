@@ -7,7 +7,7 @@ use crate::ledger::effect::Effect;
 use crate::ledger::fault::Fault;
 use crate::ledger::run::{Fence, Run};
 use crate::ledger::sighting::Sighting;
-use crate::ledger::submission::Submission;
+use crate::ledger::submission::{Reopening, Submission};
 use crate::options::Profile;
 use crate::snapshot::Snapshot;
 use crate::workload::canary::Song;
@@ -23,6 +23,8 @@ pub struct Books {
     pub profile: Profile,
     /// What clients asked for and were told.
     pub submissions: Vec<Submission>,
+    /// What clients asked to run again after its end.
+    pub reopenings: Vec<Reopening>,
     /// What ran.
     pub runs: Vec<Run>,
     /// What took effect.
@@ -39,6 +41,8 @@ pub struct Books {
     pub drained_ms: Option<u64>,
     /// What `millstream audit` found.
     pub audit: Vec<String>,
+    /// How many losses of everything the API says it has seen.
+    pub losses_told: u64,
     /// Redis at rest.
     pub snapshot: Snapshot,
 }
@@ -83,6 +87,15 @@ impl Books {
             _ => false,
         };
         self.inflicted().any(|fault| loses(fault) && fault.meets(from, to, WINDOW_MS))
+    }
+
+    /// When each task was asked to run again.
+    pub fn reopened(&self) -> HashMap<&str, Vec<Moment>> {
+        let mut reopened: HashMap<&str, Vec<Moment>> = HashMap::new();
+        for Reopening { task_id, at } in &self.reopenings {
+            reopened.entry(task_id).or_default().push(*at);
+        }
+        reopened
     }
 
     /// The greatest fence under which a subtask ran.

@@ -4,7 +4,7 @@
 //! `millstream`. Everything is drawn from one seed, so a run can be had again, as far as the machine lets it.
 //!
 //! In reading order: [`run`] the phases; [`installation`] what is broken, with [`member`], [`proxy`], [`shim`], [`guard`]
-//! and [`probe`]; [`workload`] what it is given to do, with [`handler`], [`workhand`] and [`sink`]; [`fault`] how it is
+//! and [`probe`]; [`crew`] who works beside it; [`workload`] what it is given to do, with [`handler`], [`workhand`] and [`sink`]; [`fault`] how it is
 //! broken, and [`stall`] what breaks by itself; [`ledger`] what is known of it all, with [`scribe`] that copies the log; [`drain`] and [`snapshot`] how it ends;
 //! [`books`], [`law`], [`verdict`], [`report`] what it is worth.
 //!
@@ -13,6 +13,7 @@
 
 mod books;
 mod clock;
+mod crew;
 mod drain;
 mod error;
 mod fault;

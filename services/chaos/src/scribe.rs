@@ -101,3 +101,28 @@ fn create_group(redis: &mut Connection) -> Result<(), ChaosError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use system_tests::eventually::eventually;
+    use system_tests::redis::PrivateRedis;
+
+    #[test]
+    fn what_was_written_is_copied_once_also_after_the_log_was_cut() {
+        let redis = PrivateRedis::start().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (scribe, over) = (Arc::new(Scribe::default()), CancellationToken::new());
+        scribe.start(Probe::new(redis.port()), folder.path(), &over).unwrap();
+        let write = |lines: &str| redis.command(&["XADD", "events", "*", "v", "1", "by", "w", "facts", lines]);
+        let count = |word: &str| scribe.facts().counts.get(word).copied().unwrap_or(0);
+        write("T - 0 created 0 0 api 1\nT 0 0 completed 1 0 w 2");
+        eventually(Duration::from_secs(10), "copied", || (count("completed") == 1).then_some(()));
+        redis.command(&["XTRIM", "events", "MAXLEN", "0"]);
+        redis.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+        write("T 1 0 failed 1 0 w 3");
+        eventually(Duration::from_secs(10), "copied", || (count("failed") == 1).then_some(()));
+        assert_eq!((count("created"), count("completed"), scribe.facts().malformed), (1, 1, 0));
+        over.cancel();
+    }
+}

@@ -50,17 +50,16 @@ pub fn repeated(books: &Books) -> impl Iterator<Item = (&Run, &Run, Reason)> {
         .into_values()
         .flat_map(|runs| runs.windows(2).map(|pair| (pair[0], pair[1])).collect::<Vec<_>>())
         .collect();
-    let replays = books.submissions.iter().filter_map(|one| Some((one.seq, one.replayed_at?)));
-    let replays: HashMap<u64, Moment> = replays.collect();
-    all.into_iter().map(move |(before, run)| (before, run, reason(books, &replays, before, run)))
+    let reopened = books.reopened();
+    all.into_iter().map(move |(before, run)| (before, run, reason(books, &reopened, before, run)))
 }
 
-fn reason(books: &Books, replays: &HashMap<u64, Moment>, before: &Run, run: &Run) -> Reason {
+fn reason(books: &Books, reopened: &HashMap<&str, Vec<Moment>>, before: &Run, run: &Run) -> Reason {
     if matches!(before.end, Some((_, End::Retry))) && run.attempt == before.attempt + 1 {
         return Reason::Retry;
     }
-    let replayed_at = replays.get(&run.seq);
-    if replayed_at.is_some_and(|&at| before.from <= at && at <= run.from) {
+    let moments = reopened.get(run.task_id.as_str());
+    if moments.is_some_and(|moments| moments.iter().any(|&at| before.from <= at && at <= run.from)) {
         return Reason::Retry;
     }
     let causes: Vec<&Fault> = books.faults.iter().filter(|fault| explains(fault, before, run)).collect();

@@ -1,5 +1,5 @@
-//! I4: for every reader the revision of a task never falls, and an end stays the end it was, also when it is read through
-//! another orchestrator; what a client was told is cancelled does not complete after all.
+//! I4: for every reader the revision of a task never falls, and an end stays the end it was unless somebody runs it again,
+//! also when it is read through another orchestrator; what a client was told is cancelled does not complete after all.
 
 use crate::books::Books;
 use crate::law::loss;
@@ -9,13 +9,15 @@ use std::collections::HashMap;
 
 /// Names every reader who saw time go back.
 pub fn check(books: &Books) -> Vec<String> {
+    let reopened = books.reopened();
     let mut last: HashMap<(u32, &str), &Sighting> = HashMap::new();
     let mut found = Vec::new();
     for now in &books.sightings {
         let Some(before) = last.insert((now.reader, &now.task_id), now) else { continue };
         let goes_back = now.revision < before.revision;
         let is_undone = before.ended.is_some() && now.ended != before.ended;
-        if (goes_back || is_undone) && !books.may_go_back(before.at, now.at) {
+        let is_reopened = reopened.get(&*now.task_id).is_some_and(|moments| moments.iter().any(|&at| at <= now.at));
+        if (goes_back || is_undone && !is_reopened) && !books.may_go_back(before.at, now.at) {
             let shown = |one: &Sighting| format!("revision {} {:?}", one.revision, one.ended);
             found.push(format!("task {}: {} and then {}", now.task_id, shown(before), shown(now)));
         }

@@ -118,6 +118,21 @@ mod tests {
     }
 
     #[test]
+    fn restarts_that_take_too_long_are_found_once_there_are_enough() {
+        let mut books = books();
+        for index in 10..40 {
+            for at in [0, 1] {
+                let mut run = books.runs[at].clone();
+                run.index = index;
+                run.from += 900 * at as u64;
+                books.runs.push(run);
+            }
+        }
+        assert_eq!(restarts(&books).len(), 31);
+        assert!(check(&books).iter().any(|found| found.starts_with("after a kill 99 of 100")));
+    }
+
+    #[test]
     fn a_percentile_is_a_value_that_was_measured() {
         assert_eq!(percentile(&[], 99), 0);
         assert_eq!(percentile(&[1, 2, 3, 4], 50), 2);

@@ -1,13 +1,18 @@
 //! I1: every acknowledged order is a task that has ended, with one record for each of its subtasks; unless the profile
-//! says that it may be gone, and then it is counted.
+//! says that it may be gone, and then it is counted. A loss of everything is told by the API.
 
 use crate::books::Books;
+use crate::fault::Kind;
 use crate::ledger::submission::Submission;
 
 /// Names every acknowledged order that is lost.
 pub fn check(books: &Books) -> Vec<String> {
     let lost = books.submissions.iter().filter(|one| !may_be_gone(books, one));
-    lost.filter_map(|one| loss(books, one)).collect()
+    let mut found: Vec<String> = lost.filter_map(|one| loss(books, one)).collect();
+    if books.losses_told == 0 && books.inflicted().any(|fault| fault.kind == Kind::FlushAll && fault.hits > 0) {
+        found.push("Redis was emptied, and /ready does not tell of a loss".to_owned());
+    }
+    found
 }
 
 /// How many acknowledged orders are gone as the profile says they may be.
@@ -37,7 +42,6 @@ fn loss(books: &Books, one: &Submission) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::Kind;
     use crate::law::sample::{TASK, assert_breaks, books};
     use crate::options::Profile;
 
@@ -47,6 +51,7 @@ mod tests {
             check,
             &[
                 ("gone", |books| drop(books.snapshot.tasks.remove(TASK))),
+                ("untold", |books| books.faults[0].kind = Kind::FlushAll),
                 ("open", |books| books.snapshot.tasks.get_mut(TASK).unwrap().status = "processing".to_owned()),
                 ("no record", |books| {
                     books.snapshot.tasks.get_mut(TASK).unwrap().records.remove(&1);

@@ -53,8 +53,8 @@ pub fn books() -> Books {
             tries: vec![accepted],
             delay_ms: 0,
             cancel: Cancel::Never,
-            replayed_at: None,
         }],
+        reopenings: Vec::new(),
         runs: vec![
             run(0, 0, 5, 1, 120, None),
             run(0, 1, 6, 2, 1_500, Some((1_600, End::Done))),
@@ -73,6 +73,7 @@ pub fn books() -> Books {
         healed_at: 2_000,
         drained_ms: Some(100),
         audit: Vec::new(),
+        losses_told: 0,
         snapshot: snapshot(),
     }
 }

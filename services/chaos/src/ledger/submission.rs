@@ -16,8 +16,15 @@ pub struct Submission {
     pub delay_ms: u64,
     /// Whether the client asked to cancel it, and was told that it is cancelled.
     pub cancel: Cancel,
-    /// When the client asked to run it again after its end, if it did.
-    pub replayed_at: Option<Moment>,
+}
+
+/// A task that had ended and was asked to run again, in whole or in part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reopening {
+    /// The task.
+    pub task_id: Arc<str>,
+    /// When it was asked for.
+    pub at: Moment,
 }
 
 /// One request.

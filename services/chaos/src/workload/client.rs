@@ -5,7 +5,7 @@ use crate::clock::now;
 use crate::error::ChaosError;
 use crate::ledger::Lines;
 use crate::ledger::sighting::{Ended, Sighting};
-use crate::ledger::submission::{Answer, Cancel, Submission, Try};
+use crate::ledger::submission::{Answer, Cancel, Reopening, Submission, Try};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,6 +24,7 @@ pub struct Client {
     /// From which orders are drawn.
     pub seed: u64,
     submissions: Mutex<BTreeMap<u64, Submission>>,
+    reopenings: Mutex<Vec<Reopening>>,
     sightings: Mutex<Vec<Sighting>>,
     ledger: Lines,
     seen: Lines,
@@ -47,6 +48,7 @@ impl Client {
             turn: AtomicUsize::new(0),
             seed,
             submissions: Mutex::default(),
+            reopenings: Mutex::default(),
             sightings: Mutex::default(),
             ledger: Lines::open(&folder.join("submissions.ledger"))?,
             seen: Lines::open(&folder.join("sightings.ledger"))?,
@@ -67,7 +69,6 @@ impl Client {
                 tries: Vec::new(),
                 delay_ms: order.delay_ms.unwrap_or(0),
                 cancel: Cancel::Never,
-                replayed_at: None,
             });
             submission.tries.push(intended.clone());
             submission.tries.len() - 1
@@ -96,10 +97,31 @@ impl Client {
     }
 
     /// Asks to run a task again that has ended.
-    pub async fn replay(&self, seq: u64, task_id: &str) {
-        self.change(seq, |submission| submission.replayed_at = Some(now()));
+    pub async fn replay(&self, task_id: &Arc<str>) {
+        self.reopen(task_id.clone());
         // Whatever comes of it: from here on its runs and its ends have a reason.
         let _ = self.http.post(format!("{}/tasks/{task_id}/replay", self.address())).send().await;
+    }
+
+    /// Asks to run again what lies on top of the dead letters, at most so many.
+    pub async fn requeue(&self, count: usize) -> Option<()> {
+        let url = format!("{}/dead-letters?limit={count}", self.address());
+        let page: Value = serde_json::from_slice(&self.http.get(url).send().await.ok()?.bytes().await.ok()?).ok()?;
+        for letter in page["dead_letters"].as_array()? {
+            if let (Some(id), Some(task_id)) = (letter["entry_id"].as_str(), letter["task_id"].as_str()) {
+                self.reopen(task_id.into());
+                let _ = self.http.post(format!("{}/dead-letters/{id}/requeue", self.address())).send().await;
+            }
+        }
+        Some(())
+    }
+
+    /// How many losses of everything in Redis the API says it has seen; 0 if it does not say.
+    pub async fn losses(&self) -> u64 {
+        let Ok(answer) = self.http.get(format!("{}/ready", self.address())).send().await else { return 0 };
+        let document: Value =
+            answer.bytes().await.ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
+        document["losses"].as_u64().unwrap_or(0)
     }
 
     /// Reads a task; `None` if no whole answer came.
@@ -130,9 +152,20 @@ impl Client {
         submissions.values().filter(open).map(|one| one.seq).collect()
     }
 
+    /// Everything that was asked to run again.
+    pub fn reopenings(&self) -> Vec<Reopening> {
+        lock(&self.reopenings).clone()
+    }
+
     /// Every sighting so far.
     pub fn sightings(&self) -> Vec<Sighting> {
         lock(&self.sightings).clone()
+    }
+
+    fn reopen(&self, task_id: Arc<str>) {
+        let at = now();
+        self.note(&self.ledger, &format!("{at} - {task_id} reopen"));
+        lock(&self.reopenings).push(Reopening { task_id, at });
     }
 
     fn change(&self, seq: u64, change: impl FnOnce(&mut Submission)) {

@@ -88,7 +88,7 @@ async fn serve(client: &Client, seq: u64) -> Option<Arc<str>> {
             for _ in 0..REPLAY_LOOKS {
                 tokio::time::sleep(REPLAY_LOOK_EVERY).await;
                 if client.read(&task_id).await.is_some_and(|shown| shown.ended.is_some()) {
-                    client.replay(seq, &task_id).await;
+                    client.replay(&task_id).await;
                     break;
                 }
             }
