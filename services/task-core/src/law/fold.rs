@@ -4,7 +4,7 @@
 use super::dead_letter::Epitaph;
 use super::{Books, EntryId, Moment, StreamName};
 use crate::fold::Folded;
-use proto_schemas::{ConsumerName, Fact, Record, TaskId};
+use proto_schemas::{ConsumerName, Fact, FactKind, Record, TaskId};
 use std::collections::BTreeMap;
 
 /// Entries of the log to fold.
@@ -52,7 +52,7 @@ impl Books {
             let live = order.acknowledge && self.acknowledge(&StreamName::Events, *entry_id);
             for line in lines {
                 match line {
-                    Ok(fact) if fact.index.is_none() => {} // about the task as a whole: folds without effect
+                    Ok(fact) if fact.index.is_none() || fact.kind == FactKind::Created => {} // about the task as a whole
                     Ok(fact) => by_task.entry(&fact.task_id).or_default().push(fact),
                     Err(line) if live => self.append_bad_line(moment, &order.by, *entry_id, line),
                     Err(_) => {}

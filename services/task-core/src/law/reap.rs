@@ -20,6 +20,8 @@ pub struct Reap {
     pub queue: QueueName,
     /// Ms after which an entry counts as left.
     pub lease_ms: u64,
+    /// When it is too late to judge: the call hung in an outage, and so did the renewals of those it would call dead.
+    pub not_after_ms: Option<u64>,
     /// Entries of each stream that one round may claim.
     pub count: usize,
     /// What buries.
@@ -39,8 +41,19 @@ pub struct Patience {
     pub alone_deliveries: u64,
 }
 
+/// The answer to asking for a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// It was ours.
+    Ran(Reaped),
+    /// Another one ran within 900 ms.
+    Skipped,
+    /// The call arrived later than it was to; nothing was judged.
+    Late,
+}
+
 /// What a round did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reaped {
     /// Added again.
     pub returned: u64,
@@ -50,21 +63,27 @@ pub struct Reaped {
     pub malformed: u64,
     /// Pending ids whose entry someone had deleted.
     pub ghosts: u64,
+    /// Ms until the next of what waits for its time is due; `None` if nothing waits.
+    pub next_due_ms: Option<u64>,
     /// Where the next round goes on; 0-0 after the end.
     pub cursors: [EntryId; Priority::ALL.len()],
 }
 
 impl Books {
-    /// Runs a round unless another one ran within 900 ms: then `None`. A mark that bars for longer is nobody's: it is
-    /// left and bars nothing.
-    pub fn reap(&mut self, moment: &mut Moment, order: &Reap) -> Option<Reaped> {
+    /// Runs a round unless another one ran within 900 ms. A mark that bars for longer is nobody's: it is left and bars
+    /// nothing.
+    pub fn reap(&mut self, moment: &mut Moment, order: &Reap) -> Asked {
+        if order.not_after_ms.is_some_and(|not_after_ms| moment.now_ms > not_after_ms) {
+            return Asked::Late;
+        }
         let barred_until_ms = self.maintenance.get(&order.queue).map_or(0, |(_, until_ms)| *until_ms);
         match barred_until_ms.saturating_sub(moment.now_ms) {
             0 => drop(self.maintenance.insert(order.queue.clone(), (order.by.clone(), moment.now_ms + ROUND_MS))),
-            1..=ROUND_MS => return None,
+            1..=ROUND_MS => return Asked::Skipped,
             _ => {}
         }
-        let (mut reaped, mut lines) = (Reaped::default(), Vec::new());
+        let next_due_ms = self.delayed.values().min().map(|due_ms| due_ms.saturating_sub(moment.now_ms));
+        let (mut reaped, mut lines) = (Reaped { next_due_ms, ..Reaped::default() }, Vec::new());
         for (rank, priority) in Priority::ALL.iter().enumerate() {
             let stream = StreamName::Work(order.queue.clone(), *priority);
             let (left, next) = self.claim(moment.now_ms, &stream, order, order.cursors[rank]);
@@ -87,7 +106,7 @@ impl Books {
         }
         self.append_facts(moment, &order.by, &lines);
         self.ring(&order.queue, reaped.returned as usize);
-        Some(reaped)
+        Asked::Ran(reaped)
     }
 
     /// What the server would claim from `cursor` on: ids that were left and ids whose entry is gone, whoever holds
@@ -169,9 +188,17 @@ mod tests {
             by: ConsumerName::new("r").unwrap(),
             queue: QueueName::default_queue(),
             lease_ms,
+            not_after_ms: None,
             count: 100,
             patience: Patience { crashes_max: 3, crashes_cap: 4, alone_deliveries: 9 },
             cursors: Default::default(),
+        }
+    }
+
+    fn round(books: &mut Books, now_ms: u64, order: &Reap) -> Reaped {
+        match books.reap(&mut Moment::at(now_ms), order) {
+            Asked::Ran(reaped) => reaped,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -188,15 +215,15 @@ mod tests {
     fn told_by(rounds: u64, is_alone: bool) -> (Vec<String>, Books, StreamName) {
         let (mut books, stream) = left(&[("task_id", "T"), ("subtask_id", "T-0"), ("description", "d")]);
         let mut told = Vec::new();
-        for round in 1..=rounds {
+        for count in 1..=rounds {
             if is_alone {
                 let group = books.streams.get_mut(&stream).and_then(|stream| stream.group.as_mut()).unwrap();
                 group.pending.values_mut().for_each(|lease| lease.deliveries = 9);
             }
-            books.reap(&mut Moment::at(round * 1_000), &order(100)).unwrap();
+            round(&mut books, count * 1_000, &order(100));
             let log = &books.streams[&StreamName::Events];
             told.push(read_lines(&log.entries[&log.last_id])[0].as_ref().unwrap().encode());
-            books.lease(&stream, &ConsumerName::new("w").unwrap(), 1, round * 1_000);
+            books.lease(&stream, &ConsumerName::new("w").unwrap(), 1, count * 1_000);
         }
         (told, books, stream)
     }
@@ -222,24 +249,28 @@ mod tests {
     #[test]
     fn a_lease_that_has_not_run_out_is_left_alone_and_one_round_a_second_is_enough() {
         let (mut books, _) = left(&[]);
-        assert_eq!(books.reap(&mut Moment::at(100), &order(100)), Some(Reaped::default()));
-        assert_eq!(books.reap(&mut Moment::at(999), &order(100)), None);
-        assert_eq!(books.reap(&mut Moment::at(1_000), &order(100)).unwrap().malformed, 1);
+        assert_eq!(round(&mut books, 100, &order(100)), Reaped::default());
+        assert_eq!(books.reap(&mut Moment::at(999), &order(100)), Asked::Skipped);
+        let late = Reap { not_after_ms: Some(999), ..order(100) };
+        assert_eq!(books.reap(&mut Moment::at(1_000), &late), Asked::Late);
+        books.delayed.insert("T-1".to_owned(), 1_007);
+        let reaped = round(&mut books, 1_000, &order(100));
+        assert_eq!((reaped.malformed, reaped.next_due_ms), (1, Some(7)));
         let mark = (ConsumerName::new("x").unwrap(), 9_000);
         books.maintenance.insert(QueueName::default_queue(), mark.clone());
-        assert!(books.reap(&mut Moment::at(8_099), &order(100)).is_some());
-        assert_eq!(books.reap(&mut Moment::at(8_100), &order(100)), None);
+        assert!(matches!(books.reap(&mut Moment::at(8_099), &order(100)), Asked::Ran(_)));
+        assert_eq!(books.reap(&mut Moment::at(8_100), &order(100)), Asked::Skipped);
         assert_eq!(books.maintenance[&QueueName::default_queue()], mark);
     }
 
     #[test]
     fn a_newer_entry_comes_back_untouched_and_a_deleted_one_is_a_ghost() {
         let (mut books, stream) = left(&[("v", "2")]);
-        assert_eq!(books.reap(&mut Moment::at(2_000), &order(100)).unwrap().returned, 1);
+        assert_eq!(round(&mut books, 2_000, &order(100)).returned, 1);
         assert_eq!(books.streams[&stream].entries.values().next().unwrap(), &vec![text_field(("v", "2"))]);
         let ids = books.lease(&stream, &ConsumerName::new("w").unwrap(), 1, 4_000);
         books.delete(&stream, ids[0]);
-        assert_eq!(books.reap(&mut Moment::at(4_000), &order(100)).unwrap().ghosts, 1);
+        assert_eq!(round(&mut books, 4_000, &order(100)).ghosts, 1);
     }
 
     #[test]
@@ -251,7 +282,7 @@ mod tests {
         books.lease(&stream, &ConsumerName::new("w").unwrap(), 9, 1);
         let mut order = Reap { count: 2, ..order(100) };
         for (now_ms, taken, next) in [(1_000, 2, "1-2"), (2_000, 2, "1-4"), (3_000, 1, "0-0")] {
-            let reaped = books.reap(&mut Moment::at(now_ms), &order).unwrap();
+            let reaped = round(&mut books, now_ms, &order);
             assert_eq!((reaped.malformed, reaped.cursors[3].to_string().as_str()), (taken, next));
             order.cursors = reaped.cursors;
         }

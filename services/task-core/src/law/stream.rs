@@ -158,6 +158,14 @@ impl Stream {
         kept
     }
 
+    /// Marks a lease as running alone, by a count of deliveries that no reading reaches; whether it is still pending.
+    /// Only the owner may ask.
+    pub fn mark_alone(&mut self, consumer: &ConsumerName, id: EntryId, now_ms: u64, deliveries: u64) -> bool {
+        let Some(pending) = self.group.as_mut().and_then(|group| group.pending.get_mut(&id)) else { return false };
+        *pending = Pending { consumer: consumer.clone(), since_ms: now_ms, deliveries };
+        true
+    }
+
     /// Acknowledges an entry; whether it was pending.
     pub fn acknowledge(&mut self, id: EntryId) -> bool {
         self.group.as_mut().is_some_and(|group| group.pending.remove(&id).is_some())
@@ -194,6 +202,8 @@ mod tests {
         assert_eq!(stream.lease(&worker, 9, 1), [id]);
         assert!(stream.lease(&worker, 9, 1).is_empty());
         assert_eq!(stream.renew(&worker, &[id], 8), [id]);
+        assert!(stream.mark_alone(&worker, id, 9, 1_000) && !stream.mark_alone(&worker, EntryId::default(), 9, 1_000));
+        assert_eq!(stream.group.as_ref().unwrap().pending[&id].deliveries, 1_000);
         assert!(stream.acknowledge(id) && !stream.acknowledge(id));
         assert!(stream.renew(&worker, &[id], 9).is_empty());
     }

@@ -139,9 +139,12 @@ impl Books {
 
     /// Keeps who depends on whom.
     fn link(&mut self, order: &Submission) {
-        let Some(plan) = self.plans.get_mut(&order.task_id) else { return };
-        plan.queues = order.subtasks.iter().map(|subtask| subtask.queue.clone()).collect();
-        plan.edges = edges(&order.subtasks);
+        let edges = edges(&order.subtasks);
+        if !edges.is_empty() {
+            let plan = self.plans.entry(order.task_id.clone()).or_default();
+            plan.queues = order.subtasks.iter().map(|subtask| subtask.queue.clone()).collect();
+            plan.edges.extend(edges);
+        }
     }
 }
 

@@ -125,7 +125,8 @@ impl World {
 
     pub fn reap(&mut self) {
         let (by, queue, patience) = (self.by.clone(), queue(), PATIENCE);
-        let order = Reap { by, queue, lease_ms: LEASE_MS, count: 3, patience, cursors: Default::default() };
+        let cursors = Default::default();
+        let order = Reap { by, queue, lease_ms: LEASE_MS, not_after_ms: None, count: 3, patience, cursors };
         self.books.reap(&mut self.moment(), &order);
     }
 
