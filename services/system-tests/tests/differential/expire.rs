@@ -17,8 +17,8 @@ pub fn call(world: &mut World) {
         lose_hash(world, &task_id);
     }
     if world.random.u8(..4) == 0 {
-        world.stranger(&["HSET", &format!("plan:{task_id}"), "a", "b"]);
-        world.books.plans.insert(task_id.clone());
+        world.stranger(&["HSET", &format!("plan:{task_id}"), "queues", ""]);
+        world.books.plans.entry(task_id.clone()).or_default().queues.clear();
     }
     if world.books.lifetimes.contains_key(&task_id) {
         let now_ms = world.now_ms();

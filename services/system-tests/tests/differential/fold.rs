@@ -3,16 +3,30 @@
 use crate::history::check;
 use crate::workers::read_log;
 use crate::world::World;
+use proto_schemas::limit;
 use redis_store::events::EventEntry;
 use redis_store::fold::FoldCounts;
 use std::time::Duration;
+use task_core::law::StreamName;
 use task_core::law::fold::{Fold, LogEntry};
+use task_core::law::identity::read_lines;
 
 #[test]
 fn fold_keeps_to_its_law() {
     check(
         call,
-        &["fold counted", "fold progressed", "fold duplicate", "fold ignored", "fold again", "fold ended a task"],
+        &[
+            "fold counted",
+            "fold progressed",
+            "fold duplicate",
+            "fold ignored",
+            "fold again",
+            "fold ended a task",
+            "fold released",
+            "fold skipped",
+            "fold fail_fast",
+            "fold counted a later generation",
+        ],
     );
 }
 
@@ -31,6 +45,7 @@ pub fn call(world: &mut World) {
     let order = Fold {
         by: world.consumer(),
         task_ttl_ms: task_ttl.as_millis() as u64,
+        hint_ms: limit::CANCEL_HINT_MS,
         acknowledge,
         entries: entries
             .iter()
@@ -40,7 +55,8 @@ pub fn call(world: &mut World) {
     let ended =
         |world: &World| world.books.tasks.values().filter(|task| task.state.status.is_terminal()).count() as u64;
     for _ in 0..world.sendings() {
-        let ended_before = ended(world);
+        let (ended_before, work_before, later_before) = (ended(world), work(world), later(world));
+        let last_before = world.books.streams[&StreamName::Events].last_id;
         let counts = world.call(
             &order,
             async |store| match acknowledge {
@@ -63,5 +79,25 @@ pub fn call(world: &mut World) {
         world.count("fold ignored", counts.ignored);
         world.count("fold again", u64::from(!acknowledge));
         world.count("fold ended a task", ended(world) - ended_before);
+        world.count("fold released", work(world) - work_before);
+        world.count("fold counted a later generation", later(world).saturating_sub(later_before));
+        let log = &world.books.streams[&StreamName::Events].entries;
+        let told: Vec<_> =
+            log.iter().filter(|(id, _)| **id > last_before).flat_map(|(_, told)| read_lines(told)).collect();
+        for reason in told.into_iter().flatten().filter_map(|fact| fact.reason) {
+            world.count(format!("fold {reason}"), 1);
+        }
     }
+}
+
+/// Entries of work.
+fn work(world: &World) -> u64 {
+    let work = world.books.streams.iter().filter(|(name, _)| matches!(name, StreamName::Work(..)));
+    work.map(|(_, stream)| stream.entries.len() as u64).sum()
+}
+
+/// Outcomes of later generations.
+fn later(world: &World) -> u64 {
+    let records = world.books.tasks.values().flat_map(|task| task.state.records.keys());
+    records.filter(|(_, generation)| *generation > 0).count() as u64
 }

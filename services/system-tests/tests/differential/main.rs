@@ -9,18 +9,24 @@
 
 mod history;
 mod snapshot;
+mod task;
 mod world;
 
 mod strangers;
 mod workers;
 
 mod bury;
+mod cancel;
 mod collect_consumer;
+mod exhume;
 mod expire;
 mod fold;
 mod hand_back;
+mod promote;
 mod reap;
 mod recount;
+mod requeue;
+mod retry;
 mod settle;
 mod start;
 mod submit;

@@ -1,25 +1,46 @@
 //! `reap` against its law.
 
 use crate::history::check;
+use crate::promote::far;
 use crate::snapshot::queues;
 use crate::strangers::{add, delete_entry};
-use crate::workers::{AGE_MS, age, join};
+use crate::workers::{AGE_MS, age, fetch, join};
 use crate::world::World;
 use proto_schemas::{ConsumerName, Priority, QueueName, limit};
 use redis_store::Store;
-use redis_store::reap::{ReapCursors, Reaped};
+use redis_store::reap::{Asked, ReapCursors, Reaped, Round, Rule};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
+use task_core::law::identity::identify;
+use task_core::law::reap::Patience;
 use task_core::law::{self, Books, EntryId, StreamName};
 
 /// Entries of each stream that the store asks for in a round.
 const COUNT: usize = 100;
+const PATIENCE: Patience = Patience {
+    crashes_max: limit::CRASHES_MAX,
+    crashes_cap: limit::CRASHES_CAP,
+    alone_deliveries: limit::ALONE_DELIVERIES,
+};
 /// How long one round bars the next.
 const ROUND_MS: u64 = 900;
 
 #[test]
 fn reap_keeps_to_its_law() {
-    check(call, &["reap returned", "reap buried", "reap malformed", "reap ghosts", "reap skipped"]);
+    check(
+        call,
+        &[
+            "reap returned",
+            "reap buried",
+            "reap malformed",
+            "reap ghosts",
+            "reap skipped",
+            "reap late",
+            "reap what ran alone",
+            "reap what did not run alone",
+            "reap at the cap",
+        ],
+    );
 }
 
 #[test]
@@ -41,13 +62,14 @@ fn a_long_list_of_leases_is_reaped_in_rounds() {
     let mut rounds = Vec::new();
     for _ in 0..4 {
         forget_maintenance(&mut world, &queue);
-        rounds.push(round(&mut world, &queue, (&mut cursors, &mut next), Instant::now()).unwrap().malformed);
+        rounds.push(round(&mut world, &queue, (&mut cursors, &mut next), (Instant::now(), None)).unwrap().malformed);
     }
     assert_eq!(rounds, [100, 100, 50, 0]);
 }
 
 pub fn call(world: &mut World) {
     let queue = world.pick(queues());
+    crash_before(world, &queue);
     age_some(world, &queue);
     forget_maintenance(world, &queue);
     let mark_ms = world.pick([None, None, None, Some(ROUND_MS), Some(600_000)]);
@@ -58,11 +80,23 @@ pub fn call(world: &mut World) {
         world.books.maintenance.insert(queue.clone(), ("someone".parse().unwrap(), until_ms));
     }
     let (mut cursors, mut next) = (ReapCursors::default(), Default::default());
-    round(world, &queue, (&mut cursors, &mut next), marked);
+    let now_ms = world.now_ms();
+    let not_after_ms = world.pick([None, None, None, Some(now_ms + 600_000), Some(now_ms - 1)]);
+    round(world, &queue, (&mut cursors, &mut next), (marked, not_after_ms));
     if world.random.bool() {
-        round(world, &queue, (&mut cursors, &mut next), marked);
+        round(world, &queue, (&mut cursors, &mut next), (marked, None));
     }
     forget_maintenance(world, &queue);
+}
+
+/// Someone adds an entry that has crashed before, and a worker reads it.
+fn crash_before(world: &mut World, queue: &QueueName) {
+    let name = StreamName::Work(queue.clone(), world.pick(Priority::ALL.to_vec()));
+    let crashes = (limit::CRASHES_MAX - 1).to_string();
+    let crashes = world.pick([crashes, (limit::CRASHES_CAP - 1).to_string()]);
+    let fields = [("task_id", "t1"), ("subtask_id", "t1-0"), ("description", "d"), ("crashes", crashes.as_str())];
+    add(world, &name, fields.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).into());
+    fetch(world);
 }
 
 /// Lets time pass for about half of the leases of a queue; someone deletes a few of their entries.
@@ -72,14 +106,44 @@ fn age_some(world: &mut World, queue: &QueueName) {
         let group = world.books.streams.get(&name).and_then(|stream| stream.group.as_ref());
         let ids: Vec<EntryId> = group.iter().flat_map(|group| group.pending.keys().copied()).collect();
         for entry_id in ids {
+            if world.random.u8(..4) == 0 {
+                mark_alone(world, &name, entry_id);
+            }
             if world.random.bool() {
                 age(world, &name, entry_id);
+                judge(world, &name, entry_id);
             }
             if world.random.u8(..16) == 0 {
                 delete_entry(world, &name, entry_id);
             }
         }
     }
+}
+
+/// The owner of a lease says that it will run alone.
+fn mark_alone(world: &mut World, name: &StreamName, entry_id: EntryId) {
+    let StreamName::Work(queue, priority) = name.clone() else { unreachable!() };
+    if world.books.entry(name, entry_id).is_none() {
+        return; // the server forgets a lease on a deleted entry when it is claimed
+    }
+    let lease = |world: &World| world.books.streams[name].group.as_ref().unwrap().pending[&entry_id].clone();
+    let (owner, now_ms) = (lease(world).consumer, world.now_ms());
+    let (stream, id) = (redis_store::Stream { queue, priority }, entry_id.to_string());
+    assert!(world.run(async |store| store.mark_alone(&owner, &stream, &id).await));
+    assert!(world.books.streams.get_mut(name).unwrap().mark_alone(&owner, entry_id, now_ms, limit::ALONE_DELIVERIES));
+}
+
+/// Counts what the next round will have to judge.
+fn judge(world: &mut World, name: &StreamName, entry_id: EntryId) {
+    let known = world.books.entry(name, entry_id).and_then(|fields| identify(fields).known());
+    let Some(crashes) = known.map(|it| it.crashes + 1).filter(|crashes| *crashes >= limit::CRASHES_MAX) else { return };
+    let deliveries = world.books.streams[name].group.as_ref().unwrap().pending[&entry_id].deliveries;
+    let what = match deliveries >= limit::ALONE_DELIVERIES {
+        true => "reap what ran alone",
+        false if crashes >= limit::CRASHES_CAP => "reap at the cap",
+        false => "reap what did not run alone",
+    };
+    world.count(what, 1);
 }
 
 fn forget_maintenance(world: &mut World, queue: &QueueName) {
@@ -93,7 +157,7 @@ fn round(
     world: &mut World,
     queue: &QueueName,
     (cursors, next): (&mut ReapCursors, &mut [EntryId; Priority::ALL.len()]),
-    marked: Instant,
+    (marked, not_after_ms): (Instant, Option<u64>),
 ) -> Option<Reaped> {
     let by: ConsumerName = "reaper".parse().unwrap();
     for priority in Priority::ALL {
@@ -104,32 +168,55 @@ fn round(
         by,
         queue: queue.clone(),
         lease_ms: lease.as_millis() as u64,
+        not_after_ms,
         count: COUNT,
-        crashes_max: limit::CRASHES_MAX,
+        patience: PATIENCE,
         cursors: *next,
     };
     let ran_late = Cell::new(false);
+    let rule = Rule { lease, not_after_ms };
     let script = async |store: &Store| {
-        let reaped = store.reap(&order.by, &order.queue, lease, cursors).await;
-        ran_late.set(marked.elapsed() > Duration::from_millis(ROUND_MS / 2) && matches!(reaped, Ok(Some(_))));
-        reaped
+        let asked = store.ask_round(&order.by, &order.queue, rule, cursors).await;
+        ran_late.set(marked.elapsed() > Duration::from_millis(ROUND_MS / 2) && matches!(asked, Ok(Asked::Ran(_))));
+        asked.map(coarse)
     };
     let law = |books: &mut Books, moment: &mut law::Moment| {
         let barred_ms = books.maintenance.get(queue).map_or(0, |(_, until_ms)| until_ms.saturating_sub(moment.now_ms));
         if ran_late.get() && barred_ms <= ROUND_MS {
             books.maintenance.remove(queue);
         }
-        let law::reap::Reaped { returned, buried, malformed, ghosts, cursors } = books.reap(moment, &order)?;
-        *next = cursors;
-        Some(Reaped { returned, buried, malformed, ghosts })
+        match books.reap(moment, &order) {
+            law::reap::Asked::Ran(reaped) => {
+                *next = reaped.cursors;
+                let law::reap::Reaped { returned, buried, malformed, ghosts, next_due_ms, .. } = reaped;
+                let (reaped, next_due) =
+                    (Reaped { returned, buried, malformed, ghosts }, next_due_ms.map(Duration::from_millis));
+                coarse(Asked::Ran(Round { reaped, next_due }))
+            }
+            law::reap::Asked::Skipped => Asked::Skipped,
+            law::reap::Asked::Late => Asked::Late,
+        }
     };
-    let reaped = world.call(&order, script, law);
+    let asked = world.call(&order, script, law);
     assert_eq!(cursors.is_done(), *next == <[EntryId; 4]>::default());
-    let counts = reaped.clone().unwrap_or_default();
-    world.count("reap skipped", u64::from(reaped.is_none()));
+    let reaped = match asked {
+        Asked::Ran(Round { reaped, .. }) => Some(reaped),
+        Asked::Skipped | Asked::Late => None,
+    };
+    let counts = reaped.unwrap_or_default();
+    world.count("reap skipped", u64::from(asked == Asked::Skipped));
+    world.count("reap late", u64::from(asked == Asked::Late));
     world.count("reap returned", counts.returned);
     world.count("reap buried", counts.buried);
     world.count("reap malformed", counts.malformed);
     world.count("reap ghosts", counts.ghosts);
     reaped
+}
+
+/// Without the distance to what is due next, which only the clock of the call knows.
+fn coarse(asked: Asked) -> Asked {
+    match asked {
+        Asked::Ran(Round { reaped, next_due }) => Asked::Ran(Round { reaped, next_due: next_due.map(far) }),
+        other => other,
+    }
 }

@@ -2,8 +2,9 @@
 
 use crate::history::check;
 use crate::world::World;
-use proto_schemas::{TaskId, TaskStatus};
+use proto_schemas::{Record, TaskId, TaskStatus};
 use std::time::Duration;
+use task_core::law::TaskBook;
 use task_core::law::recount::Recount;
 
 #[test]
@@ -12,9 +13,7 @@ fn recount_keeps_to_its_law() {
 }
 
 pub fn call(world: &mut World) {
-    let tasks: Vec<TaskId> = world.books.tasks.keys().cloned().collect();
-    let task_id = world.random.choice(tasks).filter(|_| world.random.u8(..8) > 0);
-    let task_id = task_id.unwrap_or_else(|| "nobody".parse().unwrap());
+    let task_id = world.task_id();
     if world.books.tasks.contains_key(&task_id) {
         break_by_hand(world, &task_id);
     }
@@ -33,8 +32,9 @@ pub fn call(world: &mut World) {
 fn break_by_hand(world: &mut World, task_id: &TaskId) {
     let key = format!("task:{task_id}");
     let status = world.pick(TaskStatus::ALL.to_vec());
-    let task = world.books.tasks.get_mut(task_id).unwrap();
-    match world.random.u8(..4) {
+    let way = world.random.u8(..5);
+    let task = task_of(world, task_id);
+    match way {
         0 => {
             (task.state.completed, task.state.failed) = (7, 1);
             world.stranger(&["HSET", &key, "completed", "7", "failed", "1"]);
@@ -47,6 +47,15 @@ fn break_by_hand(world: &mut World, task_id: &TaskId) {
             world.books.by_status.insert((status, task_id.clone()), 3);
             world.stranger(&["ZADD", &format!("tasks:{status}"), "3", task_id.as_str()]);
         }
+        3 => {
+            let record = Record::decode("failed 1 0 9").unwrap();
+            world.stranger(&["HSET", &format!("outcomes:{task_id}"), "0@7", &record.encode()]);
+            task_of(world, task_id).state.records.insert((0, 7), record);
+        }
         _ => {}
     }
+}
+
+fn task_of<'a>(world: &'a mut World, task_id: &TaskId) -> &'a mut TaskBook {
+    world.books.tasks.get_mut(task_id).unwrap()
 }

@@ -1,5 +1,6 @@
 //! `settle` against its law.
 
+use crate::cancel::overtake;
 use crate::history::check;
 use crate::world::{Leased, World};
 use redis_store::Stream;
@@ -9,12 +10,13 @@ use task_core::law::{self, EntryId, StreamName};
 
 #[test]
 fn settle_keeps_to_its_law() {
-    check(call, &["settle Recorded", "settle Stale", "settle a result that stands"]);
+    check(call, &["settle Recorded", "settle Dropped", "settle Stale", "settle a result that stands"]);
 }
 
 pub fn call(world: &mut World) {
     let by = world.consumer();
     let leases = world.leases(|leased| leased.fact("completed").is_some());
+    overtake(world, &leases);
     let batch: Vec<(Settlement, law::settle::Settlement)> =
         leases.into_iter().map(|leased| settlement(world, leased)).collect();
     let (batch, items): (Vec<_>, Vec<_>) = batch.into_iter().unzip();

@@ -1,12 +1,12 @@
 //! The whole keyspace of a real Redis as books; a key that no book knows is a panic.
 
-use proto_schemas::{ConsumerName, Priority, Progress, QueueName, Record, SubtaskId, TaskId, TaskStatus};
+use crate::task::{enter_outcomes, read_plan, read_task};
+use proto_schemas::{ConsumerName, Priority, QueueName, Record, SubtaskId, TaskId, TaskStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::str::FromStr;
 use system_tests::redis::{Connection, Reply};
-use task_core::TaskState;
-use task_core::law::{Books, EntryId, Fields, Group, Pending, StoredResult, Stream, StreamName, TaskBook};
+use task_core::law::{Books, EntryId, Fields, Group, Pending, StoredKey, StoredResult, Stream, StreamName};
 
 type Command = Vec<String>;
 
@@ -75,7 +75,9 @@ fn reading(key: &str) -> Vec<Command> {
     }
     match key.split_once(':').map_or(key, |(head, _)| head) {
         "task" | "outcomes" | "meta" | "worker" | "plan" => commands(&[&["HGETALL", key]]),
-        "result" | "maintenance" => commands(&[&["GET", key], &["PTTL", key]]),
+        "delayed" if key == "delayed:body" => commands(&[&["HGETALL", key]]),
+        "delayed" | "cancelled" => commands(&[&["ZRANGE", key, "0", "-1", "WITHSCORES"]]),
+        "result" | "maintenance" | "idempotency" => commands(&[&["GET", key], &["PTTL", key]]),
         "tasks" | "lifetimes" | "workers" => commands(&[&["ZRANGE", key, "0", "-1", "WITHSCORES"]]),
         "queues" => commands(&[&["SMEMBERS", key]]),
         "bell" => commands(&[&["LLEN", key]]),
@@ -92,6 +94,19 @@ fn enter(books: &mut Books, key: &str, replies: &[Reply], now_ms: u64) {
     let (head, rest) = key.split_once(':').unwrap_or((key, ""));
     match (head, rest) {
         ("task", id) => drop(books.tasks.insert(parse(id), read_task(pairs(&replies[0])))),
+        ("delayed", "") => books.delayed = read_scores(&replies[0]),
+        ("delayed", "body") => {
+            let members = replies[0].items().chunks_exact(2);
+            books.bodies = members.map(|pair| (pair[0].text(), bytes(&pair[1]))).collect();
+        }
+        ("cancelled", "") => books.cancelled = read_scores(&replies[0]),
+        ("idempotency", rest) => {
+            let ((client, name), text) = (rest.split_once(':').unwrap(), replies[0].text());
+            let (task_id, fingerprint) = text.split_once(' ').unwrap();
+            let (task_id, fingerprint) = (parse(task_id), fingerprint.to_owned());
+            let stored = StoredKey { task_id, fingerprint, expires_at_ms: expires_at_ms() };
+            books.idempotency.insert((client.to_owned(), name.to_owned()), stored);
+        }
         ("result", id) => {
             let stored = StoredResult { json: replies[0].text(), expires_at_ms: expires_at_ms() };
             books.results.insert(parse::<SubtaskId>(id), stored);
@@ -102,7 +117,10 @@ fn enter(books: &mut Books, key: &str, replies: &[Reply], now_ms: u64) {
             books.by_status.extend(read_scores(&replies[0]).into_iter().map(|(id, at_ms)| ((status, id), at_ms)));
         }
         ("lifetimes", "") => books.lifetimes = read_scores(&replies[0]),
-        ("plan", id) => drop(books.plans.insert(parse(id))),
+        ("plan", id) => {
+            let fields = replies[0].items().chunks_exact(2).map(|pair| (pair[0].text(), bytes(&pair[1])));
+            books.plans.insert(parse(id), read_plan(fields.collect()));
+        }
         ("queues", "") => books.queues = replies[0].items().iter().map(|queue| parse(&queue.text())).collect(),
         ("bell", queue) => drop(books.bells.insert(parse::<QueueName>(queue), replies[0].integer() as usize)),
         ("maintenance", _) if replies[0] == Reply::Nil => {} // its 900 ms ended while we read
@@ -112,7 +130,11 @@ fn enter(books: &mut Books, key: &str, replies: &[Reply], now_ms: u64) {
         }
         ("worker", consumer) => drop(books.heartbeats.insert(parse(consumer))),
         ("workers", "") => books.workers = read_scores(&replies[0]),
-        ("meta", "") => assert_eq!(pairs(&replies[0]), [("groups".to_owned(), "projector".to_owned())]),
+        ("meta", "") => {
+            let mut meta = flat(&replies[0]);
+            books.dead_letters_trimmed = meta.remove("dead_letters_trimmed").map_or(0, |count| parse(&count));
+            assert_eq!(meta, BTreeMap::from([("groups".to_owned(), "projector".to_owned())]));
+        }
         _ => panic!("a key that no book knows: {key}"),
     }
 }
@@ -139,36 +161,6 @@ fn read_lease(row: &[Reply], now_ms: u64) -> (EntryId, Pending) {
     (parse(&row[0].text()), lease)
 }
 
-fn read_task(fields: Vec<(String, String)>) -> TaskBook {
-    let mut fields: BTreeMap<String, String> = fields.into_iter().collect();
-    let mut take = |name: &str| fields.remove(name);
-    let mut number = |name: &str| take(name).map(|text| parse::<u64>(&text));
-    let (created_at_ms, revision) = (number("created_at").unwrap(), number("revision").unwrap());
-    let outcome_at_ms = number("outcome_at");
-    let mut state = TaskState::new(number("total").unwrap() as u32, created_at_ms);
-    state.completed = number("completed").unwrap() as u32;
-    state.failed = number("failed").unwrap() as u32;
-    state.cancelled = number("cancelled").unwrap() as u32;
-    state.updated_at_ms = number("updated_at").unwrap();
-    state.finished_at_ms = number("finished_at");
-    state.status = parse(&take("status").unwrap());
-    TaskBook { fields, created_at_ms, state, outcome_at_ms, revision }
-}
-
-fn enter_outcomes(state: &mut TaskState, fields: Vec<(String, String)>) {
-    for (field, value) in fields {
-        if let Some(index) = field.strip_prefix('~') {
-            let progress = Progress::decode(&value).unwrap();
-            assert_eq!(progress.encode(), value);
-            state.progress.insert(parse(index), progress);
-        } else {
-            let record = Record::decode(&value).unwrap();
-            assert_eq!(record.encode(), value);
-            state.records.insert(parse(&field), record);
-        }
-    }
-}
-
 fn read_scores<T: FromStr<Err: Debug> + Ord>(reply: &Reply) -> BTreeMap<T, u64> {
     pairs(reply).into_iter().map(|(member, score)| (parse(&member), parse(&score))).collect()
 }
@@ -189,7 +181,8 @@ fn bytes(reply: &Reply) -> Vec<u8> {
     }
 }
 
-fn parse<T: FromStr<Err: Debug>>(text: &str) -> T {
+/// Text as what it must be.
+pub fn parse<T: FromStr<Err: Debug>>(text: &str) -> T {
     text.parse().unwrap_or_else(|error| panic!("{text:?}: {error:?}"))
 }
 
@@ -208,6 +201,15 @@ pub fn align(real: &mut Books, law: &mut Books, now_ms: u64, tolerance_ms: u64) 
                 near(&mut lease.since_ms, known.since_ms);
             }
         }
+    }
+    for (member, due_ms) in &mut real.delayed {
+        law.delayed.get(member).into_iter().for_each(|known_ms| near(due_ms, *known_ms));
+    }
+    for (task_id, until_ms) in &mut real.cancelled {
+        law.cancelled.get(task_id).into_iter().for_each(|known_ms| near(until_ms, *known_ms));
+    }
+    for (key, stored) in &mut real.idempotency {
+        law.idempotency.get(key).into_iter().for_each(|known| near(&mut stored.expires_at_ms, known.expires_at_ms));
     }
     for (subtask_id, result) in &mut real.results {
         if let Some(known) = law.results.get(subtask_id) {

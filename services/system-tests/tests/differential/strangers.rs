@@ -13,7 +13,7 @@ pub fn write_by_hand(world: &mut World) {
     let mut fields: Vec<(Vec<u8>, Vec<u8>)> =
         base.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect();
     for _ in 0..world.random.usize(..4) {
-        let odd: [(&[u8], &[u8]); 22] = [
+        let odd: [(&[u8], &[u8]); 29] = [
             (b"v", b"2"),
             (b"v", b"1"),
             (b"v", b""),
@@ -35,13 +35,21 @@ pub fn write_by_hand(world: &mut World) {
             (b"timeout_ms", b"999999999999999"),
             (b"max_attempts", b"4294967296"),
             (b"deadline_ms", b"1000000000000000"),
+            (b"crashes", b"11"),
+            (b"priority", b"soon"),
+            (b"parents", b"a=0:skip,b=1:continue"),
+            (b"parents", b"a=0:never"),
+            (b"parked_at", b"1790000000000"),
+            (b"history", b"1 0 retrying 5 w x\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n2 0 crashed 6 w"),
+            (b"result_ttl_s", b"day"),
             (b"\xff\x00", b"\r\n\xfe"),
         ];
         let (name, value) = world.pick(odd);
         fields.push((name.to_vec(), value.to_vec()));
     }
     if world.random.u8(..4) == 0 {
-        let crashes = ["2", "1"].map(|text| (b"crashes".to_vec(), text.as_bytes().to_vec()));
+        let values = world.pick([["2", "1"], ["1", "2"], ["2", "11"]]);
+        let crashes = values.map(|text| (b"crashes".to_vec(), text.as_bytes().to_vec()));
         fields.extend(crashes); // of two equal names the last counts
     }
     if world.random.u8(..2) == 0 {
@@ -94,15 +102,26 @@ pub fn forge_facts(world: &mut World) {
     let mut lines: Vec<Vec<u8>> = Vec::new();
     for _ in 0..world.random.usize(1..5) {
         let (task, index, generation) = (world.random.u8(..14), world.random.u8(..4), world.random.u8(..10) / 9);
-        let words =
-            ["started", "retrying", "crashed", "returned", "parked", "completed", "failed", "cancelled", "requeued"];
+        let words = [
+            "started",
+            "retrying",
+            "crashed",
+            "returned",
+            "parked",
+            "completed",
+            "failed",
+            "cancelled",
+            "requeued",
+            "created",
+        ];
         let (word, attempt, crashes) = (world.pick(words), world.random.u8(1..3), world.random.u8(..2));
         let (worker, reason, now_ms) = (world.consumer(), world.reason(), world.now_ms());
         let at_ms = now_ms + 2_000 - world.random.u64(..4_000);
         let line = format!("t{task} {index} {generation} {word} {attempt} {crashes} {worker} {at_ms} {reason}");
-        lines.push(match world.random.u8(..8) {
+        lines.push(match world.random.u8(..9) {
             0 => b"garbage \xff".to_vec(),
             1 => format!("{line} too much").into_bytes(),
+            8 => format!("t{task} {index}-{} {generation} cancelled 0 0 {worker} {at_ms}", index + 3).into_bytes(),
             2 => line.replacen(&format!(" {index} "), " - ", 1).into_bytes(),
             _ => line.into_bytes(),
         });

@@ -1,14 +1,14 @@
 //! A Redis, the books it must agree with, and the random choices of a run.
 
 use crate::{snapshot, workers};
-use proto_schemas::{ConsumerName, Fact, Kind};
+use proto_schemas::{ConsumerName, Fact, Kind, TaskId};
 use redis_store::events::EventEntry;
 use redis_store::{RedisConfig, Store, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 use std::time::Duration;
 use system_tests::redis::{Connection, PrivateRedis, Reply};
-use task_core::law::identity::{Identity, identify, read_lines};
+use task_core::law::identity::{Attempt, identify, read_lines};
 use task_core::law::{Books, EntryId, Fields, Moment, StreamName};
 
 /// How far ages may be off, and less than any distance between two times that matter.
@@ -25,9 +25,7 @@ pub struct Leased {
 impl Leased {
     /// What an honest worker says of it; nothing of what cannot be read.
     pub fn fact(&self, word: &str) -> Option<Fact> {
-        let Identity::Known { task_id, index, generation, attempt, crashes } = identify(&self.fields) else {
-            return None;
-        };
+        let Attempt { task_id, index, generation, attempt, crashes, .. } = identify(&self.fields).known()?;
         Fact::decode(&format!("{task_id} {index} {generation} {word} {attempt} {crashes} w1 1")).ok()
     }
 }
@@ -103,6 +101,11 @@ impl World {
         answer
     }
 
+    /// Takes over everything that is there, as a stranger left it.
+    pub fn accept_all(&mut self) {
+        self.books = snapshot::take(&mut self.connection);
+    }
+
     /// All keys must agree with the books.
     pub fn compare(&mut self) {
         let real = snapshot::take(&mut self.connection);
@@ -121,7 +124,8 @@ impl World {
         }
     }
 
-    /// What the server decided: the ids it gave out, and the time that it wrote into the log.
+    /// What the server decided: the ids it gave out, the time that it wrote into the log, how many dead letters
+    /// it says that it trimmed.
     fn moment(&self, real: &Books, before_ms: u64) -> Moment {
         let mut ids: BTreeMap<StreamName, VecDeque<EntryId>> = BTreeMap::new();
         for (name, stream) in &real.streams {
@@ -131,7 +135,8 @@ impl World {
         let told = ids.get(&StreamName::Events).and_then(VecDeque::back);
         let lines = told.map(|id| read_lines(&real.streams[&StreamName::Events].entries[id])).unwrap_or_default();
         let now_ms = lines.iter().flatten().map(|fact| fact.at_ms).next_back().unwrap_or(before_ms);
-        Moment::with_ids(now_ms, ids)
+        let trimmed = real.dead_letters_trimmed - self.books.dead_letters_trimmed;
+        Moment::with_ids(now_ms, ids).trimming(trimmed as usize)
     }
 
     fn place(&self) -> String {
@@ -207,6 +212,20 @@ impl World {
         }
         self.random.shuffle(&mut ids);
         ids
+    }
+
+    /// Counts the answers of a batch.
+    pub fn count_each(&mut self, script: &str, answers: &[impl Debug]) {
+        for answer in answers {
+            self.count(format!("{script} {answer:?}"), 1);
+        }
+    }
+
+    /// A task, mostly one that there is.
+    pub fn task_id(&mut self) -> TaskId {
+        let known: Vec<TaskId> = self.books.tasks.keys().cloned().collect();
+        let known = self.random.choice(known).filter(|_| self.random.u8(..8) > 0);
+        known.unwrap_or_else(|| "nobody".parse().unwrap())
     }
 
     /// A stream of work, mostly one in which something is pending.

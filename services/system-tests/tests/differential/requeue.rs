@@ -1,0 +1,116 @@
+//! `requeue` against its law.
+
+use crate::history::check;
+use crate::world::World;
+use proto_schemas::{OnFailure, SubtaskDefinition, TaskId};
+use redis_store::requeue::{RequeueItem, RequeueOrder};
+use std::time::Duration;
+use task_core::law::{self, EntryId, StreamName};
+
+#[test]
+fn requeue_keeps_to_its_law() {
+    check(
+        call,
+        &[
+            "requeue Requeued",
+            "requeue Gone",
+            "requeue of an ended task",
+            "requeue with dependencies",
+            "requeue with its letter",
+            "requeue of a later generation",
+        ],
+    );
+}
+
+pub fn call(world: &mut World) {
+    let Some((task_id, plan)) = pick_task(world) else { return };
+    let items = pick_items(world, &task_id, &plan);
+    if items.is_empty() {
+        return;
+    }
+    let letters = world.books.streams.get(&StreamName::DeadLetters);
+    let letters: Vec<EntryId> = letters.into_iter().flat_map(|letters| letters.entries.keys().copied()).collect();
+    let letter = match world.random.u8(..4) {
+        0 => world.random.choice(letters),
+        1 if world.random.bool() => Some(EntryId { ms: 5, sequence: 5 }), // never given out
+        _ => None,
+    };
+    let deadline_ms = world.pick([60_000, 604_800_000]);
+    let order = law::requeue::Requeue { by: world.consumer(), task_id, deadline_ms, items, dead_letter: letter };
+    for _ in 0..world.sendings() {
+        send(world, &order, &plan);
+    }
+}
+
+/// A task with its plan, mostly one of which something has ended.
+fn pick_task(world: &mut World) -> Option<(TaskId, Vec<SubtaskDefinition>)> {
+    let ended =
+        world.books.tasks.iter().filter(|(_, task)| (0..task.state.total).any(|at| task.state.record(at).is_some()));
+    let ended: Vec<TaskId> = ended.map(|(task_id, _)| task_id.clone()).collect();
+    let all: Vec<TaskId> = world.books.tasks.keys().cloned().collect();
+    let among = if ended.is_empty() || world.random.u8(..8) == 0 { all } else { ended };
+    let task_id = world.random.choice(among)?;
+    let plan = serde_json::from_str(&world.books.tasks[&task_id].fields["subtasks"]).unwrap();
+    Some((task_id, plan))
+}
+
+/// Mostly subtasks that have ended, sometimes with a generation that is not the current one.
+fn pick_items(world: &mut World, task_id: &TaskId, plan: &[SubtaskDefinition]) -> Vec<law::requeue::RequeueItem> {
+    let mut items = Vec::new();
+    for (index, definition) in (0..).zip(plan) {
+        let state = &world.books.tasks[task_id].state;
+        let (mut generation, has_ended) = (state.generation(index), state.record(index).is_some());
+        let odds = if has_ended { 2 } else { 32 };
+        if world.random.u8(..odds) > 0 {
+            continue;
+        }
+        if world.random.u8(..16) == 0 {
+            generation = world.pick([0, generation + 1]);
+        }
+        let mut entry = definition.first_attempt(task_id, index).unwrap();
+        entry.deadline_ms = world.pick([None, Some(1_790_000_000_000)]);
+        let (queue, priority) = (definition.queue.clone(), definition.priority);
+        items.push(law::requeue::RequeueItem { entry, generation, queue, priority, edges: dependants(plan, index) });
+    }
+    world.random.shuffle(&mut items);
+    items
+}
+
+fn dependants(plan: &[SubtaskDefinition], parent: u32) -> Vec<(u32, OnFailure)> {
+    let edges = (0..).zip(plan).flat_map(|(child, subtask)| subtask.depends_on.iter().map(move |edge| (child, edge)));
+    edges.filter(|(_, edge)| edge.index == parent).map(|(child, edge)| (child, edge.on_failure)).collect()
+}
+
+fn send(world: &mut World, order: &law::requeue::Requeue, plan: &[SubtaskDefinition]) {
+    let letter = order.dead_letter.map(|id| id.to_string());
+    let edges = |edges: &[(u32, OnFailure)]| {
+        edges.iter().map(|(child, on_failure)| format!("{child}:{on_failure}")).collect::<Vec<_>>().join(" ")
+    };
+    let asked = RequeueOrder {
+        task_id: &order.task_id,
+        deadline: Duration::from_millis(order.deadline_ms),
+        items: order
+            .items
+            .iter()
+            .map(|item| RequeueItem {
+                entry: item.entry.clone(),
+                generation: item.generation,
+                definition: &plan[item.entry.index as usize],
+                edges: edges(&item.edges),
+            })
+            .collect(),
+        dead_letter: letter.as_deref(),
+    };
+    let was_over = world.books.tasks[&order.task_id].state.status.is_terminal();
+    let answer = world.call(
+        order,
+        async |store| store.requeue(&order.by, &asked).await,
+        |books, moment| books.requeue(moment, order),
+    );
+    world.count(format!("requeue {answer:?}"), 1);
+    let done = |what: bool| u64::from(what && answer == redis_store::requeue::Requeued::Requeued);
+    world.count("requeue of an ended task", done(was_over));
+    world.count("requeue with dependencies", done(world.books.plans.contains_key(&order.task_id)));
+    world.count("requeue with its letter", done(letter.is_some()));
+    world.count("requeue of a later generation", done(order.items.iter().any(|item| item.generation > 0)));
+}
