@@ -1,12 +1,14 @@
 //! A sound system shows nothing, however busy.
 
-use crate::stage::{Stage, config, name, stage};
+use crate::stage::{Stage, TTL, config, definition, dependant, id, name, retries, settlement, stage};
 use projector::audit;
 use projector::audit::law::Law;
-use proto_schemas::{FactKind, QueueName};
+use proto_schemas::{FactKind, OnFailure, Priority, QueueName};
 use redis_store::Stream;
+use redis_store::cancel::CancelOrder;
 use redis_store::reap::ReapCursors;
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -79,58 +81,91 @@ async fn streams_pending_lists_logs_and_indexes_are_read_to_their_ends() {
 async fn a_busy_system_is_clean() {
     let stage = stage().await;
     let _running = [stage.start(config("p1")), stage.start(config("p2"))];
-    let end = Instant::now() + Duration::from_secs(4);
+    let over = CancellationToken::new();
     let submitting = async {
         let mut no = 0;
-        while Instant::now() < end {
-            stage.submit(&format!("T{no}"), 20).await;
+        while !over.is_cancelled() {
+            submit(&stage, no).await;
             no += 1;
-            tokio::time::sleep(Duration::from_millis(2)).await; // or the audit only reads a backlog
+            tokio::time::sleep(Duration::from_millis(5)).await; // or the audit only reads a backlog
         }
         no
     };
     let auditing = async {
-        let (mut audits, mut second_looks) = (0, 0);
-        while Instant::now() < end {
+        let (mut audits, mut second_looks, started) = (0, 0, Instant::now());
+        while (audits < 4 || second_looks < 2) && started.elapsed() < Duration::from_secs(60) {
             let started = Instant::now();
             let report = audit(&stage.store, PAUSE).await.expect("a report");
             assert!(report.is_clean(), "{report}");
             audits += 1;
             second_looks += usize::from(started.elapsed() > PAUSE);
         }
+        over.cancel();
         (audits, second_looks)
     };
-    let (tasks, _, _, audits) = tokio::join!(submitting, work(&stage, "w1", end), work(&stage, "w2", end), auditing);
-    assert!(tasks > 50 && audits.0 > 1 && audits.1 > 0, "{tasks} tasks, audits and second looks {audits:?}");
+    let (tasks, _, _, audits) =
+        tokio::join!(submitting, work(&stage, "w1", &over), work(&stage, "w2", &over), auditing);
+    assert!(tasks > 50 && audits.0 >= 4 && audits.1 >= 2, "{tasks} tasks, audits and second looks {audits:?}");
     stage.until_folded().await;
     let report = audit(&stage.store, PAUSE).await.expect("a report");
     assert!(report.is_clean(), "{report}");
-    assert_eq!((report.subtasks, report.events_unfolded), (tasks * 20, 0));
+    assert_eq!((report.tasks, report.events_unfolded), (tasks, 0));
 }
 
-/// A worker that completes most, fails some, hands some back, and lets some be reaped.
-async fn work(stage: &Stage, worker: &str, end: Instant) {
+/// Tasks of every shape: independent subtasks, a chain and a diamond; some are cancelled at once, some run again.
+async fn submit(stage: &Stage, no: u64) {
+    let (task, on_failure) = (format!("T{no}"), [OnFailure::FailFast, OnFailure::Skip, OnFailure::Continue]);
+    let of = |index: usize| on_failure[(no as usize + index) % 3];
+    match no % 4 {
+        0 => stage.submit(&task, 20).await,
+        1 => {
+            let chain = |index: u32| dependant("link", &[(index, of(index as usize))]);
+            let plan = std::iter::once(definition("first")).chain((0..8).map(chain)).collect();
+            stage.submit_plan(&task, plan).await;
+        }
+        2 => {
+            let sides = [dependant("left", &[(0, of(0))]), dependant("right", &[(0, of(1))])];
+            let last = dependant("last", &[(1, of(2)), (2, of(0))]);
+            stage.submit_plan(&task, [&[definition("first")][..], &sides, &[last]].concat()).await;
+        }
+        _ => {
+            stage.submit(&task, 5).await;
+            let again = stage.store.task(&id(&format!("T{}", no / 2 / 4 * 4))).await.expect("a read");
+            let Some(again) = again.filter(|view| view.task.status.is_terminal()) else { return };
+            stage.run_again(&again.task).await;
+        }
+    }
+    if no % 7 == 0 {
+        let order = CancelOrder { reason: None, task_ttl: TTL, only_past: false };
+        stage.store.cancel(&name("api"), &id(&task), &order).await.expect("an answer");
+    }
+}
+
+/// A worker that completes most, fails some, hands some back, parks some, schedules some again, and lets some be reaped.
+async fn work(stage: &Stage, worker: &str, over: &CancellationToken) {
     let queue = QueueName::default_queue();
-    let mut cursors = ReapCursors::default();
+    let stream = Stream { queue: queue.clone(), priority: Priority::Medium };
+    let (mut cursors, by) = (ReapCursors::default(), name(worker));
     for round in 0_usize.. {
-        if Instant::now() >= end {
+        if over.is_cancelled() {
             return;
         }
         let mut fetched = stage.fetch(worker, 16).await;
         if fetched.is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        let abandoned = fetched.split_off(fetched.len().min(14));
-        let returned = fetched.split_off(fetched.len().min(12));
-        let ids: Vec<String> = returned.iter().map(|entry| entry.entry_id.clone()).collect();
-        if let Some(first) = returned.first() {
-            let stream: &Stream = &first.stream;
-            stage.store.hand_back(&name(worker), stream, &ids).await.expect("answers");
+        drop(fetched.split_off(fetched.len().min(15))); // abandoned
+        for (from, pause) in [(14, Duration::ZERO), (12, Duration::from_millis(20))] {
+            let back = fetched.split_off(fetched.len().min(from));
+            let ids: Vec<String> = back.into_iter().map(|entry| entry.entry_id).collect();
+            stage.store.park(&by, &stream, &ids, pause).await.expect("answers");
         }
-        drop(abandoned);
+        let failed = fetched.split_off(fetched.len().min(10));
+        stage.store.retry(&by, &retries(&failed, round as u64 % 40)).await.expect("answers");
         let kind = if round % 5 == 0 { FactKind::Failed } else { FactKind::Completed };
-        let batch: Vec<_> = fetched.iter().map(|entry| crate::stage::settlement(entry, worker, kind)).collect();
-        stage.store.settle(&name(worker), &batch).await.expect("answers");
-        stage.store.reap(&name(worker), &queue, Duration::from_millis(100), &mut cursors).await.expect("a round");
+        let batch: Vec<_> = fetched.iter().map(|entry| settlement(entry, worker, kind)).collect();
+        stage.store.settle(&by, &batch).await.expect("answers");
+        stage.store.promote(&by).await.expect("an answer");
+        stage.store.reap(&by, &queue, Duration::from_millis(100), &mut cursors).await.expect("a round");
     }
 }

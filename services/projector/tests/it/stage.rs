@@ -173,14 +173,7 @@ impl Stage {
 
     /// Schedules another attempt of what `worker` was given.
     pub async fn retry(&self, worker: &str, fetched: &[Fetched], delay: Duration) {
-        let retry = |entry: &Fetched| Retry {
-            stream: entry.stream.clone(),
-            entry_id: entry.entry_id.clone(),
-            task_id: entry.entry.as_ref().expect("a sound entry").task_id.clone(),
-            delay,
-            reason: "broken".parse().expect("a word"),
-        };
-        let items: Vec<_> = fetched.iter().map(retry).collect();
+        let items = retries(fetched, delay.as_millis() as u64);
         let answers = self.store.retry(&name(worker), &items).await.expect("answers");
         assert!(answers.iter().all(|answer| *answer == Retried::Scheduled));
     }
@@ -193,6 +186,20 @@ impl Stage {
         let items = vec![RequeueItem { entry, generation, definition, edges: String::new() }];
         let order = RequeueOrder { task_id: &found.task_id, deadline: TTL, items, dead_letter: None };
         assert_eq!(self.store.requeue(&name("api"), &order).await.expect("an answer"), Requeued::Requeued);
+    }
+
+    /// Opens the next generation of everything in a task without dependencies that has ended.
+    pub async fn run_again(&self, task: &Task) {
+        let outcomes = self.store.task(&task.task_id).await.expect("a read").expect("a task").outcomes;
+        let generation =
+            |index: u32| outcomes.get(&format!("g:{index}")).map_or(0, |text| text.parse().expect("a number"));
+        let item = |(index, definition): (u32, _)| {
+            let entry = SubtaskDefinition::first_attempt(definition, &task.task_id, index).expect("an id");
+            RequeueItem { entry, generation: generation(index), definition, edges: String::new() }
+        };
+        let items = (0..).zip(&task.subtasks).map(item).collect();
+        let order = RequeueOrder { task_id: &task.task_id, deadline: TTL, items, dead_letter: None };
+        self.store.requeue(&name("api"), &order).await.expect("an answer");
     }
 
     /// Folds everything that is not folded, without a projector that runs.
@@ -257,6 +264,17 @@ pub fn dependant(description: &str, parents: &[(u32, OnFailure)]) -> SubtaskDefi
         Parent { name, index, on_failure }
     };
     SubtaskDefinition { depends_on: parents.iter().map(parent).collect(), ..definition(description) }
+}
+
+pub fn retries(fetched: &[Fetched], delay_ms: u64) -> Vec<Retry> {
+    let retry = |entry: &Fetched| Retry {
+        stream: entry.stream.clone(),
+        entry_id: entry.entry_id.clone(),
+        task_id: entry.entry.as_ref().expect("a sound entry").task_id.clone(),
+        delay: Duration::from_millis(delay_ms),
+        reason: "broken".parse().expect("a word"),
+    };
+    fetched.iter().map(retry).collect()
 }
 
 pub fn settlement(fetched: &Fetched, by: &str, kind: FactKind) -> Settlement {
