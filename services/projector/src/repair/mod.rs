@@ -69,12 +69,13 @@ impl Repairer<'_> {
             }
         }
         let before = self.deeds();
+        // In this order: what is told of an entry moves the revision of its task.
+        for (task_id, violations) in of_plans {
+            self.mend_plan(task_id, &violations).await?;
+        }
         for violation in of_entries {
             let deed = self.mend_entry(violation).await?;
             self.note(deed, violation);
-        }
-        for (task_id, violations) in of_plans {
-            self.mend_plan(task_id, &violations).await?;
         }
         Ok(self.deeds() > before)
     }

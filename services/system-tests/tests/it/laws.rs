@@ -86,6 +86,52 @@ fn the_audit_names_every_law_that_a_hand_breaks_and_whose_books_it_broke() {
 }
 
 #[test]
+fn what_a_hand_broke_is_repaired_and_everything_ends_as_if_nothing_had_happened() {
+    let mut stack = Plan::workers(1).start();
+    let ended = stack.client.submit(&body::simulated(2));
+    stack.await_drained(SOON);
+    stack.workers[0].kill(); // nobody mends what follows
+    let chain = json!({ "description": "a chain", "subtasks": [
+        { "name": "first", "description": "first" },
+        { "name": "second", "description": "second", "depends_on": ["first"] },
+    ] });
+    let [missing, orphan, unplanned] =
+        [&body::simulated(2), &body::simulated(1), &chain].map(|body| stack.client.submit(body));
+    stack.redis.command(&["XDEL", STREAM, &entry_of(&stack, &missing)]);
+    let orphan_id = entry_of(&stack, &orphan);
+    deliver(&stack, &orphan_id);
+    stack.redis.command(&["XGROUP", "DELCONSUMER", STREAM, "workers", "hand"]);
+    stack.redis.command(&["HDEL", &format!("plan:{unplanned}"), "b:1", "w:1"]);
+    stack.redis.command(&["HSET", &format!("task:{ended}"), "completed", "7", "status", "failed"]);
+    stack.redis.command(&["ZREM", "lifetimes", &ended, &missing]);
+    stack.redis.command(&["ZADD", "delayed", "99999999999999", "nobody-0"]);
+    assert_eq!(stack.run(&["audit"]).code, Some(1));
+
+    let repaired = stack.run(&["audit", "--repair", "--json"]);
+    assert_eq!(repaired.code, Some(0), "{repaired:?}");
+    let report: Value = serde_json::from_str(&repaired.out).expect("one JSON document");
+    assert_eq!(report["violations"], json!([]));
+    let deeds: BTreeSet<&str> = report["repairs"]
+        .as_array()
+        .expect("repairs")
+        .iter()
+        .map(|one| one["deed"].as_str().expect("a deed"))
+        .collect();
+    assert_eq!(deeds, ["added_again", "recounted", "removed"].into());
+    stack.audit();
+    let again = stack.run(&["audit", "--repair"]);
+    assert!(again.code == Some(0) && again.out.trim_end().ends_with("every law holds"), "{again:?}");
+    assert!(!again.out.contains("added again"), "a second time there is nothing to do: {}", again.out);
+
+    stack.add_worker();
+    for id in [&missing, &orphan, &unplanned, &ended] {
+        stack.await_status(id, "completed");
+    }
+    stack.await_drained(SOON);
+    stack.audit();
+}
+
+#[test]
 fn a_scrambled_task_is_counted_again_from_its_records_and_the_log() {
     let stack = Plan::workers(1).start();
     let failing = json!({ "description": "one fails", "subtasks": [
