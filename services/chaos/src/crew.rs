@@ -4,10 +4,10 @@
 use crate::error::ChaosError;
 use crate::fault::Kind;
 use crate::installation::Installation;
-use crate::ledger;
 use crate::ledger::effect::Effect;
 use crate::ledger::fault::Fault;
 use crate::ledger::run::{self, Line, Run};
+use crate::ledger::{self, Lines};
 use crate::member::{Life, Role};
 use crate::options::Options;
 use crate::scribe::Scribe;
@@ -17,10 +17,11 @@ use crate::workhand::LEDGER_ENDING;
 use crate::workload::canary::Canary;
 use crate::workload::client::Client;
 use crate::workload::exhumer;
+use crate::workload::inquirer;
 use crate::workload::load::Load;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,7 @@ pub struct Crew {
     /// Copies the log.
     pub scribe: Arc<Scribe>,
     load: Arc<Load>,
+    losses: Arc<AtomicU64>,
     stalls: Arc<Stalls>,
     sending: CancellationToken,
     watching: CancellationToken,
@@ -56,14 +58,16 @@ impl Crew {
         let (sending, watching) = (CancellationToken::new(), CancellationToken::new());
         let (load, canary) = (Arc::new(Load::default()), Arc::new(Canary::default()));
         let (stalls, scribe) = (Arc::new(Stalls::default()), Arc::new(Scribe::default()));
-        stalls.watch(installation.probe, &watching);
+        stalls.watch(installation.probe, Lines::open(&folder.join("stalls.ledger"))?, &watching);
         scribe.start(installation.probe, folder, &watching)?;
+        let losses = Arc::new(AtomicU64::new(0));
         let at_work = vec![
             tokio::spawn(load.clone().run(client.clone(), options.rate, sending.clone())),
             tokio::spawn(canary.clone().run(client.clone(), sending.clone())),
             tokio::spawn(exhumer::run(client.clone(), sending.clone())),
+            tokio::spawn(inquirer::run(client.clone(), losses.clone(), sending.clone())),
         ];
-        Ok(Self { client, canary, scribe, load, stalls, sending, watching, at_work })
+        Ok(Self { client, canary, scribe, load, losses, stalls, sending, watching, at_work })
     }
 
     /// No more orders.
@@ -87,6 +91,11 @@ impl Crew {
     /// Orders that were not sent because too many clients waited.
     pub fn left_out(&self) -> u64 {
         self.load.left_out.load(Ordering::Relaxed)
+    }
+
+    /// The most losses of everything that an orchestrator told of.
+    pub fn losses_told(&self) -> u64 {
+        self.losses.load(Ordering::Relaxed)
     }
 
     /// Reads the ledgers of the other processes; adds to the faults what broke by itself.

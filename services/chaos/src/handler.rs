@@ -16,7 +16,7 @@ use std::time::Duration;
 use worker::{Context, Handler, HandlerError};
 
 /// Its kind.
-pub const KIND: &str = "test_task";
+pub const KIND: &str = "chaos_work";
 
 /// The work, as a worker process does it.
 pub struct Work(pub Arc<Bench>);

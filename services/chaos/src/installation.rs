@@ -3,6 +3,7 @@
 
 use crate::error::{ChaosError, io};
 use crate::guard::Guard;
+use crate::handler::KIND;
 use crate::member::{Life, Member, Role};
 use crate::options::{Options, Profile};
 use crate::probe::Probe;
@@ -147,14 +148,21 @@ impl Installation {
     async fn wait_ready(&self) -> Result<(), ChaosError> {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build();
         let http = http.map_err(|error| ChaosError::Setup(error.to_string()))?;
+        let answers = async |url: String, text: &str| match http.get(url).send().await {
+            Ok(answer) => answer.status().is_success() && answer.text().await.is_ok_and(|body| body.contains(text)),
+            Err(_) => false,
+        };
         let ready = async {
             for address in self.addresses() {
-                while !http.get(format!("{address}/ready")).send().await.is_ok_and(|it| it.status().is_success()) {
-                    tokio::time::sleep(LOOK_EVERY * 5).await;
+                for (path, text) in [("ready", ""), ("kinds", KIND)] {
+                    while !answers(format!("{address}/{path}"), text).await {
+                        tokio::time::sleep(LOOK_EVERY * 5).await;
+                    }
                 }
             }
         };
-        let late = |_| ChaosError::Setup("the API is not ready; its logs say why".to_owned());
+        let late =
+            |_| ChaosError::Setup("the API is not ready or knows no worker of ours; the logs say why".to_owned());
         tokio::time::timeout(READY_WITHIN, ready).await.map_err(late)
     }
 }

@@ -37,7 +37,6 @@ pub async fn run(options: &Options) -> Result<Colour, ChaosError> {
     let healed_at = now();
     let drained_ms = drain::wait(&installation).await;
     let audit = drain::audit(options, installation.probe.port()).await?;
-    let losses_told = crew.client.losses().await;
     let probe = installation.probe;
     let snapshot = tokio::task::spawn_blocking(move || snapshot::read(&probe)).await;
     let mut snapshot = snapshot.map_err(|error| ChaosError::Setup(error.to_string()))??;
@@ -60,7 +59,7 @@ pub async fn run(options: &Options) -> Result<Colour, ChaosError> {
         healed_at,
         drained_ms,
         audit,
-        losses_told,
+        losses_told: crew.losses_told(),
         snapshot,
     };
     conclude(options, &folder, &books, &Circumstances { seconds, unknown, left_out: crew.left_out() })

@@ -4,6 +4,7 @@
 use crate::clock::{Moment, now};
 use crate::fault::Kind;
 use crate::installation::LEASE_MS;
+use crate::ledger::Lines;
 use crate::ledger::fault::Fault;
 use crate::probe::Probe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,35 +22,36 @@ pub struct Stalls(Mutex<Vec<Fault>>);
 
 impl Stalls {
     /// Watches until `over`: the machine from a thread of its own, Redis by asking it.
-    pub fn watch(self: &Arc<Self>, probe: Probe, over: &CancellationToken) {
-        let (stalls, stop) = (self.clone(), over.clone());
+    pub fn watch(self: &Arc<Self>, probe: Probe, log: Lines, over: &CancellationToken) {
+        let log = Arc::new(log);
+        let (stalls, stop, lines) = (self.clone(), over.clone(), log.clone());
         std::thread::spawn(move || {
             let mut last = now();
             while !stop.is_cancelled() {
                 std::thread::sleep(TICK);
                 let at = now();
                 if at - last > STALL_MS {
-                    stalls.note(Kind::MachineStall, last, at);
+                    stalls.note(Kind::MachineStall, last, at, &lines);
                 }
                 last = at;
             }
         });
-        let (stalls, stop) = (self.clone(), over.clone());
+        let (stalls, stop, lines) = (self.clone(), over.clone(), log);
         tokio::spawn(async move {
             while !stop.is_cancelled() {
                 let asked = now();
                 let _ = probe.command(&["PING"]).await;
                 if now() - asked > STALL_MS {
-                    stalls.note(Kind::RedisStall, asked, now());
+                    stalls.note(Kind::RedisStall, asked, now(), &lines);
                 }
                 tokio::time::sleep(PING_EVERY).await;
             }
         });
     }
 
-    /// Those of the machine, and those of Redis that met nothing inflicted on it.
+    /// Those of the machine, and those of Redis that met nothing inflicted on it that would hold it up.
     pub fn seen(&self, inflicted: &[Fault]) -> Vec<Fault> {
-        let on_redis = |fault: &&Fault| fault.targets.iter().any(|target| target == "redis");
+        let on_redis = |fault: &&Fault| fault.kind.repeats_runs() && fault.targets.iter().any(|name| name == "redis");
         let on_redis: Vec<&Fault> = inflicted.iter().filter(on_redis).collect();
         let is_own = |stall: &Fault| {
             stall.kind == Kind::MachineStall
@@ -58,10 +60,11 @@ impl Stalls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|one| is_own(one)).cloned().collect()
     }
 
-    fn note(&self, kind: Kind, from: Moment, to: Moment) {
+    fn note(&self, kind: Kind, from: Moment, to: Moment, log: &Lines) {
         let note = format!("{} ms", to - from);
         // Whatever stands still for all reaches every run.
         let stall = Fault { kind, targets: vec!["redis".to_owned()], pids: Vec::new(), from, to, hits: 1, note };
+        let _ = log.write(&stall.encode()); // without it the run is judged all the same
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(stall);
     }
 }

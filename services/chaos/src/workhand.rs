@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 use worker::{Config, Handlers};
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The exit code of a worker that cannot end a handler, as the real one has it.
+const UNHEALTHY: i32 = 70;
 const GRACE: Duration = Duration::from_secs(3);
 
 /// The execution logs, in the folder of the run.
@@ -54,8 +56,14 @@ async fn run(orders: Orders) -> Result<(), ChaosError> {
     let folder = Path::new(".");
     let ledger = Lines::open(&folder.join(format!("{}{LEDGER_ENDING}", orders.id)))?;
     let bench = Arc::new(Bench { worker: orders.id.clone(), folder: folder.to_owned(), ledger });
-    let config =
-        Config { worker_id: orders.id, slots: orders.slots, lease: orders.lease, grace: GRACE, ..Config::default() };
+    let config = Config {
+        worker_id: orders.id,
+        slots: orders.slots,
+        lease: orders.lease,
+        grace: GRACE,
+        wedged: || std::process::exit(UNHEALTHY),
+        ..Config::default()
+    };
     let handlers = Handlers::default().with(Work(bench));
     let ended = worker::run(config, handlers, store.clone(), telemetry::Pulse::default(), shutdown).await;
     store.close().await;

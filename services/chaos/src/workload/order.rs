@@ -9,8 +9,6 @@ use serde_json::{Value, json};
 /// From this number on, orders are the canary's.
 pub const CANARIES: u64 = 1 << 40;
 
-const LANDED: bool = false;
-
 /// What the client does beside submitting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Habit {
@@ -63,7 +61,6 @@ impl Order {
         let shape = rng.f64();
         let steps = if shape < 0.2 { graph(seq, &mut rng) } else { fan_out(seq, &mut rng) };
         let habit = match rng.f64() {
-            _ if !LANDED => Habit::Plain,
             part if part < 0.05 => Habit::Repeats,
             part if part < 0.10 => Habit::Confuses,
             part if part < 0.13 => Habit::Cancels(rng.u64(..600)),
@@ -78,7 +75,7 @@ impl Order {
 
     /// Its subtasks' parents.
     pub fn parents(&self) -> Vec<Vec<u32>> {
-        self.steps.iter().map(|step| if LANDED { step.parents.clone() } else { Vec::new() }).collect()
+        self.steps.iter().map(|step| step.parents.clone()).collect()
     }
 
     /// The document to post; `is_other` makes it another one of the same key.
@@ -89,7 +86,7 @@ impl Order {
             "priority": self.priority,
             "subtasks": self.steps.iter().enumerate().map(|(index, step)| step.body(index)).collect::<Vec<_>>(),
         });
-        if let Some(ms) = self.delay_ms.filter(|_| LANDED) {
+        if let Some(ms) = self.delay_ms {
             body["delay_seconds"] = json!(ms as f64 / 1_000.0);
         }
         body
@@ -142,9 +139,6 @@ impl Step {
             "params": self.params,
             "max_attempts": self.max_attempts,
         });
-        if !LANDED {
-            return body;
-        }
         body["backoff"] = json!({ "base_seconds": 0.2, "cap_seconds": 1 });
         if !parents.is_empty() {
             body["depends_on"] = json!(parents);
