@@ -110,6 +110,20 @@ async fn a_backlog_is_full_to_the_last_entry_and_no_further() {
 }
 
 #[tokio::test]
+async fn a_long_backlog_is_there_whole() {
+    let stage = stage().await;
+    let tasks: Vec<String> = (0..11).map(|n| format!("T{n}")).collect();
+    for task in &tasks {
+        let mut order = submission(task, limit::SUBTASKS_MAX);
+        order.subtasks[0].backoff_base_ms += 1; // what has further fields is added by another line of the script
+        stage.accept(&order).await;
+    }
+    assert_eq!(stage.raw(&["XLEN", MEDIUM]).integer(), 11_000);
+    let oldest = stage.raw(&["XRANGE", MEDIUM, "-", "+", "COUNT", "1"]);
+    assert_eq!(oldest.items()[0].items()[1].items()[5].text(), "T0-0");
+}
+
+#[tokio::test]
 async fn two_queues_of_one_task_get_their_own_entries_tokens_and_bounds() {
     let stage = stage().await;
     let mut order = submission("T", 3);
