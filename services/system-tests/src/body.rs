@@ -20,6 +20,21 @@ pub fn lasting(count: usize, seconds: f64) -> Value {
     )
 }
 
+/// A task of simulated subtasks out of `name: parents` lines.
+pub fn graph(lines: &[&str]) -> Value {
+    let subtask = |line: &&str| {
+        let (name, parents) = line.split_once(':').unwrap_or((line, ""));
+        json!({ "name": name, "description": name, "depends_on": parents.split_whitespace().collect::<Vec<_>>() })
+    };
+    json!({ "description": "a graph", "subtasks": lines.iter().map(subtask).collect::<Vec<_>>() })
+}
+
+/// A task of subtasks that each carry a payload of exactly this many bytes.
+pub fn laden(count: usize, bytes: usize) -> Value {
+    let filling = "x".repeat(bytes - r#"{"p":""}"#.len());
+    of(count, |index| json!({ "description": format!("step {index}"), "params": { "p": filling } }))
+}
+
 fn of(count: usize, subtask: impl Fn(usize) -> Value) -> Value {
     json!({ "description": "a task", "subtasks": (0..count).map(subtask).collect::<Vec<_>>() })
 }

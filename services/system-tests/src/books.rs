@@ -16,6 +16,8 @@ pub struct Fact {
     pub task_id: String,
     /// The place in its plan, or `-`.
     pub index: String,
+    /// Which of its lives, from 0.
+    pub generation: u64,
     /// What happened.
     pub fact: String,
     /// The attempt it happened to.
@@ -40,14 +42,16 @@ pub struct Pending {
 }
 
 impl Stack {
+    /// Every fact, in the order of the log.
+    pub fn log(&self) -> Vec<Fact> {
+        let log = self.redis.command(&["XRANGE", "events", "-", "+"]);
+        let of = |entry: &Reply| fields(&entry.items()[1]).remove("facts").unwrap_or_default();
+        log.items().iter().flat_map(|entry| of(entry).lines().map(Fact::read).collect::<Vec<_>>()).collect()
+    }
+
     /// Every fact about a task, in the order of the log.
     pub fn facts(&self, task_id: &str) -> Vec<Fact> {
-        let log = self.redis.command(&["XRANGE", "events", "-", "+"]);
-        let lines = log.items().iter().flat_map(|entry| {
-            let facts = fields(&entry.items()[1]).remove("facts").unwrap_or_default();
-            facts.lines().map(Fact::read).collect::<Vec<_>>()
-        });
-        lines.filter(|fact| fact.task_id == task_id).collect()
+        self.log().into_iter().filter(|fact| fact.task_id == task_id).collect()
     }
 
     /// How many facts of one word there are about a task.
@@ -98,6 +102,25 @@ impl Stack {
         self.redis.command(&["GET", &format!("result:{subtask_id}")]).text()
     }
 
+    /// The bytes that Redis uses.
+    pub fn memory(&self) -> u64 {
+        let info = self.redis.command(&["INFO", "memory"]).text();
+        let used = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        used.and_then(|text| text.trim().parse().ok()).expect("a number")
+    }
+
+    /// Every key there is, in order: a test may walk what is its own.
+    pub fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = self.redis.command(&["KEYS", "*"]).items().iter().map(Reply::text).collect();
+        keys.sort();
+        keys
+    }
+
+    /// How much a stream, a sorted set, a hash or a list holds, by the command that tells.
+    pub fn length(&self, command: &str, key: &str) -> i64 {
+        self.redis.command(&[command, key]).integer()
+    }
+
     /// Redis' clock, in ms of the Unix epoch.
     pub fn now_ms(&self) -> u64 {
         let time = self.redis.command(&["TIME"]);
@@ -114,6 +137,7 @@ impl Fact {
         Self {
             task_id: word(0).to_owned(),
             index: word(1).to_owned(),
+            generation: number(2),
             fact: word(3).to_owned(),
             attempt: number(4),
             crashes: number(5),

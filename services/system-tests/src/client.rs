@@ -44,6 +44,12 @@ impl Client {
         self.http.post(format!("{}{path}", self.base)).json(body).send().and_then(Answer::read)
     }
 
+    /// POST under an idempotency key; `Err` if no whole answer came.
+    pub fn try_post_once(&self, path: &str, key: &str, body: &Value) -> Result<Answer, reqwest::Error> {
+        let request = self.http.post(format!("{}{path}", self.base)).header("Idempotency-Key", format!("\"{key}\""));
+        request.json(body).send().and_then(Answer::read)
+    }
+
     /// GET that must be answered.
     pub fn get(&self, path: &str) -> Answer {
         self.try_get(path).expect("the API answers")
@@ -59,6 +65,13 @@ impl Client {
         let answer = self.post("/tasks", body);
         assert_eq!(answer.status, 202, "{}", answer.body);
         answer.json()["task_id"].as_str().expect("a task_id").to_owned()
+    }
+
+    /// Cancels a task that can be; answers its document.
+    pub fn cancel(&self, task_id: &str) -> Value {
+        let answer = self.post(&format!("/tasks/{task_id}/cancel"), &Value::Object(Default::default()));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()
     }
 
     /// The document of a task that must exist.

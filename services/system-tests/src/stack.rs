@@ -18,7 +18,7 @@ const TRIES_MAX: usize = 3;
 /// What a stack is to be; [`Plan::start`] makes it so.
 pub struct Plan {
     workers: usize,
-    is_durable: bool,
+    redis: Vec<String>,
     settings: Settings,
 }
 
@@ -43,7 +43,8 @@ impl Plan {
     /// This many workers, which do not spend time on simulated work.
     pub fn workers(workers: usize) -> Self {
         let settings = [("LEASE_MS", LEASE.as_millis().to_string()), ("SIMULATE_SECONDS", "0".to_owned())];
-        Self { workers, is_durable: false, settings: settings.map(|(name, value)| (name.to_owned(), value)).into() }
+        let redis = ["--appendonly", "no"].map(str::to_owned).into();
+        Self { workers, redis, settings: settings.map(|(name, value)| (name.to_owned(), value)).into() }
     }
 
     /// Another value of one setting, for every process.
@@ -54,15 +55,20 @@ impl Plan {
 
     /// A Redis that syncs every write before it answers, as `make up` has it: for tests that kill it. The others do
     /// without, because a disk that is busy elsewhere would hold up a lease of a second.
-    pub fn durable(mut self) -> Self {
-        self.is_durable = true;
+    pub fn durable(self) -> Self {
+        self.redis(&["--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    /// Further arguments of the Redis server.
+    pub fn redis(mut self, arguments: &[&str]) -> Self {
+        self.redis.extend(arguments.iter().map(|&argument| argument.to_owned()));
         self
     }
 
     /// Starts it all and returns when the API is ready and every worker reads.
     pub fn start(self) -> Stack {
-        let redis = if self.is_durable { PrivateRedis::start_aof_always() } else { PrivateRedis::start() };
-        let redis = redis.expect("a Redis of our own");
+        let arguments: Vec<&str> = self.redis.iter().map(String::as_str).collect();
+        let redis = PrivateRedis::start_with(&arguments).expect("a Redis of our own");
         let directory = tempfile::tempdir().expect("a directory");
         let mut settings = self.settings;
         settings.insert("REDIS_URL".to_owned(), redis.url());
@@ -108,9 +114,21 @@ impl Stack {
         self.await_ready();
     }
 
+    /// Starts Redis again, after a kill or with one, and waits until the API has found it.
+    pub fn restart_redis(&mut self) {
+        self.redis.restart().expect("redis starts again");
+        self.await_ready();
+    }
+
     /// Runs a sub-command to its end with the settings of this installation.
     pub fn run(&self, arguments: &[&str]) -> Finished {
         run(arguments, &self.settings, self.directory.path())
+    }
+
+    /// Runs a client command to its end: it knows the address of the API and nothing else.
+    pub fn run_client(&self, arguments: &[&str]) -> Finished {
+        let settings = [("MILLSTREAM_URL".to_owned(), self.client.base().to_owned())].into();
+        run(arguments, &settings, self.directory.path())
     }
 
     /// The settings of every process.

@@ -1,0 +1,114 @@
+//! Memory: it comes back when work is over, and without it what is under way goes on.
+
+use serde_json::json;
+use std::time::Duration;
+use system_tests::body;
+use system_tests::eventually::eventually;
+use system_tests::stack::{Plan, SOON, Stack};
+
+const TASKS: usize = 4;
+const SUBTASKS: usize = 1_000;
+const DRAINED: Duration = Duration::from_secs(120);
+
+#[test]
+fn streams_books_and_bytes_are_back_where_they_were_when_lives_are_over() {
+    let stack = short_lived(Plan::workers(2)).start();
+    let (warm_keys, _) = round(&stack);
+    let baseline = stack.memory();
+    let (keys, peak) = round(&stack);
+    assert_eq!(keys, warm_keys);
+    assert!(peak > baseline * 6 / 5, "a round that takes no memory proves nothing: {baseline} then {peak}");
+    eventually(SOON, "memory is back within 5 %", || (stack.memory() <= baseline * 21 / 20).then_some(()));
+    check_empty(&stack);
+    stack.audit();
+}
+
+#[test]
+fn a_full_redis_refuses_tasks_lets_what_is_under_way_end_and_takes_tasks_again_unaided() {
+    let mut stack = short_lived(Plan::workers(0)).start();
+    let ids: Vec<String> = (0..TASKS).map(|_| stack.client.submit(&laden())).collect();
+    let full = stack.memory();
+    stack.redis.command(&["CONFIG", "SET", "maxmemory", &full.to_string()]);
+    let refused = eventually(SOON, "it is refused", || {
+        let answer = stack.client.post("/tasks", &laden());
+        (answer.status != 202).then_some(answer)
+    });
+    assert!([429, 503].contains(&refused.status), "{}", refused.body);
+    assert!(refused.header("retry-after").is_some());
+
+    stack.add_worker();
+    let ended = stack.await_drained(DRAINED);
+    assert!(ended <= TASKS as i64 + 1, "{ended}");
+    eventually(SOON, "there is room again", || {
+        (stack.client.post("/tasks", &body::simulated(1)).status == 202).then_some(())
+    });
+    let last = stack.client.submit(&body::simulated(1));
+    stack.await_status(&last, "completed");
+    for id in &ids {
+        assert_eq!(stack.fact_count(id, "failed"), 0);
+    }
+    assert!(stack.workers[0].try_exit().is_none() && stack.projectors[0].try_exit().is_none());
+    stack.audit();
+}
+
+#[test]
+fn results_and_tasks_live_as_long_as_their_settings_say() {
+    let stack = Plan::workers(1).set("RESULT_TTL_SECONDS", 2).set("TASK_TTL_SECONDS", 3).start();
+    let id = stack.client.submit(&body::lasting(1, 1.0));
+    eventually(SOON, "it runs", || (stack.fact_count(&id, "started") > 0).then_some(()));
+    let task_key = format!("task:{id}");
+    assert_eq!(stack.length("TTL", &task_key), -1, "what has not ended has no end");
+    stack.await_status(&id, "completed");
+    let completed_at = stack.facts(&id).iter().find(|fact| fact.fact == "completed").expect("an end").at_ms;
+    let left = stack.redis.command(&["PTTL", &format!("result:{id}-0")]).integer() as u64;
+    let ends_at = stack.now_ms() + left;
+    assert!(ends_at.abs_diff(completed_at + 2_000) <= 1_000, "{left} ms left");
+    eventually(SOON, "the result has gone", || stack.result(&format!("{id}-0")).is_empty().then_some(()));
+    assert_eq!(stack.client.get(&format!("/tasks/{id}")).status, 200, "the task goes after its results");
+    eventually(SOON, "the task has gone", || (stack.client.get(&format!("/tasks/{id}")).status == 404).then_some(()));
+    assert!(stack.now_ms() >= completed_at + 3_000);
+    assert_eq!(stack.length("EXISTS", &format!("outcomes:{id}")), 0);
+    stack.audit();
+}
+
+fn short_lived(plan: Plan) -> Plan {
+    let plan = plan.set("RESULT_TTL_SECONDS", 1).set("TASK_TTL_SECONDS", 1);
+    plan.set("EVENTS_RETENTION_SECONDS", 0).set("LEASE_MS", 10_000)
+}
+
+/// Runs several thousand subtasks and waits until nothing is left of them; answers what keys there are then, and the
+/// most bytes that were seen.
+fn round(stack: &Stack) -> (Vec<String>, u64) {
+    for _ in 0..TASKS {
+        stack.client.submit(&body::simulated(SUBTASKS));
+    }
+    let mut peak = stack.memory();
+    eventually(DRAINED, "every task has lived", || {
+        peak = peak.max(stack.memory());
+        (stack.length("ZCARD", "tasks") == 0).then_some(())
+    });
+    let keys = eventually(SOON, "every result has lived", || {
+        let keys = stack.keys();
+        keys.iter().all(|key| !key.contains(':') || !key.starts_with("result:")).then_some(keys)
+    });
+    let lasting = keys.into_iter().filter(|key| !key.starts_with("maintenance:")).collect();
+    (lasting, peak)
+}
+
+fn check_empty(stack: &Stack) {
+    assert!(stack.entries().is_empty() && stack.pending().is_empty());
+    assert!(stack.pending_in("events", "projector").is_empty(), "no fact is unfolded");
+    eventually(SOON, "the log is trimmed", || (stack.length("XLEN", "events") <= 100).then_some(()));
+    assert_eq!((stack.length("ZCARD", "delayed"), stack.length("HLEN", "delayed:body")), (0, 0));
+    for index in ["tasks", "tasks:completed", "lifetimes", "cancelled"] {
+        assert_eq!(stack.length("ZCARD", index), 0, "{index}");
+    }
+    assert!(stack.length("LLEN", "bell:default") <= 64);
+}
+
+/// A task of about 800 kB.
+fn laden() -> serde_json::Value {
+    let filling = "x".repeat(700);
+    let subtask = json!({ "description": "d", "params": { "p": filling } });
+    json!({ "description": "d", "subtasks": vec![subtask; 1_000] })
+}
