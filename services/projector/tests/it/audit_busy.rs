@@ -135,7 +135,7 @@ async fn submit(stage: &Stage, no: u64) {
             stage.run_again(&again.task).await;
         }
     }
-    if no % 7 == 0 {
+    if no.is_multiple_of(7) {
         let order = CancelOrder { reason: None, task_ttl: TTL, only_past: false };
         stage.store.cancel(&name("api"), &id(&task), &order).await.expect("an answer");
     }
