@@ -41,7 +41,7 @@ fn what_depends_on_a_failure_is_skipped_goes_on_or_ends_the_rest() {
         (vec![after("skip"), after("continue")], ["failed", "cancelled", "completed"]),
         (vec![after("fail_fast"), slow], ["failed", "cancelled", "cancelled"]),
     ] {
-        let subtasks = [&[fails.clone()], &children[..]].concat();
+        let subtasks: Vec<Value> = [fails.clone()].into_iter().chain(children).collect();
         let body = json!({ "description": "d", "subtasks": subtasks });
         let id = stack.client.submit(&body);
         let task = stack.await_status(&id, "failed");
