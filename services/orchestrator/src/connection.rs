@@ -1,6 +1,8 @@
 //! The watcher of the connection to Redis. A timer wakes it; it looks whether there is a connection, writes one log
-//! line each time that changes, and otherwise nothing. If it dies nobody else notices: the store reconnects by itself.
+//! line each time that changes, and makes sure that what is accepted can be read: it creates the groups of the default
+//! queue, because once Redis is full no worker could. If it dies nobody else notices: the store reconnects by itself.
 
+use proto_schemas::QueueName;
 use redis_store::Store;
 use std::error::Error;
 use std::time::Duration;
@@ -30,6 +32,10 @@ async fn tell(store: &Store, connected: bool) {
         // The store has warned already, and said why.
         tracing::info!("redis is not connected: requests that need it are answered 503 until it is");
         return;
+    }
+    if let Err(error) = store.create_worker_groups(&QueueName::default_queue()).await {
+        let error: &(dyn Error + 'static) = &error;
+        tracing::info!(error, "the groups of the default queue are left to the workers");
     }
     match store.server_state().await {
         Ok(state) => {

@@ -71,9 +71,14 @@ impl Store {
 
     /// Sets the lease of this installation if none is set, and returns the one that holds, in ms.
     pub async fn agree_on_lease(&self, lease: Duration) -> Result<u64, StoreError> {
-        let lease_ms = lease.as_millis().to_string();
-        self.command("HSETNX", value::args([key::META, "lease_ms", &lease_ms])).await?;
-        let held: Value = self.command("HGET", value::args([key::META, "lease_ms"])).await?;
+        let ask = || self.command("HGET", value::args([key::META, "lease_ms"]));
+        let mut held: Value = ask().await?;
+        if held.is_null() {
+            // Only then: without memory it would be refused although nothing is to be written.
+            let lease_ms = lease.as_millis().to_string();
+            self.command("HSETNX", value::args([key::META, "lease_ms", &lease_ms])).await?;
+            held = ask().await?;
+        }
         value::text(held, "HGET")?.parse().map_err(|_| StoreError::Reply("HGET meta lease_ms"))
     }
 }

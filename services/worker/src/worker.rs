@@ -98,7 +98,8 @@ impl Drop for End {
     }
 }
 
-/// Agrees on the lease, says what is served and creates the groups; waits for Redis. Says false if the worker is to stop instead.
+/// Agrees on the lease, says what is served and creates the groups; waits for Redis. Says false if the worker is to stop
+/// instead.
 async fn prepare(shared: &Shared, queues: &[QueueName], pulse: &Pulse) -> Result<bool, WorkerError> {
     let mine = shared.lease.as_millis() as u64;
     let mut pause = Pause::new();
@@ -119,23 +120,35 @@ async fn prepare(shared: &Shared, queues: &[QueueName], pulse: &Pulse) -> Result
 }
 
 /// Says in Redis what this installation's lease is, unless it is said already, which kinds this worker serves, and creates
-/// the groups that are missing; nothing if another lease holds. Answers the lease that holds, in ms. A stream whose key holds something
-/// else does not keep the others.
+/// the groups that are missing; nothing if another lease holds. Answers the lease that holds, in ms. A stream whose key
+/// holds something else does not keep the others. Without memory nothing can be said or created: what earlier workers and
+/// the API have made is enough to work, and work is what frees memory.
 pub(crate) async fn set_up(shared: &Shared, queues: &[QueueName]) -> Result<u64, StoreError> {
     let held = shared.store.agree_on_lease(shared.lease).await?;
     if held != shared.lease.as_millis() as u64 {
         return Ok(held);
     }
     let now_ms = shared.clock.ask(&shared.store).await?;
-    shared.epoch.check(&shared.store).await?;
-    shared.store.announce_kinds(shared.handlers.queues(), now_ms).await?;
+    unless_full(shared.epoch.check(&shared.store).await.map(drop))?;
+    unless_full(shared.store.announce_kinds(shared.handlers.queues(), now_ms).await)?;
     for queue in queues {
         match shared.store.create_worker_groups(queue).await {
             Err(error @ StoreError::WrongType(_)) => {
                 tracing::error!(%queue, error = &error as &dyn std::error::Error, "not every group can be made");
             }
-            other => other?,
+            other => unless_full(other)?,
         }
     }
     Ok(held)
+}
+
+/// Lets a worker go on that could not say something for want of memory: its heart says it again.
+fn unless_full(said: Result<(), StoreError>) -> Result<(), StoreError> {
+    match said {
+        Err(error @ StoreError::OutOfMemory(_)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "working without having announced it");
+            Ok(())
+        }
+        other => other,
+    }
 }
