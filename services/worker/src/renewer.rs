@@ -6,7 +6,9 @@
 
 use crate::shared::Shared;
 use crate::{returner, watchdog};
+use futures::StreamExt;
 use futures::future::join_all;
+use futures::stream::FuturesUnordered;
 use redis_store::{Store, StoreError, Stream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +20,8 @@ const RENEWED_AFTER: f64 = 1.0 / 3.0;
 pub(crate) const FENCED_AFTER: f64 = 0.8;
 /// Ids of one renewal.
 const IDS_MAX: usize = 500;
+/// Rounds of renewals that wait for their answers.
+const UNDER_WAY_MAX: usize = 4;
 
 /// Starts the thread; it ends with `shutdown`, and if it ends before, the worker stops.
 pub(crate) fn spawn(shared: Arc<Shared>, shutdown: CancellationToken) -> std::io::Result<std::thread::JoinHandle<()>> {
@@ -37,10 +41,23 @@ pub(crate) fn spawn(shared: Arc<Shared>, shutdown: CancellationToken) -> std::io
     })
 }
 
+/// Asks on time, whether or not the last call has been answered: a Redis that answers each of them late renews all the
+/// same, as of when it was asked.
 async fn renew(shared: &Shared, store: &Store) {
+    let mut under_way = FuturesUnordered::new();
     loop {
-        let renewed = run_once(shared, store).await;
-        tokio::time::sleep(shared.lease / if renewed { 6 } else { 20 }).await;
+        if under_way.len() < UNDER_WAY_MAX {
+            under_way.push(run_once(shared, store));
+        }
+        let mut next = std::pin::pin!(tokio::time::sleep(shared.lease / 6));
+        loop {
+            tokio::select! {
+                () = &mut next => break,
+                Some(renewed) = under_way.next() => if !renewed {
+                    next.as_mut().reset(tokio::time::Instant::now() + shared.lease / 20);
+                },
+            }
+        }
     }
 }
 
@@ -57,7 +74,7 @@ async fn run_once(shared: &Shared, store: &Store) -> bool {
 async fn renew_some(shared: &Shared, store: &Store, stream: &Stream, ids: &[String]) -> bool {
     let sent_at = Instant::now();
     let renewal = store.renew(&shared.consumer, stream, ids);
-    let lost = match tokio::time::timeout(shared.lease / 4, renewal).await {
+    let lost = match tokio::time::timeout(shared.lease.mul_f64(FENCED_AFTER), renewal).await {
         Ok(Ok(kept)) => {
             shared.held.renewed(stream, &kept, sent_at);
             shared.held.lose(stream, ids.iter().filter(|id| !kept.contains(*id)))
