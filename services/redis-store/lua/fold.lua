@@ -122,7 +122,8 @@ local function release(task_id, book, outcomes, plan, ended)
     at = at + 1
     for child, on_failure in string.gmatch(redis.call('HGET', plan, 'e:' .. parent) or '', '(%d+):([%l_]+)') do
       if waits[child] == nil then
-        waits[child] = redis.call('HGET', plan, 'w:' .. child) -- false: it does not wait any more
+        -- false: it does not wait any more, or is no subtask of this plan
+        waits[child] = tonumber(child) < book.total and redis.call('HGET', plan, 'w:' .. child)
         if waits[child] then touched[#touched + 1] = child end
       end
       if not waits[child] then -- nothing to do

@@ -73,8 +73,8 @@ impl Books {
         while let Some(&(parent, outcome)) = ended.get(at) {
             at += 1;
             for (child, on_failure) in plan.edges.get(&parent).cloned().unwrap_or_default() {
-                if !plan.waits.contains_key(&child) {
-                    continue; // it does not wait any more
+                if child >= task.state.total || !plan.waits.contains_key(&child) {
+                    continue; // it is no subtask of this plan, or does not wait any more
                 }
                 if !found.touched.contains(&child) {
                     found.touched.push(child);
@@ -153,6 +153,19 @@ mod tests {
         let (books, task_id) = chain([OnFailure::Skip, OnFailure::Continue], "cancelled");
         assert_eq!(records(&books, &task_id), ["cancelled 1 0 5", "cancelled 0 0 20 skipped"]);
         assert_eq!(books.backlog(&QueueName::default_queue()), 3);
+    }
+
+    #[test]
+    fn what_is_no_subtask_of_the_plan_is_not_skipped() {
+        let (mut books, task_id) = chain([OnFailure::Continue, OnFailure::Skip], "completed");
+        let plan = books.plans.get_mut(&task_id).unwrap();
+        plan.block(9, Vec::new(), vec![3]);
+        plan.edges.insert(3, vec![(9, OnFailure::Skip)]);
+        let fact = Fact::decode("T 3 0 failed 1 0 w 5").unwrap();
+        let entries = vec![LogEntry { entry_id: Default::default(), lines: vec![Ok(fact)] }];
+        let by = ConsumerName::new("p").unwrap();
+        books.fold(&mut Moment::at(20), &Fold { by, task_ttl_ms: 9, hint_ms: 50, acknowledge: false, entries });
+        assert_eq!(records(&books, &task_id), ["completed 1 0 5", "failed 1 0 5"]);
     }
 
     #[test]
