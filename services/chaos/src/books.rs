@@ -89,11 +89,25 @@ impl Books {
         self.inflicted().any(|fault| loses(fault) && fault.meets(from, to, WINDOW_MS))
     }
 
-    /// When each task was asked to run again.
-    pub fn reopened(&self) -> HashMap<&str, Vec<Moment>> {
-        let mut reopened: HashMap<&str, Vec<Moment>> = HashMap::new();
-        for Reopening { task_id, at } in &self.reopenings {
-            reopened.entry(task_id).or_default().push(*at);
+    /// The part of a time in which the machine or Redis stood still by itself.
+    pub fn stalled(&self, from: Moment, to: Moment) -> f64 {
+        let is_stall = |fault: &&Fault| matches!(fault.kind, Kind::MachineStall | Kind::RedisStall);
+        let mut stalls: Vec<(Moment, Moment)> =
+            self.faults.iter().filter(is_stall).map(|stall| (stall.from.max(from), stall.to.min(to))).collect();
+        stalls.sort_unstable();
+        let (mut sum, mut seen) = (0, from);
+        for (start, end) in stalls {
+            sum += end.saturating_sub(start.max(seen));
+            seen = seen.max(end);
+        }
+        sum as f64 / to.saturating_sub(from).max(1) as f64
+    }
+
+    /// What was asked to run again, by task.
+    pub fn reopened(&self) -> HashMap<&str, Vec<&Reopening>> {
+        let mut reopened: HashMap<&str, Vec<&Reopening>> = HashMap::new();
+        for one in &self.reopenings {
+            reopened.entry(&one.task_id).or_default().push(one);
         }
         reopened
     }

@@ -58,7 +58,7 @@ impl Crew {
         let (sending, watching) = (CancellationToken::new(), CancellationToken::new());
         let (load, canary) = (Arc::new(Load::default()), Arc::new(Canary::default()));
         let (stalls, scribe) = (Arc::new(Stalls::default()), Arc::new(Scribe::default()));
-        stalls.watch(installation.probe, Lines::open(&folder.join("stalls.ledger"))?, &watching);
+        stalls.watch(installation.quiet, Lines::open(&folder.join("stalls.ledger"))?, &watching);
         scribe.start(installation.probe, folder, &watching)?;
         let losses = Arc::new(AtomicU64::new(0));
         let at_work = vec![
@@ -109,6 +109,7 @@ impl Crew {
         for worker in installation.of(Role::Worker) {
             lines.extend(ledger::read(&folder.join(format!("{}{LEDGER_ENDING}", worker.name)), Line::decode)?);
         }
+        faults.extend(lines.iter().filter_map(starved));
         let runs = run::join(lines);
         count_interrupted(&mut faults, &runs);
         let stalls = self.stalls.seen(&faults);
@@ -128,6 +129,13 @@ fn count_interrupted(faults: &mut [Fault], runs: &[Run]) {
         };
         fault.hits = runs.iter().filter(is_hit).count() as u64;
     }
+}
+
+/// A worker that got no time from the machine.
+fn starved(line: &Line) -> Option<Fault> {
+    let Line::Starved { pid, worker, from, to } = line else { return None };
+    let (targets, note) = (vec![worker.clone()], format!("{} ms", to - from));
+    Some(Fault { kind: Kind::WorkerStall, targets, pids: vec![*pid], from: *from, to: *to, hits: 1, note })
 }
 
 /// A process that ended although nobody had told it to.

@@ -122,10 +122,12 @@ kinds! {
     FlushAll = "flushall", Store, 4, true;
     /// The disk of Redis is full.
     DiskFull = "disk-full", Store, 4, true;
-    /// The machine held the harness up for longer than a third of a lease.
+    /// The machine held the harness up for longer than a fifth of a lease.
     MachineStall = "machine-stall", Machine, 0, true;
-    /// Redis did not answer the harness for longer than a third of a lease, although nobody had touched it.
+    /// Redis did not answer the harness for longer than a fifth of a lease, although nobody had touched it.
     RedisStall = "redis-stall", Machine, 0, true;
+    /// A worker got no time from the machine for longer than a fifth of a lease.
+    WorkerStall = "worker-stall", Machine, 0, true;
     /// A process of Millstream ended by itself.
     OwnExit = "own-exit", Machine, 0, true;
 }

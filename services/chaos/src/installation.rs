@@ -17,6 +17,7 @@ use std::time::Duration;
 use system_tests::process::Signal;
 use system_tests::redis::find_program;
 use system_tests::stack::free_port;
+use tokio::runtime::Runtime;
 
 /// How long a dead worker's entries wait.
 pub const LEASE_MS: u64 = 1_000;
@@ -37,12 +38,15 @@ pub struct Installation {
     pub doors: Vec<Arc<Link>>,
     /// Past the proxies.
     pub probe: Probe,
+    /// Through a proxy that no fault touches.
+    pub quiet: Probe,
     /// The clock and the disk of Redis.
     pub shim: Shim,
     /// Where Redis keeps its data.
     pub data: PathBuf,
     _disk: Option<Disk>,
     _guard: Guard,
+    network: Option<Runtime>,
 }
 
 /// A file system of its own for Redis.
@@ -58,12 +62,15 @@ impl Installation {
         let disk = if options.profile == Profile::Diskfull { Some(Disk::mount(&data)?) } else { None };
         let port = free_port();
         let redis = Arc::new(redis(options, &shim, port, (folder, &data), guard.group())?);
+        let network = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let network = network.map_err(io("starting the threads of the network"))?;
+        let quiet = Link::open("quiet", port, network.handle())?;
         let (mut members, mut links, mut doors) = (Vec::new(), Vec::new(), Vec::new());
         members.push(Arc::new(sink(options, folder, guard.group())));
         let roles = [(Role::Orchestrator, 2), (Role::Projector, 2), (Role::Worker, 4)];
         for (role, number) in roles.iter().flat_map(|&(role, count)| (1..=count).map(move |number| (role, number))) {
             let name = format!("{}-{number}", word(role));
-            let link = Arc::new(Link::open(&name, port).await?);
+            let link = Arc::new(Link::open(&name, port, network.handle())?);
             let url = format!("redis://127.0.0.1:{}/0", link.port);
             links.push(link);
             let member = if role == Role::Worker {
@@ -71,15 +78,26 @@ impl Installation {
             } else {
                 let listens = free_port();
                 if role == Role::Orchestrator {
-                    doors.push(Arc::new(Link::open(&name, listens).await?));
+                    doors.push(Arc::new(Link::open(&name, listens, network.handle())?));
                 }
                 service(options, (&name, role), (&url, listens), folder, guard.group())
             };
             members.push(Arc::new(member));
         }
-        let probe = Probe::new(port);
-        let installation =
-            Arc::new(Self { redis, members, links, doors, probe, shim, data, _disk: disk, _guard: guard });
+        let (probe, quiet) = (Probe::new(port), Probe::new(quiet.port));
+        let installation = Arc::new(Self {
+            redis,
+            members,
+            links,
+            doors,
+            probe,
+            quiet,
+            shim,
+            data,
+            _disk: disk,
+            _guard: guard,
+            network: Some(network),
+        });
         tokio::spawn(installation.clone().supervise());
         installation.wait_ready().await?;
         Ok(installation)
@@ -164,6 +182,14 @@ impl Installation {
         let late =
             |_| ChaosError::Setup("the API is not ready or knows no worker of ours; the logs say why".to_owned());
         tokio::time::timeout(READY_WITHIN, ready).await.map_err(late)
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        if let Some(network) = self.network.take() {
+            network.shutdown_background(); // it may be dropped by a thread that must not wait
+        }
     }
 }
 

@@ -82,7 +82,7 @@ impl Options {
             seed: fastrand::u64(..1_000_000_000),
             duration: Duration::from_secs(240),
             profile: Profile::Always,
-            rate: 80.0,
+            rate: 60.0,
             millstream: program.with_file_name("millstream"),
             chaos: program,
             folder: PathBuf::new(),

@@ -16,6 +16,7 @@ use pipe::Pipe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// One link: everything that connects to `port` reaches `target`, as far as the weather lets it.
@@ -29,9 +30,13 @@ pub struct Link {
 }
 
 impl Link {
-    /// Starts a proxy on a free port. Must be called inside a tokio runtime.
-    pub async fn open(name: &str, target: u16) -> Result<Self, ChaosError> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io("opening a link"))?;
+    /// Starts a proxy on a free port, in `runtime`: one of its own, so that nothing else that the harness does, such as
+    /// writing to a slow disk, holds up the traffic.
+    pub fn open(name: &str, target: u16, runtime: &Handle) -> Result<Self, ChaosError> {
+        let _inside = runtime.enter();
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(io("opening a link"))?;
+        listener.set_nonblocking(true).map_err(io("opening a link"))?;
+        let listener = TcpListener::from_std(listener).map_err(io("opening a link"))?;
         let port = listener.local_addr().map_err(io("opening a link"))?.port();
         let weather = watch::Sender::new(Weather::default());
         let touched = Arc::new(AtomicU64::new(0));
@@ -120,7 +125,7 @@ mod tests {
                 });
             }
         });
-        let link = Link::open("link", target).await.unwrap();
+        let link = Link::open("link", target, &Handle::current()).unwrap();
         let client = TcpStream::connect(("127.0.0.1", link.port)).await.unwrap();
         (link, client)
     }

@@ -2,7 +2,7 @@
 
 use crate::books::Books;
 use crate::law::attempts::{Reason, repeated};
-use crate::law::liveness::{percentile, recoveries, restarts};
+use crate::law::liveness::{late_by_stalls, percentile, recoveries, restarts};
 use crate::law::{LAWS, effects, loss, projection};
 use crate::ledger::effect;
 use crate::ledger::submission::Answer;
@@ -67,6 +67,7 @@ pub fn document(options: &Options, books: &Books, verdict: &Verdict, around: &Ci
         "canary_in_calm_ms": spread(&calm),
         "ok_rate_in_calm": ok_rate(books, false),
         "ok_rate_in_faults": ok_rate(books, true),
+        "late_by_stalls": late_by_stalls(books),
         "drained_ms": books.drained_ms,
         "broken": verdict.broken.iter().map(|(law, count, places)| json!({ "law": law, "count": count, "places": places })).collect::<Vec<_>>(),
         "void": verdict.void,

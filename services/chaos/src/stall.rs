@@ -11,10 +11,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// What makes a late tick a stall: a third of a lease is what a renewal may come late.
-const STALL_MS: u64 = LEASE_MS / 3;
+/// What makes a late tick a stall: a renewal that takes a quarter of a lease is given up, so a little less than that.
+const STALL_MS: u64 = LEASE_MS / 5;
 const TICK: Duration = Duration::from_millis(20);
 const PING_EVERY: Duration = Duration::from_millis(50);
+
+/// Calls `note` with each time in which this thread was to run and did not, until `stop` says so; blocks.
+pub fn watch_time(stop: impl Fn() -> bool, note: impl Fn(Moment, Moment)) {
+    let mut last = now();
+    while !stop() {
+        std::thread::sleep(TICK);
+        let at = now();
+        if at - last > STALL_MS {
+            note(last, at);
+        }
+        last = at;
+    }
+}
 
 /// Stalls so far.
 #[derive(Default)]
@@ -26,15 +39,8 @@ impl Stalls {
         let log = Arc::new(log);
         let (stalls, stop, lines) = (self.clone(), over.clone(), log.clone());
         std::thread::spawn(move || {
-            let mut last = now();
-            while !stop.is_cancelled() {
-                std::thread::sleep(TICK);
-                let at = now();
-                if at - last > STALL_MS {
-                    stalls.note(Kind::MachineStall, last, at, &lines);
-                }
-                last = at;
-            }
+            let note = |from, to| stalls.note(Kind::MachineStall, from, to, &lines);
+            watch_time(|| stop.is_cancelled(), note);
         });
         let (stalls, stop, lines) = (self.clone(), over.clone(), log);
         tokio::spawn(async move {

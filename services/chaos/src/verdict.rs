@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// How many breaks of one law are told; the rest is counted.
 const TOLD_MAX: usize = 20;
+/// Beyond this part of the time a machine that stands still says more about itself than about Millstream.
+const STALLED_MAX: f64 = 0.15;
 /// In calm at least this part of all submits has to be answered.
 const OK_RATE_MIN: f64 = 0.5;
 
@@ -78,6 +80,11 @@ fn voids(books: &Books) -> Vec<String> {
     if effects::fenced(books) == 0 {
         void.push("no zombie came late to the sink".to_owned());
     }
+    let from = books.inflicted().map(|fault| fault.from).min().unwrap_or(books.healed_at);
+    let stalled = books.stalled(from, books.healed_at);
+    if stalled > STALLED_MAX {
+        void.push(format!("the machine or Redis stood still by itself for {:.0} of 100 ms", stalled * 100.0));
+    }
     let rate = ok_rate(books, false);
     if rate < OK_RATE_MIN {
         void.push(format!("in calm only {:.0} of 100 submits were answered with 202", rate * 100.0));
@@ -126,6 +133,15 @@ mod tests {
         broken.snapshot.tasks.clear();
         let verdict = Verdict::of(&broken);
         assert_eq!((verdict.colour(), verdict.count("I1 ")), (Colour::Red, 1));
+    }
+
+    #[test]
+    fn a_machine_that_stands_still_makes_a_run_void() {
+        let mut books = books();
+        let mut stall = books.faults[0].clone();
+        (stall.kind, stall.from, stall.to) = (crate::fault::Kind::MachineStall, 1_000, 1_500);
+        books.faults.extend([stall.clone(), stall]);
+        assert!(voids(&books).iter().any(|why| why == "the machine or Redis stood still by itself for 27 of 100 ms"));
     }
 
     #[test]

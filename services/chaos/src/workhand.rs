@@ -3,7 +3,9 @@
 use crate::error::{ChaosError, io};
 use crate::handler::{Bench, Work};
 use crate::ledger::Lines;
+use crate::ledger::run::Line;
 use crate::options::{pairs, parse};
+use crate::stall::watch_time;
 use redis_store::{RedisConfig, Store};
 use std::path::Path;
 use std::sync::Arc;
@@ -56,6 +58,16 @@ async fn run(orders: Orders) -> Result<(), ChaosError> {
     let folder = Path::new(".");
     let ledger = Lines::open(&folder.join(format!("{}{LEDGER_ENDING}", orders.id)))?;
     let bench = Arc::new(Bench { worker: orders.id.clone(), folder: folder.to_owned(), ledger });
+    let watched = bench.clone();
+    std::thread::spawn(move || {
+        watch_time(
+            || false,
+            |from, to| {
+                let line = Line::Starved { pid: std::process::id(), worker: watched.worker.clone(), from, to };
+                let _ = watched.ledger.write(&line.encode()); // the ledger of runs would fail as well, and is heard
+            },
+        );
+    });
     let config = Config {
         worker_id: orders.id,
         slots: orders.slots,

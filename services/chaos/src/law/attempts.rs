@@ -2,11 +2,11 @@
 //! can repeat a run reached it. Every burial for crashes has as many faults behind it.
 
 use crate::books::Books;
-use crate::clock::Moment;
 use crate::fault::Realm;
 use crate::installation::LEASE_MS;
 use crate::ledger::fault::Fault;
 use crate::ledger::run::{End, Run};
+use crate::ledger::submission::Reopening;
 use std::collections::HashMap;
 
 /// Crashes after which a subtask may be buried.
@@ -54,12 +54,12 @@ pub fn repeated(books: &Books) -> impl Iterator<Item = (&Run, &Run, Reason)> {
     all.into_iter().map(move |(before, run)| (before, run, reason(books, &reopened, before, run)))
 }
 
-fn reason(books: &Books, reopened: &HashMap<&str, Vec<Moment>>, before: &Run, run: &Run) -> Reason {
+fn reason(books: &Books, reopened: &HashMap<&str, Vec<&Reopening>>, before: &Run, run: &Run) -> Reason {
     if matches!(before.end, Some((_, End::Retry))) && run.attempt == before.attempt + 1 {
         return Reason::Retry;
     }
-    let moments = reopened.get(run.task_id.as_str());
-    if moments.is_some_and(|moments| moments.iter().any(|&at| before.from <= at && at <= run.from)) {
+    let asked = reopened.get(run.task_id.as_str());
+    if asked.is_some_and(|asked| asked.iter().any(|one| one.is_between(before.from, run.from))) {
         return Reason::Retry;
     }
     let causes: Vec<&Fault> = books.faults.iter().filter(|fault| explains(fault, before, run)).collect();

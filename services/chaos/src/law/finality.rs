@@ -16,7 +16,7 @@ pub fn check(books: &Books) -> Vec<String> {
         let Some(before) = last.insert((now.reader, &now.task_id), now) else { continue };
         let goes_back = now.revision < before.revision;
         let is_undone = before.ended.is_some() && now.ended != before.ended;
-        let is_reopened = reopened.get(&*now.task_id).is_some_and(|moments| moments.iter().any(|&at| at <= now.at));
+        let is_reopened = reopened.get(&*now.task_id).is_some_and(|asked| asked.iter().any(|one| one.from <= now.at));
         if (goes_back || is_undone && !is_reopened) && !books.may_go_back(before.at, now.at) {
             let shown = |one: &Sighting| format!("revision {} {:?}", one.revision, one.ended);
             found.push(format!("task {}: {} and then {}", now.task_id, shown(before), shown(now)));

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// How long the whole system may take to work again after a fault is over.
 const WELL_WITHIN_MS: u64 = 15_000;
+/// The part of a recovery in which the machine may stand still before the recovery says nothing about Millstream.
+const STALLED_MAX: f64 = 0.1;
 /// What a kill of a worker may cost at most, for 99 of 100 interrupted runs.
 const RESTART_WITHIN_MS: u64 = LEASE_MS + 1_000;
 /// Fewer restarts than this say nothing about a hundredth.
@@ -24,6 +26,7 @@ pub fn check(books: &Books) -> Vec<String> {
     for fault in books.inflicted() {
         match recovery(books, fault) {
             Some(ms) if ms <= WELL_WITHIN_MS => {}
+            Some(ms) if books.stalled(fault.to, fault.to + ms) > STALLED_MAX => {} // told by `late_by_stalls`
             Some(ms) => found.push(format!("{} at {}: well again after {ms} ms", fault.kind.as_str(), fault.from)),
             None if fault.to + WELL_WITHIN_MS > books.healed_at => {} // the canary went home first
             None => found.push(format!("{} at {}: never well again", fault.kind.as_str(), fault.from)),
@@ -35,6 +38,15 @@ pub fn check(books: &Books) -> Vec<String> {
         found.push(format!("after a kill 99 of 100 runs start again within {late} ms, not {RESTART_WITHIN_MS}"));
     }
     found
+}
+
+/// How many recoveries took too long while the machine stood still again and again.
+pub fn late_by_stalls(books: &Books) -> usize {
+    let is_late = |fault: &&Fault| {
+        let late = recovery(books, fault).filter(|ms| *ms > WELL_WITHIN_MS);
+        late.is_some_and(|ms| books.stalled(fault.to, fault.to + ms) > STALLED_MAX)
+    };
+    books.inflicted().filter(is_late).count()
 }
 
 /// From the end of a fault to the first end of a canary that was sent after it.
@@ -74,11 +86,12 @@ pub fn restarts(books: &Books) -> Vec<u64> {
     all
 }
 
-/// Whether another fault may have had a part: one that goes on until the restart, or was over shortly before the kill;
-/// after a restart of Redis, for one, nobody reaps for a lease.
+/// Whether another fault of a worker or of Redis may have had a part: one that goes on until the restart, or was over
+/// less than a lease before the kill; after a restart of Redis, for one, nobody reaps for a lease.
 fn is_disturbed(books: &Books, kill: &Fault, until: Moment) -> bool {
-    let from = kill.from.saturating_sub(2 * LEASE_MS);
-    books.faults.iter().any(|fault| fault != kill && fault.meets(from, until, 0))
+    let from = kill.from.saturating_sub(LEASE_MS);
+    let concerns = |fault: &Fault| fault.targets.iter().any(|name| name == "redis" || name.starts_with("worker"));
+    books.faults.iter().any(|fault| fault != kill && concerns(fault) && fault.meets(from, until, 0))
 }
 
 /// The value below which so many of a hundred lie; 0 of nothing.

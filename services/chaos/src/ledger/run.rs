@@ -1,7 +1,8 @@
 //! The execution log: a line before and one after each run of a handler, written by the worker's process.
 //!
-//! `S <ms> <pid> <worker> <task> <index> <attempt> <crashes> <fence> <seq>` when it starts and `E <ms> <pid> <fence>
-//! <end>` when it ends. A run without an end was killed.
+//! `S <ms> <pid> <worker> <task> <index> <attempt> <crashes> <fence> <seq>` when it starts and `E <ms> <pid> <task>
+//! <index> <fence> <end>` when it ends; `W <from> <to> <pid> <worker>` when the process got no time. A run without an end
+//! was killed.
 
 use crate::clock::Moment;
 use std::collections::HashMap;
@@ -68,6 +69,17 @@ pub enum Line {
         /// How.
         end: End,
     },
+    /// The process got no time: written when it had some again.
+    Starved {
+        /// The process.
+        pid: u32,
+        /// The worker that it was.
+        worker: String,
+        /// From when.
+        from: Moment,
+        /// Until when.
+        to: Moment,
+    },
 }
 
 impl Fence {
@@ -113,6 +125,7 @@ impl Line {
             Self::End { pid, fence, subtask: (task_id, index), at, end } => {
                 format!("E {at} {pid} {task_id} {index} {fence} {}", end.as_str())
             }
+            Self::Starved { pid, worker, from, to } => format!("W {from} {to} {pid} {worker}"),
         }
     }
 
@@ -139,6 +152,12 @@ impl Line {
                 at: at.parse().ok()?,
                 end: End::read(end)?,
             }),
+            ["W", from, to, pid, worker] => Some(Self::Starved {
+                pid: pid.parse().ok()?,
+                worker: worker.to_owned(),
+                from: from.parse().ok()?,
+                to: to.parse().ok()?,
+            }),
             _ => None,
         }
     }
@@ -160,6 +179,7 @@ pub fn join(lines: Vec<Line>) -> Vec<Run> {
                     run.end = Some((at, end));
                 }
             }
+            Line::Starved { .. } => {}
         }
     }
     runs
@@ -173,7 +193,7 @@ mod tests {
     fn lines_read_back_and_ends_meet_their_starts() {
         let start = "S 10 77 worker-1 01TASK 3 1 0 500-2 42";
         let end = "E 15 77 01TASK 3 500-2 done";
-        for line in [start, end] {
+        for line in [start, end, "W 10 300 77 worker-1"] {
             assert_eq!(Line::decode(line).unwrap().encode(), line);
         }
         assert_eq!(Line::decode("S 10 77"), None);

@@ -24,7 +24,16 @@ pub struct Reopening {
     /// The task.
     pub task_id: Arc<str>,
     /// When it was asked for.
-    pub at: Moment,
+    pub from: Moment,
+    /// When the answer came, or it was clear that none would: it may happen until then.
+    pub to: Moment,
+}
+
+impl Reopening {
+    /// Whether it may have happened between two moments.
+    pub fn is_between(&self, from: Moment, to: Moment) -> bool {
+        self.from <= to && from <= self.to
+    }
 }
 
 /// One request.

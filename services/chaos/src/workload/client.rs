@@ -98,9 +98,7 @@ impl Client {
 
     /// Asks to run a task again that has ended.
     pub async fn replay(&self, task_id: &Arc<str>) {
-        self.reopen(task_id.clone());
-        // Whatever comes of it: from here on its runs and its ends have a reason.
-        let _ = self.http.post(format!("{}/tasks/{task_id}/replay", self.address())).send().await;
+        self.reopen(task_id.clone(), &format!("tasks/{task_id}/replay")).await;
     }
 
     /// Asks to run again what lies on top of the dead letters, at most so many.
@@ -109,8 +107,7 @@ impl Client {
         let page: Value = serde_json::from_slice(&self.http.get(url).send().await.ok()?.bytes().await.ok()?).ok()?;
         for letter in page["dead_letters"].as_array()? {
             if let (Some(id), Some(task_id)) = (letter["entry_id"].as_str(), letter["task_id"].as_str()) {
-                self.reopen(task_id.into());
-                let _ = self.http.post(format!("{}/dead-letters/{id}/requeue", self.address())).send().await;
+                self.reopen(task_id.into(), &format!("dead-letters/{id}/requeue")).await;
             }
         }
         Some(())
@@ -162,10 +159,19 @@ impl Client {
         lock(&self.sightings).clone()
     }
 
-    fn reopen(&self, task_id: Arc<str>) {
-        let at = now();
-        self.note(&self.ledger, &format!("{at} - {task_id} reopen"));
-        lock(&self.reopenings).push(Reopening { task_id, at });
+    /// Asks for it; whatever comes of it, its runs and its ends have a reason from here on.
+    async fn reopen(&self, task_id: Arc<str>, path: &str) {
+        let from = now();
+        self.note(&self.ledger, &format!("{from} - {task_id} reopen"));
+        let at = {
+            let mut reopenings = lock(&self.reopenings);
+            reopenings.push(Reopening { task_id, from, to: u64::MAX });
+            reopenings.len() - 1
+        };
+        let answered = self.http.post(format!("{}/{path}", self.address())).send().await;
+        if answered.is_ok_and(|answer| answer.status().as_u16() < 500) {
+            lock(&self.reopenings)[at].to = now();
+        }
     }
 
     fn change(&self, seq: u64, change: impl FnOnce(&mut Submission)) {
