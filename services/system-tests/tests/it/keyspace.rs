@@ -118,3 +118,19 @@ fn what_the_readme_says_to_type_instead_works_as_it_stands_there() {
     }
     assert!(typed >= 5, "only {typed} lines were seen");
 }
+
+#[test]
+fn a_second_group_on_a_work_stream_disturbs_nobody() {
+    const STREAM: &str = "subtasks:default:medium";
+    let mut stack = Plan::workers(0).start();
+    let id = stack.client.submit(&body::simulated(20));
+    stack.redis.command(&["XGROUP", "CREATE", STREAM, "strangers", "0"]);
+    let read = ["XREADGROUP", "GROUP", "strangers", "somebody", "COUNT", "10", "STREAMS", STREAM, ">"];
+    assert_eq!(stack.redis.command(&read).items()[0].items()[1].items().len(), 10);
+    stack.add_worker();
+    stack.await_status(&id, "completed");
+    assert_eq!(stack.fact_count(&id, "completed"), 20);
+    assert!(stack.entries().is_empty() && stack.pending().is_empty());
+    assert_eq!(stack.pending_in(STREAM, "strangers").len(), 10, "what the other group holds is its own affair");
+    stack.audit();
+}

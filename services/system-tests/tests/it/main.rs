@@ -1,6 +1,7 @@
 //! The real binary on a real Redis: what it promises, and what is left when parts of it die.
 
 mod cancel;
+mod clock;
 mod command_line;
 mod dead_letters;
 mod graph;

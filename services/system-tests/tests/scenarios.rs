@@ -1,0 +1,73 @@
+//! `docs/scenarios.md` promises a test for everything that can happen; here it is held to that.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Scenarios of more than one Redis; the page says so itself.
+const NOT_YET: [&str; 3] = ["30", "31", "51"];
+const SCENARIOS: usize = 54;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace")
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every test there is, as `crate: name`.
+fn tests() -> BTreeSet<String> {
+    let listing = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard", "*.rs"])
+        .current_dir(root())
+        .output()
+        .expect("git lists the files");
+    let names = String::from_utf8(listing.stdout).expect("names are text");
+    let mut tests = BTreeSet::new();
+    for name in names.lines().filter(|name| root().join(name).is_file()) {
+        let crate_name = name.trim_start_matches("services/").split('/').next().unwrap_or_default();
+        let text = read(&root().join(name));
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for (at, line) in lines.iter().enumerate() {
+            if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+                let signature = lines[at..].iter().find_map(|line| line.split_once("fn "));
+                let test = signature.and_then(|(_, rest)| rest.split_once('(')).map(|(test, _)| test);
+                tests.extend(test.map(|test| format!("{crate_name}: {test}")));
+            }
+        }
+    }
+    tests
+}
+
+/// The first cell of every row, and the tests that its last cell names.
+fn rows() -> Vec<(String, Vec<String>)> {
+    let text = read(&root().join("docs/scenarios.md"));
+    let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let rows = text.lines().filter(|line| line.starts_with('|')).map(cells);
+    let named = |cell: &String| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    rows.map(|row| (row[0].clone(), row.last().map(named).unwrap_or_default()))
+        .filter(|(id, _)| id.contains(|char: char| char.is_ascii_digit()))
+        .collect()
+}
+
+#[test]
+fn every_scenario_names_tests_and_every_named_test_exists() {
+    let (rows, tests) = (rows(), tests());
+    assert!(tests.len() > 500, "only {} tests were seen", tests.len());
+    for (id, named) in &rows {
+        assert_eq!(named.is_empty(), NOT_YET.contains(&id.as_str()), "{id} has {} tests", named.len());
+        for test in named {
+            assert!(tests.contains(test), "{id}: there is no test `{test}`");
+        }
+    }
+    let ids: Vec<&str> = rows.iter().map(|(id, _)| id.as_str()).collect();
+    let scenarios: Vec<String> = (1..=SCENARIOS).map(|number| number.to_string()).collect();
+    assert_eq!(ids[..SCENARIOS], scenarios, "each scenario has a row");
+    for id in ["TASK-10", "TASK-11", "TASK-13", "TASK-14", "TASK-15"] {
+        assert!(ids.contains(&id), "{id} has no row");
+    }
+    for number in 10..=19 {
+        assert!(ids.contains(&format!("FLOW-{number}").as_str()), "FLOW-{number} has no row");
+    }
+}
