@@ -1,10 +1,10 @@
 //! `millstream bench`: what a subtask costs, on a Redis of the bench's own and with this same program's processes.
 //!
 //! Every figure comes with what it needs to be repeated: machine, date, settings that differ from the defaults,
-//! command. A run ends only when every task hash is complete and the audit is clean.
+//! command. A run ends only when every task hash is complete (or gone, its life over) and the audit is clean.
 //!
 //! In reading order: [`stage`] the processes; [`counters`] what they used; [`load`] what is submitted; [`drain`],
-//! [`latency`], [`limit`] and [`makespan`] the measurements; [`environment`] and [`report`] what is printed.
+//! [`latency`], [`limit`], [`makespan`] and [`memory`] the measurements; [`environment`] and [`report`] what is printed.
 
 mod counters;
 mod drain;
@@ -13,6 +13,7 @@ mod latency;
 mod limit;
 mod load;
 mod makespan;
+mod memory;
 mod report;
 mod stage;
 
@@ -50,6 +51,9 @@ pub struct Bench {
     /// Measure instead how a task of 24 subtasks speeds up from 1 worker of 1 slot to 3
     #[arg(long)]
     makespan: bool,
+    /// Measure instead what is left in Redis when the lives of --subtasks are over
+    #[arg(long, conflicts_with = "makespan")]
+    memory: bool,
     /// A setting of the measured processes that differs from its default
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     settings: Vec<(String, String)>,
@@ -99,10 +103,15 @@ impl Bench {
             print::raw(if self.json { report.json()? } else { report.text() }.as_bytes());
             return Ok(Exit::Ok);
         }
+        let load = Load { subtasks: self.subtasks, per_task: self.per_task, payload_bytes: self.payload_bytes };
+        if self.memory {
+            let report = memory::measure(&program, load, &self.settings).await?;
+            print::raw(if self.json { report.json()? } else { report.text() }.as_bytes());
+            return Ok(Exit::Ok);
+        }
         let mut settings = vec![("SIMULATE_SECONDS".to_owned(), "0".to_owned())];
         settings.extend(self.settings.iter().cloned());
         let environment = Environment::here(&settings);
-        let load = Load { subtasks: self.subtasks, per_task: self.per_task, payload_bytes: self.payload_bytes };
         let mut runs = Vec::new();
         for persistence in self.aof.modes() {
             let plan = Plan { program: program.clone(), persistence: *persistence, settings: settings.clone() };
