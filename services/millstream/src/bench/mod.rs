@@ -4,7 +4,7 @@
 //! command. A run ends only when every task hash is complete (or gone, its life over) and the audit is clean.
 //!
 //! In reading order: [`stage`] the processes; [`counters`] what they used; [`load`] what is submitted; [`drain`],
-//! [`latency`], [`limit`], [`makespan`] and [`memory`] the measurements; [`environment`] and [`report`] what is printed.
+//! [`latency`], [`limit`], [`makespan`], [`memory`] the measurements; [`environment`], [`report`] what is printed.
 
 mod counters;
 mod drain;
