@@ -138,7 +138,9 @@ mod tests {
     use FaultKind::*;
 
     /// A plan out of names and what they depend on, written `a: b c`.
-    fn check(plan: &[&str]) -> Result<Vec<Vec<u32>>, Vec<(usize, Option<usize>, FaultKind)>> {
+    type Faults = Vec<(usize, Option<usize>, FaultKind)>;
+
+    fn check(plan: &[&str]) -> Result<Vec<Vec<u32>>, Faults> {
         let read: Vec<(String, Vec<Edge>)> = plan
             .iter()
             .map(|line| {
