@@ -12,7 +12,7 @@ use crate::member::{Life, Role};
 use crate::options::Options;
 use crate::scribe::Scribe;
 use crate::sink;
-use crate::stall::Stalls;
+use crate::stall::{Stalls, own};
 use crate::workhand::LEDGER_ENDING;
 use crate::workload::canary::Canary;
 use crate::workload::client::Client;
@@ -109,11 +109,11 @@ impl Crew {
         for worker in installation.of(Role::Worker) {
             lines.extend(ledger::read(&folder.join(format!("{}{LEDGER_ENDING}", worker.name)), Line::decode)?);
         }
-        faults.extend(lines.iter().filter_map(starved));
+        let mut stalls = self.stalls.seen();
+        stalls.extend(lines.iter().filter_map(starved));
         let runs = run::join(lines);
         count_interrupted(&mut faults, &runs);
-        let stalls = self.stalls.seen(&faults);
-        faults.extend(stalls);
+        faults.extend(own(stalls, &faults));
         faults.extend(installation.lives().iter().filter_map(own_exit));
         Ok(Evidence { runs, effects: ledger::read(&folder.join(sink::LEDGER), Effect::decode)?, faults })
     }
@@ -131,7 +131,7 @@ fn count_interrupted(faults: &mut [Fault], runs: &[Run]) {
     }
 }
 
-/// A worker that got no time from the machine.
+/// A worker that got no time from the machine, or no answer from Redis.
 fn starved(line: &Line) -> Option<Fault> {
     let Line::Starved { pid, worker, from, to } = line else { return None };
     let (targets, note) = (vec![worker.clone()], format!("{} ms", to - from));

@@ -126,7 +126,7 @@ kinds! {
     MachineStall = "machine-stall", Machine, 0, true;
     /// Redis did not answer the harness for longer than a fifth of a lease, although nobody had touched it.
     RedisStall = "redis-stall", Machine, 0, true;
-    /// A worker got no time from the machine for longer than a fifth of a lease.
+    /// A worker got no time or no answer for longer than a fifth of a lease, although nothing had touched it.
     WorkerStall = "worker-stall", Machine, 0, true;
     /// A process of Millstream ended by itself.
     OwnExit = "own-exit", Machine, 0, true;

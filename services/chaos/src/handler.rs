@@ -4,7 +4,7 @@
 //! Some runs are stubborn: they block a thread that no abort reaches, so that a worker which was stopped or cut off
 //! wakes up with a run under way whose right it has lost. Those are the zombies that the fence is for.
 
-use crate::clock::now;
+use crate::clock::{Moment, now};
 use crate::ledger::Lines;
 use crate::ledger::effect::Answer;
 use crate::ledger::run::{End, Fence, Line, Run};
@@ -29,6 +29,16 @@ pub struct Bench {
     pub folder: PathBuf,
     /// The execution log of this process.
     pub ledger: Lines,
+}
+
+impl Bench {
+    /// Writes down that this process got no time, or no answer, though nobody had seen to that.
+    pub fn starved(&self, from: Moment, to: Moment) {
+        let line = Line::Starved { pid: std::process::id(), worker: self.worker.clone(), from, to };
+        if let Err(error) = self.ledger.write(&line.encode()) {
+            eprintln!("a stall is not in the log: {error}");
+        }
+    }
 }
 
 /// What a subtask asks for.

@@ -107,7 +107,11 @@ impl Options {
             }
         }
         if options.folder == Path::new("") {
-            options.folder = Path::new("target/chaos").join(options.seed.to_string());
+            let name = match options.profile {
+                Profile::Always => options.seed.to_string(),
+                other => format!("{}-{}", options.seed, other.as_str()),
+            };
+            options.folder = Path::new("target/chaos").join(name);
         }
         options.check()
     }
@@ -149,7 +153,7 @@ mod tests {
         let options = read("--seed 7 --duration 60 --profile everysec --rate 10.5").unwrap();
         assert_eq!((options.seed, options.duration.as_secs(), options.rate), (7, 60, 10.5));
         assert_eq!(options.profile, Profile::Everysec);
-        assert!(options.folder.ends_with("chaos/7"));
+        assert!(options.folder.ends_with("chaos/7-everysec"));
     }
 
     #[test]

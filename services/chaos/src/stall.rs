@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// What makes a late tick a stall: a renewal that takes a quarter of a lease is given up, so a little less than that.
-const STALL_MS: u64 = LEASE_MS / 5;
+pub const STALL_MS: u64 = LEASE_MS / 5;
 const TICK: Duration = Duration::from_millis(20);
 const PING_EVERY: Duration = Duration::from_millis(50);
 
@@ -27,6 +27,19 @@ pub fn watch_time(stop: impl Fn() -> bool, note: impl Fn(Moment, Moment)) {
         }
         last = at;
     }
+}
+
+/// Leaves out what met a fault that would hold up the same: that was no stall.
+pub fn own(stalls: Vec<Fault>, inflicted: &[Fault]) -> Vec<Fault> {
+    let causes: Vec<&Fault> = inflicted.iter().filter(|fault| fault.kind.repeats_runs()).collect();
+    let concerns = |fault: &Fault, stall: &Fault| {
+        fault.targets.iter().any(|target| target == "redis" || stall.targets.contains(target))
+    };
+    let is_own = |stall: &Fault| {
+        let met = |fault: &&Fault| concerns(fault, stall) && fault.meets(stall.from, stall.to, LEASE_MS);
+        stall.kind == Kind::MachineStall || !causes.iter().any(met)
+    };
+    stalls.into_iter().filter(is_own).collect()
 }
 
 /// Stalls so far.
@@ -55,15 +68,9 @@ impl Stalls {
         });
     }
 
-    /// Those of the machine, and those of Redis that met nothing inflicted on it that would hold it up.
-    pub fn seen(&self, inflicted: &[Fault]) -> Vec<Fault> {
-        let on_redis = |fault: &&Fault| fault.kind.repeats_runs() && fault.targets.iter().any(|name| name == "redis");
-        let on_redis: Vec<&Fault> = inflicted.iter().filter(on_redis).collect();
-        let is_own = |stall: &Fault| {
-            stall.kind == Kind::MachineStall
-                || !on_redis.iter().any(|fault| fault.meets(stall.from, stall.to, LEASE_MS))
-        };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|one| is_own(one)).cloned().collect()
+    /// Those that the harness saw.
+    pub fn seen(&self) -> Vec<Fault> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn note(&self, kind: Kind, from: Moment, to: Moment, log: &Lines) {
@@ -72,5 +79,43 @@ impl Stalls {
         let stall = Fault { kind, targets: vec!["redis".to_owned()], pids: Vec::new(), from, to, hits: 1, note };
         let _ = log.write(&stall.encode()); // without it the run is judged all the same
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(stall);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(kind: Kind, target: &str, from: Moment) -> Fault {
+        let targets = vec![target.to_owned()];
+        Fault { kind, targets, pids: Vec::new(), from, to: from + 100, hits: 1, note: String::new() }
+    }
+
+    #[test]
+    fn what_a_fault_held_up_is_no_stall_and_what_stood_still_beside_another_is() {
+        let left = |stall, inflicted: &[Fault]| own(vec![stall], inflicted).len();
+        let slow = || fault(Kind::WorkerStall, "worker-1", 5_000);
+        assert_eq!(left(slow(), &[fault(Kind::PartitionWorker, "worker-1", 4_500)]), 0);
+        assert_eq!(left(slow(), &[fault(Kind::KillRedis, "redis", 4_500)]), 0);
+        assert_eq!(left(slow(), &[fault(Kind::PartitionWorker, "worker-2", 4_500)]), 1);
+        assert_eq!(left(slow(), &[fault(Kind::ScriptFlush, "redis", 5_000)]), 1);
+        assert_eq!(left(slow(), &[fault(Kind::KillRedis, "redis", 2_000)]), 1);
+        assert_eq!(left(fault(Kind::MachineStall, "redis", 5_000), &[fault(Kind::KillRedis, "redis", 5_000)]), 1);
+    }
+
+    #[test]
+    fn a_thread_that_slept_too_long_is_noted() {
+        let seen = Mutex::new(Vec::new());
+        watch_time(
+            || {
+                let count = seen.lock().unwrap().len();
+                if count == 0 {
+                    std::thread::sleep(Duration::from_millis(STALL_MS + 50));
+                }
+                count > 0
+            },
+            |from, to| seen.lock().unwrap().push(to - from),
+        );
+        assert!(seen.lock().unwrap()[0] > STALL_MS);
     }
 }

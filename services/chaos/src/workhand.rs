@@ -1,11 +1,11 @@
 //! `chaos worker`: a worker as any user embeds one, with the handler of this harness.
 
+use crate::clock::now;
 use crate::error::{ChaosError, io};
 use crate::handler::{Bench, Work};
 use crate::ledger::Lines;
-use crate::ledger::run::Line;
 use crate::options::{pairs, parse};
-use crate::stall::watch_time;
+use crate::stall::{STALL_MS, watch_time};
 use redis_store::{RedisConfig, Store};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use worker::{Config, Handlers};
 
+const ASK_EVERY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The exit code of a worker that cannot end a handler, as the real one has it.
 const UNHEALTHY: i32 = 70;
@@ -59,15 +60,8 @@ async fn run(orders: Orders) -> Result<(), ChaosError> {
     let ledger = Lines::open(&folder.join(format!("{}{LEDGER_ENDING}", orders.id)))?;
     let bench = Arc::new(Bench { worker: orders.id.clone(), folder: folder.to_owned(), ledger });
     let watched = bench.clone();
-    std::thread::spawn(move || {
-        watch_time(
-            || false,
-            |from, to| {
-                let line = Line::Starved { pid: std::process::id(), worker: watched.worker.clone(), from, to };
-                let _ = watched.ledger.write(&line.encode()); // the ledger of runs would fail as well, and is heard
-            },
-        );
-    });
+    std::thread::spawn(move || watch_time(|| false, |from, to| watched.starved(from, to)));
+    tokio::spawn(watch_redis(store.connect_again().with_patience(Duration::ZERO), bench.clone()));
     let config = Config {
         worker_id: orders.id,
         slots: orders.slots,
@@ -80,6 +74,19 @@ async fn run(orders: Orders) -> Result<(), ChaosError> {
     let ended = worker::run(config, handlers, store.clone(), telemetry::Pulse::default(), shutdown).await;
     store.close().await;
     ended.map_err(|error| failed(&error))
+}
+
+/// Asks Redis for the time over and over, as far from it as this worker's own calls are, and notes what came late.
+async fn watch_redis(store: Store, bench: Arc<Bench>) {
+    loop {
+        let asked = now();
+        let _ = store.now_ms().await;
+        let answered = now();
+        if answered - asked > STALL_MS {
+            bench.starved(asked, answered);
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
 }
 
 impl Orders {

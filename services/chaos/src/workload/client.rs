@@ -118,7 +118,7 @@ impl Client {
         let Ok(answer) = self.http.get(format!("{}/ready", self.address())).send().await else { return 0 };
         let document: Value =
             answer.bytes().await.ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
-        document["losses"].as_u64().unwrap_or(0)
+        document["redis"]["losses"].as_u64().unwrap_or(0)
     }
 
     /// Reads a task; `None` if no whole answer came.
