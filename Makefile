@@ -6,7 +6,7 @@ export PROFILE
 MILLSTREAM := cargo run --quiet --profile $(PROFILE) --bin millstream --
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test check bench chaos mutants openapi schemas walk validate-deploy
+.PHONY: help up down demo test check bench chaos histories mutants openapi schemas walk validate-deploy
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ bench: ## measure the release build (ARGS="..." goes to `millstream bench`)
 
 chaos: ## break a running system for DURATION seconds and check the books (SEED=, PROFILE=always|everysec|flushall|diskfull)
 	@scripts/chaos
+
+histories: ## run long random histories of the scripts on Redis and on Valkey (HISTORIES_SEED=, HISTORIES_COUNT=, HISTORIES_STEPS=)
+	@scripts/histories
 
 mutants: ## build it broken on purpose and see which tests notice (MUTANTS="name", LAYERS="store", UNTIL=caught)
 	@scripts/mutants

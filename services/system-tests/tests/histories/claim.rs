@@ -1,6 +1,6 @@
 //! What somebody was told to have recorded.
 
-use proto_schemas::{Outcome, Record, TaskId, WorkEntry};
+use proto_schemas::{ConsumerName, Fact, Outcome, Record, TaskId, WorkEntry};
 use std::fmt;
 
 /// One life of a subtask: where exactly one outcome may stand.
@@ -29,11 +29,18 @@ impl fmt::Display for Place {
 pub struct Claim {
     pub outcome: Outcome,
     pub attempt: u32,
+    /// Who recorded it.
+    pub worker: ConsumerName,
     /// The result that went with it.
     pub result: Option<String>,
 }
 
 impl Claim {
+    /// Whether the fact tells of this claim.
+    pub fn is_told_by(&self, fact: &Fact) -> bool {
+        fact.worker == self.worker && Record::of(fact).is_some_and(|record| self.is_kept_by(&record))
+    }
+
     /// Whether the record is of this claim.
     pub fn is_kept_by(&self, record: &Record) -> bool {
         record.outcome == self.outcome && record.attempt == self.attempt

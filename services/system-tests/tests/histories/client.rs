@@ -36,7 +36,7 @@ impl Client {
 
     fn choose(&self, world: &mut World) -> Submission {
         let before = if self.sent.is_empty() { None } else { Some(world.pick(&self.sent)) };
-        match (world.random.u32(..16), before) {
+        match (world.random.u32(..14), before) {
             (0, Some(before)) => before,
             // As after a crash of the orchestrator between its answer and the client: another id, the same request.
             (1, Some(before)) if before.idempotency.is_some() => Submission { task_id: new_id(world), ..before },

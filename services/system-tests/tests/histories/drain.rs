@@ -84,7 +84,11 @@ pub async fn check_claims(world: &mut World) {
         if is_kept && current == place.generation {
             let key = format!("result:{}-{}", place.task_id, place.index);
             let result = world.stranger(&["GET", &key]).text();
-            assert_eq!(Some(result), claim.result, "{place}: the result is of somebody else");
+            assert_eq!(
+                Some(result),
+                claim.result,
+                "{place}: the result is of somebody else than {claim:?}, {record:?}"
+            );
             world.tally.note_many("result checked", u64::from(record.outcome != Outcome::Cancelled));
         }
     }

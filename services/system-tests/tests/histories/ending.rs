@@ -4,12 +4,14 @@ use crate::claim::Claim;
 use crate::stranger::NOBODY;
 use crate::worker::{Worker, fact, ids};
 use crate::world::World;
-use proto_schemas::{EntryError, FactKind, Kind, Outcome, SubtaskId, WorkEntry};
+use proto_schemas::{EntryError, FactKind, Kind, Outcome, SubtaskId, WorkEntry, record};
 use redis_store::bury::{Burial, Buried, Owner};
 use redis_store::fetch::Fetched;
 use redis_store::hand_back::HandedBack;
 use redis_store::retry::{Retried, Retry};
 use redis_store::settle::{Settled, Settlement};
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 const RESULT_TTL: Duration = Duration::from_secs(86_400);
@@ -28,6 +30,47 @@ impl Worker {
         if world.once_in(16) {
             leases.extend(leases.first().cloned());
         }
+        let batch = self.settlements(&leases, kind);
+        let (name, what) = (&self.name, format!("{} settles {kind} {}", self.name, tell(&leases)));
+        let sent = world.send(&what, async |store| store.settle(name, &batch).await).await;
+        for ((lease, entry), settled) in sent.answers.iter().flat_map(|answers| leases.iter().zip(answers)) {
+            let outcome = if kind == FactKind::Completed { Outcome::Completed } else { Outcome::Cancelled };
+            let result = Some(result(lease, &entry.subtask_id));
+            match settled {
+                Settled::Recorded => {
+                    assert_open(world, entry);
+                    world.ledger.claimed(entry, self.claim(entry, outcome, result));
+                    self.count(world, "settle", "recorded");
+                }
+                Settled::Dropped => self.count(world, "settle", "dropped"),
+                Settled::Stale => self.count(world, "settle", "stale"),
+            }
+        }
+        self.let_go(leases, sent.seen.is_some());
+    }
+
+    /// Begins to settle and dies when the first command has run: nobody hears the answer, nor does the ledger.
+    pub async fn die_settling(&mut self, world: &mut World) {
+        let leases = self.choose(world, |_| true);
+        let batch = self.settlements(&leases, FactKind::Completed);
+        world.trace.say(format!("{} dies settling {}", self.name, tell(&leases)));
+        let store = world.store.clone();
+        let mut call = Box::pin(store.settle(&self.name, &batch));
+        poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_ready())).await;
+        store.ping().await.unwrap(); // sent behind it on the same connection
+        drop(call);
+        for (lease, entry) in &leases {
+            let result = Some(result(lease, &entry.subtask_id));
+            world.ledger.may_have_claimed(entry, self.claim(entry, Outcome::Completed, result));
+        }
+        self.let_go(leases, false);
+    }
+
+    fn claim(&self, entry: &WorkEntry, outcome: Outcome, result: Option<String>) -> Claim {
+        Claim { outcome, attempt: entry.attempt, worker: self.name.clone(), result }
+    }
+
+    fn settlements(&self, leases: &[(Fetched, WorkEntry)], kind: FactKind) -> Vec<Settlement> {
         let settlement = |(lease, entry): &(Fetched, WorkEntry)| Settlement {
             stream: lease.stream.clone(),
             entry_id: lease.entry_id.clone(),
@@ -36,22 +79,7 @@ impl Worker {
             result: Some(result(lease, &entry.subtask_id)),
             result_ttl: RESULT_TTL,
         };
-        let batch: Vec<Settlement> = leases.iter().map(settlement).collect();
-        let (name, what) = (&self.name, format!("{} settles {kind} {}", self.name, tell(&leases)));
-        let sent = world.send(&what, async |store| store.settle(name, &batch).await).await;
-        for ((lease, entry), settled) in sent.answers.iter().flat_map(|answers| leases.iter().zip(answers)) {
-            let outcome = if kind == FactKind::Completed { Outcome::Completed } else { Outcome::Cancelled };
-            let result = Some(result(lease, &entry.subtask_id));
-            match settled {
-                Settled::Recorded => {
-                    world.ledger.claimed(entry, Claim { outcome, attempt: entry.attempt, result });
-                    self.count(world, "settle", "recorded");
-                }
-                Settled::Dropped => self.count(world, "settle", "dropped"),
-                Settled::Stale => self.count(world, "settle", "stale"),
-            }
-        }
-        self.let_go(leases, sent.seen.is_some());
+        leases.iter().map(settlement).collect()
     }
 
     /// An attempt fails: tried again if it may be, buried if not.
@@ -108,7 +136,8 @@ impl Worker {
         for (lease, buried) in sent.answers.iter().flat_map(|answers| garbage.iter().zip(answers)) {
             if let (Buried::Buried, Ok(entry)) = (buried, &lease.entry) {
                 let result = Some(result(lease, &entry.subtask_id));
-                world.ledger.claimed(entry, Claim { outcome: Outcome::Failed, attempt: entry.attempt, result });
+                assert_open(world, entry);
+                world.ledger.claimed(entry, self.claim(entry, Outcome::Failed, result));
             }
             self.count(
                 world,
@@ -175,6 +204,15 @@ impl Worker {
     fn count(&self, world: &mut World, verb: &str, answer: &str) {
         world.tally.note(format!("{verb} {answer}"));
         self.note(world, answer);
+    }
+}
+
+/// What was just recorded waits for its fold: a record that stands already is of somebody else.
+fn assert_open(world: &mut World, entry: &WorkEntry) {
+    if world.ledger.knows(entry) {
+        let field = record::field_of(entry.index, entry.generation);
+        let record = world.stranger(&["HGET", &format!("outcomes:{}", entry.task_id), &field]).text();
+        assert_eq!(record, "", "{} {field} had ended and is recorded again", entry.task_id);
     }
 }
 

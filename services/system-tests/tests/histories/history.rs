@@ -80,24 +80,24 @@ impl Cast {
 
     /// Somebody does something.
     async fn step(&mut self, world: &mut World) {
-        match world.random.u32(..100) {
+        match world.random.u32(..104) {
             0..7 => self.client.submit(world).await,
             7..24 => {
                 let (worker, count) = (self.worker(world), world.random.usize(1..4));
                 worker.fetch(world, count).await;
             }
             24..55 => self.busy_worker(world).act(world).await,
-            55..58 => self.crash(world),
+            55..58 => self.crash(world).await,
             58..62 => self.haunt(world).await,
             62..65 => passing::end_leases(world, &self.living()),
             65..69 => self.reap(world).await,
             69..72 => self.let_time_pass(world).await,
             72..88 => self.project(world).await,
-            88..90 => self.operator.cancel(world, &self.held_tasks()).await,
-            90..93 => self.operator.replay(world).await,
-            93..96 => self.operator.empty_letters(world).await,
-            96..98 => stranger::act(world).await,
-            98 => self.collect(world).await,
+            88..91 => self.operator.cancel(world, &self.held_tasks()).await,
+            91..95 => self.operator.replay(world, &self.held_tasks()).await,
+            95..98 => self.operator.empty_letters(world).await,
+            98..101 => stranger::act(world).await,
+            101..103 => self.collect(world).await,
             _ if world.once_in(10) => rebuilding::rebuild(world).await,
             _ => {}
         }
@@ -116,8 +116,8 @@ impl Cast {
     }
 
     /// A worker dies, mostly at work, or only seems to.
-    fn crash(&mut self, world: &mut World) {
-        let old = self.busy_worker(world).crash(world);
+    async fn crash(&mut self, world: &mut World) {
+        let old = self.busy_worker(world).crash(world).await;
         self.dead.push(old.name.clone());
         if world.once_in(2) {
             self.zombies.push(old);
@@ -170,7 +170,8 @@ impl Cast {
 
     async fn collect(&mut self, world: &mut World) {
         if !self.dead.is_empty() {
-            let consumer = world.pick(&self.dead);
+            let consumer =
+                if world.once_in(2) { self.dead[self.dead.len() - 1].clone() } else { world.pick(&self.dead) };
             maintenance::collect(world, &consumer).await;
         }
     }
@@ -181,7 +182,7 @@ impl Cast {
 
     /// The tasks whose work somebody holds.
     fn held_tasks(&self) -> Vec<TaskId> {
-        let held = self.workers.iter().flat_map(|worker| &worker.held);
+        let held = self.workers.iter().chain(&self.zombies).flat_map(|worker| &worker.held);
         held.filter_map(|lease| Some(lease.entry.as_ref().ok()?.task_id.clone())).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! What the world was promised, written down as it was answered: every answer of Redis, also those that got lost.
 
 use crate::claim::{Claim, Place};
-use proto_schemas::{Record, SubtaskDefinition, TaskId, WorkEntry};
+use proto_schemas::{Fact, Record, SubtaskDefinition, TaskId, WorkEntry};
 use redis_store::submit::{Submission, Submitted};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +15,8 @@ pub struct Ledger {
     pub keys: BTreeMap<String, (TaskId, String)>,
     /// What was answered as recorded.
     pub claims: BTreeMap<Place, Claim>,
+    /// What may have been recorded: whoever asked for it died before the answer.
+    pub possible: BTreeMap<Place, Vec<Claim>>,
     /// How often a reaper was told that it buried something.
     pub buried_by_reapers: u64,
     /// Entries of the log that a stranger wrote.
@@ -24,7 +26,7 @@ pub struct Ledger {
     /// Generations as they were last seen.
     pub generations: BTreeMap<(TaskId, u32), u32>,
     /// The one fact of the log that tells the end of a life, by who ran it.
-    pub told: BTreeMap<Place, String>,
+    pub told: BTreeMap<Place, Fact>,
     /// How far the log has been read.
     pub log_end: Option<String>,
 }
@@ -73,5 +75,19 @@ impl Ledger {
         if let Some(before) = self.claims.insert(place, claim) {
             panic!("{told}, and before {before:?}");
         }
+    }
+
+    /// A call whose answer nobody will hear.
+    pub fn may_have_claimed(&mut self, entry: &WorkEntry, claim: Claim) {
+        if self.knows(entry) {
+            self.possible.entry(Place::of(entry)).or_default().push(claim);
+        }
+    }
+
+    /// The claim that a fact in the log proves, of those that may have been.
+    pub fn prove(&mut self, place: &Place, fact: &Fact) -> bool {
+        let possible = self.possible.get(place).and_then(|claims| claims.iter().find(|claim| claim.is_told_by(fact)));
+        let proved = possible.cloned();
+        proved.is_some_and(|claim| self.claims.insert(place.clone(), claim).is_none())
     }
 }

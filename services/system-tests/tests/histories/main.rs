@@ -74,6 +74,7 @@ const OCCURS: &[&str] = &[
     "alone marked",
     "lease lost",
     "worker crashed",
+    "recorded by the dead",
     "zombie acted",
     "zombie recorded",
     "zombie stale",

@@ -25,7 +25,7 @@ pub struct Operator {
 impl Operator {
     /// Cancels a task, or what is past its deadline.
     pub async fn cancel(&mut self, world: &mut World, held: &[TaskId]) {
-        let Some(task_id) = choose(world) else { return };
+        let Some(task_id) = choose(world, held) else { return };
         let only_past = world.once_in(3);
         if only_past && world.once_in(2) && is_open(world, &task_id).await {
             passing::reach_deadline(world, &task_id);
@@ -48,11 +48,11 @@ impl Operator {
     }
 
     /// Replays a task that has ended, as it was seen now or a while ago.
-    pub async fn replay(&mut self, world: &mut World) {
-        let Some(task_id) = choose(world) else { return };
+    pub async fn replay(&mut self, world: &mut World, held: &[TaskId]) {
+        let Some(task_id) = choose(world, held) else { return };
         let view = world.store.task(&task_id).await.unwrap().unwrap();
         self.views.push(view);
-        let at = if world.once_in(3) { world.random.usize(..self.views.len()) } else { self.views.len() - 1 };
+        let at = if world.once_in(2) { world.random.usize(..self.views.len()) } else { self.views.len() - 1 };
         let view = self.views[at].clone();
         if self.views.len() > VIEWS {
             self.views.remove(0);
@@ -72,13 +72,13 @@ impl Operator {
 
     /// Gives a dead letter back, or throws it away.
     pub async fn empty_letters(&mut self, world: &mut World) {
-        let page = world.store.dead_letters_page("+", 20).await.unwrap();
+        let page = world.store.dead_letters_page("+", 50).await.unwrap();
         if page.is_empty() {
             return;
         }
-        let is_nobodys = |letter: &&StreamEntry| !decode(letter).is_ok_and(|entry| world.ledger.knows(&entry));
+        let is_nobodys = |letter: &&StreamEntry| decode(letter).is_ok_and(|entry| !world.ledger.knows(&entry));
         let nobodys: Vec<StreamEntry> = page.iter().filter(is_nobodys).cloned().collect();
-        let letter = if nobodys.is_empty() || world.once_in(2) { world.pick(&page) } else { world.pick(&nobodys) };
+        let letter = if nobodys.is_empty() || !world.once_in(3) { world.pick(&page) } else { world.pick(&nobodys) };
         if world.once_in(6) {
             let ids = [letter.entry_id];
             let sent = world.send("discard", async |store| store.discard_dead_letters(&ids).await).await;
@@ -138,8 +138,12 @@ fn decode(letter: &StreamEntry) -> Result<WorkEntry, proto_schemas::EntryError> 
     WorkEntry::decode(fields, Priority::Medium)
 }
 
-/// A task, mostly one of the newest.
-fn choose(world: &mut World) -> Option<TaskId> {
+/// A task: one whose work somebody holds, or mostly one of the newest.
+fn choose(world: &mut World, held: &[TaskId]) -> Option<TaskId> {
+    let held: Vec<TaskId> = held.iter().filter(|task_id| world.ledger.tasks.contains_key(task_id)).cloned().collect();
+    if !held.is_empty() && world.once_in(2) {
+        return Some(world.pick(&held));
+    }
     let count = world.ledger.created.len();
     let among = if world.once_in(8) { count } else { count.min(NEWEST) };
     (among > 0).then(|| world.ledger.created[count - 1 - world.random.usize(..among)].clone())

@@ -1,5 +1,6 @@
 //! Workers: each acts on what it believes to hold. One that crashed forgets; one that only seems dead acts on.
 
+use crate::stranger::NOBODY;
 use crate::world::{World, streams};
 use proto_schemas::{ConsumerName, Fact, FactKind, OnFailure, WorkEntry, limit};
 use redis_store::Stream;
@@ -28,9 +29,13 @@ impl Worker {
         Self { name: world.name("w"), held, is_zombie: false, has_missed: false, told }
     }
 
-    /// Dies and comes back under a new name; the old one is what a zombie believes it still is.
-    pub fn crash(&mut self, world: &mut World) -> Self {
+    /// Dies, sometimes in the middle of a call, and comes back under a new name; the old one is what a zombie believes
+    /// it still is.
+    pub async fn crash(&mut self, world: &mut World) -> Self {
         world.tally.note("worker crashed");
+        if world.once_in(3) {
+            self.die_settling(world).await;
+        }
         world.trace.say(format!("{} crashes", self.name));
         let mut old = std::mem::replace(self, Self::start(world));
         old.is_zombie = true;
@@ -45,6 +50,9 @@ impl Worker {
         self.note(world, "acted");
         if self.held.iter().any(is_suspect) && world.once_in(2) {
             return self.mark_alone(world).await;
+        }
+        if self.held.iter().any(is_nobodys) && world.once_in(3) {
+            return self.bury(world).await;
         }
         match world.random.u32(..20) {
             0..8 => self.settle(world, FactKind::Completed).await,
@@ -134,6 +142,11 @@ impl Worker {
             world.tally.note(format!("zombie {word}"));
         }
     }
+}
+
+/// Whether it can be read and no handler knows what to make of it.
+fn is_nobodys(lease: &Fetched) -> bool {
+    lease.entry.as_ref().is_ok_and(|entry| entry.task_id.as_str().starts_with(NOBODY))
 }
 
 /// Whether workers have died of it: it runs alone.
