@@ -4,7 +4,7 @@ use crate::client::Store;
 use crate::error::StoreError;
 use crate::{key, script, value};
 use fred::types::Value;
-use proto_schemas::{ConsumerName, Kind, TaskId, TaskStatus, limit};
+use proto_schemas::{ConsumerName, Kind, TaskId, TaskStatus, limit, record};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -69,6 +69,17 @@ impl Store {
         }
         let scores = self.scores(key::CANCELLED, tasks).await?;
         Ok(tasks.iter().zip(scores).filter(|(_, score)| score.is_some()).map(|(task, _)| task.clone()).collect())
+    }
+
+    /// Which of a task's subtasks, each an index and a generation, have a record; answers in their order.
+    pub async fn ended_among(&self, task_id: &TaskId, subtasks: &[(u32, u32)]) -> Result<Vec<bool>, StoreError> {
+        if subtasks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut args = value::args([&key::outcomes(task_id)]);
+        args.extend(subtasks.iter().map(|(index, generation)| Value::from(record::field_of(*index, *generation))));
+        let found = value::array(self.command("HMGET", args).await?, "HMGET")?;
+        Ok(found.iter().map(|record| !record.is_null()).collect())
     }
 
     /// Forgets the hints whose time was over at `now_ms`; answers how many.

@@ -1,5 +1,6 @@
 //! One attempt: what its handler is given, when it is stopped, and how it ended as one value, whichever way it ended.
 
+use crate::canceller;
 use crate::context::Context;
 use crate::ending::{Ended, Ending};
 use crate::handler::{ErasedHandler, HandlerError};
@@ -19,6 +20,8 @@ pub(crate) struct Attempt {
     pub(crate) key: LeaseKey,
     /// Fires when the lease is lost.
     pub(crate) lost: CancellationToken,
+    /// When it was asked for the last time whether it was cancelled.
+    pub(crate) asked_at: Instant,
 }
 
 /// When an attempt is stopped, and what for.
@@ -54,6 +57,9 @@ impl Attempt {
     /// is gone.
     pub(crate) async fn run(self: &Arc<Self>, shared: &Shared) -> Option<Ending> {
         let parents = parents::read(shared, &self.entry, &self.lost).await?;
+        if self.was_cancelled_meanwhile(shared).await {
+            return Some(Ending::judge(shared, self, Ended::Cancelled));
+        }
         let limit = Limit::of(&self.entry, Instant::now(), shared.clock.now_ms());
         // Work of a task whose time is over does not begin; a timeout of zero still lets a handler begin.
         let ended = match limit.cause == LimitCause::Deadline && limit.at <= Instant::now() {
@@ -63,12 +69,19 @@ impl Attempt {
         ended.map(|ended| Ending::judge(shared, self, ended))
     }
 
+    /// Asks again after a wait: for the results of its parents, or to run alone.
+    async fn was_cancelled_meanwhile(&self, shared: &Shared) -> bool {
+        self.asked_at.elapsed() >= canceller::ASK_EVERY
+            && canceller::cancelled_in_time(shared, &[&self.entry]).await.contains(&true)
+    }
+
     async fn handle(self: &Arc<Self>, shared: &Shared, parents: Parents, limit: Limit) -> Option<Ended> {
         // A child, so that a handler that never awaits can see a lost lease; the guard tells what it has spawned.
         let cancelled = self.lost.child_token();
         let _stop_helpers = cancelled.clone().drop_guard();
         shared.held.running(&self.key, &self.entry, &cancelled);
-        let mut handling = self.spawn(shared, parents, limit, cancelled.clone());
+        // And what the handler gets is a child of that: whatever it does with it, it cannot cancel its own subtask.
+        let mut handling = self.spawn(shared, parents, limit, cancelled.child_token());
         let stopped = tokio::select! {
             biased;
             joined = &mut handling => return Some(joined.map_or(Ended::Panicked, Ended::Answered)),

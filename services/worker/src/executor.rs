@@ -1,19 +1,19 @@
 //! Runs leased entries to their ends: settle, retry, bury, park, hand back, or nothing if the lease is lost.
 
 use crate::attempt::Attempt;
+use crate::canceller;
 use crate::ending::{Ended, Ending};
 use crate::held::LeaseKey;
 use crate::pause::Pause;
 use crate::settler::Ready;
 use crate::shared::Shared;
 use crate::solitude::{Alone, Solitude};
-use proto_schemas::{EntryError, Kind, TaskId, WorkEntry};
+use proto_schemas::{EntryError, Kind, WorkEntry};
 use redis_store::StoreError;
 use redis_store::bury::Burial;
 use redis_store::fetch::Fetched;
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -57,41 +57,42 @@ impl Executor {
 
     /// Runs each of `batch`, which is held, to its end; the slot of each is free when its outcome is on its way. Asks first
     /// which of them were cancelled while they waited: those do not begin.
-    pub(crate) fn start(&self, mut batch: Vec<Leased>) {
+    pub(crate) fn start(&self, batch: Vec<Leased>) {
         if batch.is_empty() {
             return;
         }
-        let first = batch.remove(0);
         let executor = self.clone();
         self.executions.spawn(async move {
-            let entries = batch.iter().chain([&first]).filter_map(|leased| leased.fetched.entry.as_ref().ok());
-            let tasks: HashSet<&TaskId> = entries.map(|entry| &entry.task_id).collect();
-            let cancelled = executor.cancelled_among(tasks.into_iter().cloned().collect()).await;
-            for leased in batch {
-                let (executor, cancelled) = (executor.clone(), cancelled.clone());
-                executor.executions.clone().spawn(async move { executor.execute(leased, &cancelled).await });
+            let entries: Vec<&WorkEntry> =
+                batch.iter().filter_map(|leased| leased.fetched.entry.as_ref().ok()).collect();
+            let asked_at = Instant::now();
+            let mut cancelled = canceller::cancelled_in_time(&executor.shared, &entries).await.into_iter();
+            let mut batch = batch.into_iter().map(|leased| {
+                let is_cancelled = leased.fetched.entry.is_ok() && cancelled.next().unwrap_or(false);
+                (leased, if is_cancelled { None } else { Some(asked_at) })
+            });
+            let first = batch.next();
+            for (leased, sound_at) in batch {
+                let executor = executor.clone();
+                executor.executions.clone().spawn(async move { executor.execute(leased, sound_at).await });
             }
-            executor.execute(first, &cancelled).await;
+            if let Some((leased, sound_at)) = first {
+                executor.execute(leased, sound_at).await;
+            }
         });
     }
 
-    /// A hint, so no answer in time means that none was.
-    async fn cancelled_among(&self, tasks: Vec<TaskId>) -> Arc<HashSet<TaskId>> {
-        let store = self.shared.store.with_patience(self.shared.lease / 10);
-        let asked = tokio::time::timeout(self.shared.lease / 4, store.cancelled_among(&tasks)).await;
-        Arc::new(asked.ok().and_then(Result::ok).unwrap_or_default())
-    }
-
-    async fn execute(&self, leased: Leased, cancelled: &HashSet<TaskId>) {
+    /// `sound_at` is when it was asked for the last time whether it was cancelled; `None` if it was.
+    async fn execute(&self, leased: Leased, sound_at: Option<Instant>) {
         let Leased { fetched, slot, lost } = leased;
         let key = LeaseKey { stream: fetched.stream, entry_id: fetched.entry_id };
         match fetched.entry {
             Ok(entry) => match self.shared.handlers.get(&entry.kind) {
                 Some(handler) => {
-                    let is_cancelled = cancelled.contains(&entry.task_id);
-                    let attempt = Arc::new(Attempt { entry: Arc::new(entry), handler, key, lost });
+                    let asked_at = sound_at.unwrap_or_else(Instant::now);
+                    let attempt = Arc::new(Attempt { entry: Arc::new(entry), handler, key, lost, asked_at });
                     match attempt.entry.crashes >= ALONE_FROM {
-                        _ if is_cancelled => self.record(&attempt, Ended::Cancelled, slot),
+                        _ if sound_at.is_none() => self.record(&attempt, Ended::Cancelled, slot),
                         true => self.run_alone(attempt, slot).await,
                         false => self.run(&attempt, slot).await,
                     }

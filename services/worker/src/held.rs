@@ -1,8 +1,8 @@
 //! What this worker holds: every leased entry, from the read to the answer of the script that lets it go.
 
-use proto_schemas::{ConsumerName, Fact, FactKind, TaskId, WorkEntry};
+use proto_schemas::{ConsumerName, Fact, FactKind, WorkEntry};
 use redis_store::Stream;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -87,18 +87,18 @@ impl Held {
         }
     }
 
-    /// The tasks of what is running, each once.
-    pub(crate) fn running_tasks(&self) -> Vec<TaskId> {
+    /// What handlers have.
+    pub(crate) fn running_entries(&self) -> Vec<(LeaseKey, Arc<WorkEntry>)> {
         let leases = self.lock();
-        let tasks: HashSet<&TaskId> = leases.values().filter_map(Lease::running).map(|it| &it.entry.task_id).collect();
-        tasks.into_iter().cloned().collect()
+        let running = leases.iter().filter_map(|(key, lease)| Some((key, lease.running()?)));
+        running.map(|(key, it)| (key.clone(), it.entry.clone())).collect()
     }
 
-    /// Stops the attempts of `tasks` that are running; answers how many.
-    pub(crate) fn cancel(&self, tasks: &HashSet<TaskId>) -> usize {
+    /// Stops those of `keys` that are running; answers how many.
+    pub(crate) fn cancel<'a>(&self, keys: impl IntoIterator<Item = &'a LeaseKey>) -> usize {
         let leases = self.lock();
-        let theirs = leases.values().filter_map(Lease::running).filter(|it| tasks.contains(&it.entry.task_id));
-        theirs.map(|it| it.cancelled.cancel()).count()
+        let running = keys.into_iter().filter_map(|key| leases.get(key)?.running());
+        running.map(|it| it.cancelled.cancel()).count()
     }
 
     /// The attempt is over; its lease is kept until Redis has answered. Says false if it is being settled already, or if
@@ -327,19 +327,17 @@ mod tests {
     }
 
     #[test]
-    fn a_cancel_stops_the_attempts_of_its_task_and_no_others() {
+    fn a_cancel_stops_the_attempts_it_is_told_and_no_others() {
         let (held, stop, other) = (Held::default(), CancellationToken::new(), CancellationToken::new());
-        for (id, task, stop) in [("1-0", "T", &stop), ("2-0", "U", &other)] {
-            let mut of_task = (*entry()).clone();
-            of_task.task_id = TaskId::new(task).unwrap();
+        for (id, stop) in [("1-0", &stop), ("2-0", &other)] {
             held.insert(key(id), Instant::now()).unwrap();
-            held.running(&key(id), &Arc::new(of_task), stop);
+            held.running(&key(id), &entry(), stop);
         }
         held.insert(key("3-0"), Instant::now()).unwrap();
-        let mut tasks = held.running_tasks();
-        tasks.sort();
-        assert_eq!(tasks, ["T", "U"].map(|task| TaskId::new(task).unwrap()));
-        assert_eq!(held.cancel(&HashSet::from([TaskId::new("T").unwrap()])), 1);
+        let mut running: Vec<String> = held.running_entries().into_iter().map(|(key, _)| key.entry_id).collect();
+        running.sort();
+        assert_eq!(running, ["1-0", "2-0"]);
+        assert_eq!(held.cancel(&[key("1-0"), key("3-0"), key("4-0")]), 1);
         assert!(stop.is_cancelled() && !other.is_cancelled());
     }
 

@@ -112,6 +112,24 @@ async fn the_rest_may_finish_and_is_handed_back_after_ten_seconds_and_nothing_ne
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_cancelled_while_it_waits_to_run_alone_does_not_begin() {
+    let (stage, watch) = (stage().await, Watch::default());
+    stage.submit("N", doings(1, Priority::Medium)).await;
+    let worker = stage.work(patient(4), watch.hold());
+    eventually("a neighbour runs", || watch.running() == 1).await;
+    add_suspect(&stage, "S-0");
+    eventually("the suspect waits", || stage.pending().len() == 2).await;
+    let since = Instant::now();
+    eventually("it has waited", || since.elapsed() > Duration::from_millis(600)).await;
+    stage.redis.command(&["HSET", "outcomes:S", "0", "cancelled 0 0 5"]);
+    stage.redis.command(&["ZADD", "cancelled", "9999999999999", "S"]);
+    watch.gate.cancel();
+    eventually("nothing is left", || stage.backlog() == 0).await;
+    assert_eq!((watch.started(), stage.results("N", 1)), (vec!["N-0".to_owned()], 1));
+    worker.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_stops_hands_back_what_waits_to_run_alone() {
     let (stage, watch) = (stage().await, Watch::default());
     stage.submit("N", doings(1, Priority::Medium)).await;

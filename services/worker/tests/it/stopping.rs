@@ -1,7 +1,7 @@
 //! Attempts that are stopped: at their timeout, at the deadline of their task, by a cancel, and those that cannot be.
 
 use crate::doing::{Watch, handlers};
-use crate::stage::{doings, eventually, patient, quick, slots, stage, submission, subtask};
+use crate::stage::{Stage, doings, eventually, patient, quick, slots, stage, submission, subtask};
 use proto_schemas::{Priority, SubtaskDefinition};
 use redis_store::submit::Submission;
 use serde_json::{Value, json};
@@ -96,6 +96,49 @@ async fn what_was_cancelled_while_it_waited_does_not_begin() {
     let mut started = watch.started();
     started.sort();
     assert_eq!((started, stage.results("T", 30)), (vec!["U-0".to_owned(), "U-1".to_owned()], 0));
+    worker.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_fires_the_token_it_was_given_has_not_cancelled_its_subtask() {
+    let stage = stage().await;
+    stage.submit("T", doings(1, Priority::Medium)).await;
+    let guarded = handlers(|ctx| async move {
+        drop(ctx.cancelled().clone().drop_guard()); // what stops its helpers
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        Ok(Value::Null)
+    });
+    let worker = stage.work(patient(1), guarded);
+    eventually("it has ended", || stage.backlog() == 0).await;
+    assert_eq!((stage.facts("completed").len(), stage.facts("cancelled").len()), (1, 0));
+    worker.stop().await.expect("a clean end");
+}
+
+/// The hint of a cancel as a replay finds it that began after the hint was read.
+fn hint(stage: &Stage, task: &str) {
+    stage.redis.command(&["ZADD", "cancelled", "9999999999999", task]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hint_without_a_record_stops_nothing_and_keeps_nothing_from_beginning() {
+    let (stage, watch) = (stage().await, Watch::default());
+    for task in ["T", "U"] {
+        stage.submit(task, doings(1, Priority::Medium)).await;
+    }
+    hint(&stage, "V");
+    stage.submit("V", doings(1, Priority::Medium)).await;
+    let worker = stage.work(patient(4), watch.hold());
+    eventually("all have begun", || watch.running() == 3).await;
+    hint(&stage, "T");
+    stage.cancel("U").await;
+    eventually("what has a record was stopped", || watch.stopped().len() == 1).await;
+    assert_eq!(watch.running(), 2);
+    watch.gate.cancel();
+    eventually("the others have ended", || stage.backlog() == 0).await;
+    assert_eq!((stage.results("T", 1), stage.results("U", 1), stage.results("V", 1)), (1, 0, 1));
+    assert_eq!((watch.started().len(), stage.facts("cancelled").len()), (3, 1));
     worker.stop().await.expect("a clean end");
 }
 
