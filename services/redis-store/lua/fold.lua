@@ -1,6 +1,6 @@
 -- Folds facts into the tasks they are about and acknowledges the entries they came in. HSETNX of a terminal record is
--- the gate: a counter moves, and a dependant is released, only when it answers 1, so order, repetition and parallel
--- projectors change nothing.
+-- the gate: a counter moves only when it answers 1; a dependant is released only while it waits for that parent. So
+-- order, repetition and parallel projectors change nothing, and an end that is told again tells whoever missed it.
 -- KEYS  events, dead-letters, meta, lifetimes, delayed, delayed:body, cancelled, tasks:queued, tasks:processing,
 --       tasks:completed, tasks:failed, tasks:cancelled, then for each queue: bell and its four streams, then for each
 --       task: task hash, outcomes hash, plan
@@ -107,16 +107,28 @@ local now, lines = now_ms(), {}
 local function add_ready(plan, child)
   local queue, fields, rank = unpack_body(redis.call('HGET', plan, 'b:' .. child))
   queue = queue and queues[queue]
-  if not queue then return redis.call('HSET', plan, 'w:' .. child, ',') end
+  if not queue then
+    redis.call('HSET', plan, 'w:' .. child, ',')
+    return false
+  end
   redis.call('HDEL', plan, 'b:' .. child, 'w:' .. child)
   redis.call('XADD', queue.streams[rank], '*', unpack(fields))
   queue.added = queue.added + 1
+  return true
+end
+
+-- Whether an index has completed in its current generation.
+local function has_completed(outcomes, index)
+  local generation = current_generation(redis.call('HGET', outcomes, 'g:' .. index))
+  local record = redis.call('HGET', outcomes, record_field(tonumber(index), generation))
+  return record and string.match(record, '^%l+') == 'completed'
 end
 
 -- What the ends of some subtasks mean for those that depend on them: adds what is ready, cancels what is skipped or,
--- where an edge says so, everything that is open. `ended` grows while it is walked: who is skipped has ended too.
+-- where an edge says so, everything that is open; says whether that changed anything. `ended` grows while it is walked:
+-- who is skipped has ended too.
 local function release(task_id, book, outcomes, plan, ended)
-  local waits, touched, skipped, fails_fast, at = {}, {}, {}, false, 1
+  local waits, waited, touched, skipped, fails_fast, at = {}, {}, {}, {}, false, 1
   while ended[at] do
     local parent, outcome = ended[at][1], ended[at][2]
     at = at + 1
@@ -124,21 +136,23 @@ local function release(task_id, book, outcomes, plan, ended)
       if waits[child] == nil then
         -- false: it does not wait any more, or is no subtask of this plan
         waits[child] = tonumber(child) < book.total and redis.call('HGET', plan, 'w:' .. child)
+        waited[child] = waits[child]
         if waits[child] then touched[#touched + 1] = child end
       end
-      if not waits[child] then -- nothing to do
+      local from, to = string.find(waits[child] or '', ',' .. parent .. ',', 1, true)
+      if outcome ~= 'completed' and on_failure == 'fail_fast' then
+        -- Also if another parent had it skipped.
+        fails_fast = fails_fast or tonumber(child) < book.total and not has_completed(outcomes, child)
+      elseif not from then -- it does not wait for this one
       elseif outcome == 'completed' or on_failure == 'continue' then
-        local from, to = string.find(waits[child], ',' .. parent .. ',', 1, true)
-        if from then waits[child] = string.sub(waits[child], 1, from) .. string.sub(waits[child], to + 1) end
-      elseif on_failure == 'skip' then
+        waits[child] = string.sub(waits[child], 1, from) .. string.sub(waits[child], to + 1)
+      else
         waits[child] = false
         local generation = current_generation(redis.call('HGET', outcomes, 'g:' .. child))
         if redis.call('HEXISTS', outcomes, record_field(tonumber(child), generation)) == 0 then
           skipped[#skipped + 1] = { tonumber(child), generation }
           ended[#ended + 1] = { child, 'cancelled' }
         end
-      else
-        fails_fast = true
       end
     end
   end
@@ -158,11 +172,13 @@ local function release(task_id, book, outcomes, plan, ended)
     cancelled_lines(lines, task_id, open, by, now, 'fail_fast')
     redis.call('ZADD', cancelled, string.format('%.0f', math.max(deadline, now + hint_ms)), task_id)
   end
+  local changed = fails_fast
   for _, child in ipairs(fails_fast and {} or touched) do
+    changed = changed or waits[child] ~= waited[child]
     if not waits[child] then
       redis.call('HDEL', plan, 'b:' .. child, 'w:' .. child)
     elseif waits[child] == ',' then
-      add_ready(plan, child)
+      changed = add_ready(plan, child) or changed
     else
       redis.call('HSET', plan, 'w:' .. child, waits[child])
     end
@@ -171,6 +187,7 @@ local function release(task_id, book, outcomes, plan, ended)
     book.cancelled = book.cancelled + #skipped + #open
     book.updated_at, book.outcome_at = math.max(book.updated_at, now), math.max(book.outcome_at, now)
   end
+  return changed
 end
 
 local counted, progressed, duplicate, ignored = 0, 0, 0, 0
@@ -201,6 +218,9 @@ for t = 1, task_count do
           if has_plan[t] then ended[#ended + 1] = { index, fact } end
         else
           duplicate = duplicate + 1
+          local record = has_plan[t] and generation == current and redis.call('HGET', outcomes, field)
+          local outcome = record and string.match(record, '^%l+')
+          if is_terminal[outcome] then ended[#ended + 1] = { index, outcome } end -- the first stands
         end
       elseif generation ~= current or redis.call('HEXISTS', outcomes, field) == 1 then
         duplicate = duplicate + 1
@@ -218,7 +238,7 @@ for t = 1, task_count do
   for first_told = 1, #told_off, 1000 do
     redis.call('HDEL', outcomes, unpack(told_off, first_told, math.min(first_told + 999, #told_off)))
   end
-  if #ended > 0 then release(task_id, book, outcomes, plan, ended) end
+  if #ended > 0 and release(task_id, book, outcomes, plan, ended) then changed = true end
   if known then
     if moved and book.status == 'queued' then book.status = 'processing' end
     if changed or book.status ~= book.was or book.updated_at > updated_before then

@@ -1,5 +1,6 @@
--- Gives the record of a subtask back to the log, so that folding it again tells those that wait for it. Only if nothing
--- has happened to its task since the caller looked, and the task is open.
+-- Tells the log again how a subtask ended, so that folding it tells those that still wait for it. The record stays:
+-- whatever ends the task meanwhile, it stands. Only if nothing has happened to the task since the caller looked, and it
+-- is open.
 -- KEYS  task, outcomes, events
 -- ARGV  by, task_id, revision (that the caller saw), index
 -- Answers retold · moved (something happened to the task, it has ended or is gone, or there is no such record: nothing
@@ -12,14 +13,12 @@ local book = read_task(task)
 redis.call('XLEN', events)
 if not (is_consumer(by) and index) then return refuse('by or index') end
 local generation = number(redis.call('HGET', outcomes, string.format('g:%.0f', index)) or '0') or 0
-local field = record_field(index, generation)
-local record = redis.call('HGET', outcomes, field) or ''
+local record = redis.call('HGET', outcomes, record_field(index, generation)) or ''
 local outcome, attempt, crashes, ms, reason = string.match(record, '^(%l+) (%d+) (%d+) (%d+) ?([%w_.%-]*)$')
 local is_open = book and not is_terminal[book.status] and is_terminal[outcome]
 if not is_open or string.format('%.0f', book.revision) ~= revision then return 'moved' end
 
-redis.call('HDEL', outcomes, field)
-redis.call('HSET', task, outcome, math.max(0, book[outcome] - 1), 'revision', string.format('%.0f', book.revision + 1))
+redis.call('HSET', task, 'revision', string.format('%.0f', book.revision + 1))
 append_facts(events, by, { string.format('%s %.0f %.0f %s %s %s %s %s%s', task_id, index, generation, outcome, attempt,
   crashes, by, ms, reason == '' and '' or ' ' .. reason) })
 return 'retold'

@@ -1,4 +1,4 @@
-//! Giving a record back to the log, so that what depends on it is told again.
+//! Telling the log again how a subtask ended, so that what still waits for it is told.
 
 use crate::client::Store;
 use crate::error::StoreError;
@@ -8,7 +8,7 @@ use proto_schemas::{ConsumerName, TaskId};
 /// The answer to a retelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retold {
-    /// The record is an unfolded fact again; the task's revision is one more.
+    /// The record stands, and is an unfolded fact as well; the task's revision is one more.
     Retold,
     /// Something happened to the task, it has ended, or there is no such record: nothing was written.
     Moved,

@@ -116,6 +116,50 @@ async fn a_skip_and_a_fast_failure_in_one_fold_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_fast_failure_beats_a_skip_whatever_comes_first() {
+    for (order, skipped) in [([0, 1], 1), ([1, 0], 0)] {
+        let stage = accepted(&["", "", "0:skip 1:fail_fast", ""]).await;
+        for index in order {
+            stage.fold(&[&ended(index, "failed")]).await;
+        }
+        assert_eq!(record(&stage, 3), "cancelled 0 0 fail_fast", "{order:?}: what has nothing to do with it ends too");
+        assert_eq!(stage.head("T").split(' ').next(), Some("failed"));
+        let told = told(&stage);
+        assert_eq!(told.iter().filter(|line| line.ends_with("skipped")).count(), skipped, "{told:?}");
+    }
+    let stage = accepted(&["", "", "0:skip 1:fail_fast", ""]).await;
+    stage.fold(&[&[ended(0, "failed"), ended(1, "failed")].join("\n")]).await;
+    assert_eq!((stage.head("T"), record(&stage, 3)), ("failed 0 2 2".into(), "cancelled 0 0 fail_fast".into()));
+}
+
+#[tokio::test]
+async fn a_failure_stops_nobody_where_its_child_has_completed() {
+    let stage = accepted(&["", "0:fail_fast", "1:skip"]).await;
+    stage.fold(&[&[ended(1, "completed"), ended(0, "failed")].join("\n")]).await; // as a hand may have it
+    assert_eq!(stage.running().await, [0, 2]);
+    assert_eq!(stage.head("T"), "processing 1 1 0");
+}
+
+#[tokio::test]
+async fn an_end_that_is_told_again_releases_whoever_still_waits_for_it_and_nobody_twice() {
+    for (policy, left) in [("continue", vec![0, 1]), ("skip", vec![0])] {
+        let stage = accepted(&["", &format!("0:{policy}"), "1:continue"]).await;
+        stage.raw(&["RENAME", "plan:T", "aside"]);
+        stage.fold(&[&ended(0, "failed")]).await;
+        stage.raw(&["RENAME", "aside", "plan:T"]);
+        let revision = stage.task("T", "revision");
+        let counts = stage.fold(&[&ended(0, "completed")]).await;
+        assert_eq!((counts.counted, counts.duplicate), (0, 1));
+        assert_eq!(stage.running().await[..left.len()], left, "the first outcome stands");
+        assert_ne!(stage.task("T", "revision"), revision, "whoever looked before has to look again");
+        stage.fold(&[]).await;
+        let before = (stage.running().await, stage.head("T"), stage.task("T", "revision"));
+        stage.fold(&[&ended(0, "failed"), &ended(0, "failed")]).await;
+        assert_eq!((stage.running().await, stage.head("T"), stage.task("T", "revision")), before);
+    }
+}
+
+#[tokio::test]
 async fn a_cancelled_parent_counts_like_a_failed_one() {
     let stage = accepted(&["", "0:continue", "0:skip"]).await;
     stage.fold(&["T 0 0 cancelled 0 0 api 5"]).await;

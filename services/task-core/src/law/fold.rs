@@ -1,5 +1,6 @@
 //! Folding facts into the tasks they are about and acknowledging the entries they came in. The first outcome of a
-//! generation stands, and only then is a dependant released, so order, repetition and parallel projectors change nothing.
+//! generation stands, and a dependant is released only while it waits for it, so order, repetition and parallel
+//! projectors change nothing, and an end that is told again tells whoever missed it.
 
 use super::dead_letter::Epitaph;
 use super::{Books, EntryId, Moment, StreamName};
@@ -86,12 +87,17 @@ impl Books {
             counts.ignored += told().count() as u64;
             return Vec::new();
         };
-        let (before, mut ended) = (task.state.clone(), Vec::new());
+        let (before, plan_before) = (task.state.clone(), self.plans.get(task_id).cloned());
+        let mut ended = Vec::new();
         for (index, fact) in told() {
             let folded = task.state.count(index, fact);
-            if let Some(record) = Record::of(fact).filter(|_| folded == Folded::Counted) {
+            let is_current = Record::of(fact).is_some() && fact.generation == task.state.generation(index);
+            if folded == Folded::Counted && is_current {
                 task.end_at(fact.at_ms);
-                ended.push((index, record.outcome));
+            }
+            let has_ended = is_current && matches!(folded, Folded::Counted | Folded::Duplicate);
+            if let Some(record) = task.state.record(index).filter(|_| has_ended) {
+                ended.push((index, record.outcome)); // the first stands
             }
             *match folded {
                 Folded::Counted => &mut counts.counted,
@@ -100,10 +106,11 @@ impl Books {
                 Folded::Early | Folded::Ignored => &mut counts.ignored,
             } += 1;
         }
-        if task.state == before {
-            return Vec::new();
-        }
         let lines = self.release(moment, order, task_id, ended);
+        let is_same = self.tasks.get(task_id).is_some_and(|task| task.state == before);
+        if is_same && self.plans.get(task_id) == plan_before.as_ref() {
+            return lines;
+        }
         if self.write_task(task_id, before.status, order.task_ttl_ms) {
             self.plans.remove(task_id);
         }

@@ -19,8 +19,8 @@ struct Found {
 }
 
 impl Books {
-    /// Releases the dependants of what has `ended`, which the caller has just counted; answers the lines that tell what
-    /// was cancelled.
+    /// Releases the dependants of what has `ended` that still wait for it; answers the lines that tell what was
+    /// cancelled.
     pub(crate) fn release(
         &mut self,
         moment: &mut Moment,
@@ -73,24 +73,28 @@ impl Books {
         while let Some(&(parent, outcome)) = ended.get(at) {
             at += 1;
             for (child, on_failure) in plan.edges.get(&parent).cloned().unwrap_or_default() {
-                if child >= task.state.total || !plan.waits.contains_key(&child) {
-                    continue; // it is no subtask of this plan, or does not wait any more
+                if child >= task.state.total {
+                    continue; // it is no subtask of this plan
                 }
-                if !found.touched.contains(&child) {
+                if plan.waits.contains_key(&child) && !found.touched.contains(&child) {
                     found.touched.push(child);
                 }
+                let is_bad = outcome != Outcome::Completed;
                 match on_failure {
-                    _ if outcome == Outcome::Completed || on_failure == OnFailure::Continue => {
-                        plan.drop_parent(child, parent);
+                    OnFailure::FailFast if is_bad => {
+                        let record = task.state.record(child);
+                        // Also if another parent had it skipped: which of the two is known first must not matter.
+                        found.fails_fast |= record.is_none_or(|record| record.outcome != Outcome::Completed);
                     }
-                    OnFailure::Skip => {
+                    _ if !plan.waits.get(&child).is_some_and(|waits| waits.contains(&parent)) => {} // not for this one
+                    OnFailure::Skip if is_bad => {
                         plan.unblock(child);
                         if task.state.record(child).is_none() {
                             found.skipped.push((child, task.state.generation(child)));
                             ended.push((child, Outcome::Cancelled)); // grows while it is walked
                         }
                     }
-                    OnFailure::FailFast | OnFailure::Continue => found.fails_fast = true,
+                    OnFailure::Skip | OnFailure::Continue | OnFailure::FailFast => plan.drop_parent(child, parent),
                 }
             }
         }
