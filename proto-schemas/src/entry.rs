@@ -39,6 +39,10 @@ pub const FIELDS: [&str; 21] = [
     "parked_at",
 ];
 
+/// Where in [`FIELDS`] those stand that a hand-written entry may lack and comes to have: priority, attempt, crashes,
+/// history and parked_at.
+const GROWN: [usize; 5] = [7, 8, 9, 19, 20];
+
 /// One attempt at one subtask.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkEntry {
@@ -167,6 +171,10 @@ impl WorkEntry {
         if version > VERSION {
             return Err(EntryError::Newer(version));
         }
+        // Room for what it comes to have when it is tried again, parked or reaped: then it must still be an entry.
+        if count + GROWN.iter().filter(|at| values[**at].is_none()).count() > limit::ENTRY_FIELDS_MAX {
+            return Err(EntryError::Malformed("count"));
+        }
         let token = |at: usize| text(at)?.ok_or(EntryError::Missing(FIELDS[at]));
         let bad = |at: usize| move |_: IdError| EntryError::Malformed(FIELDS[at]);
         let subtask_id = SubtaskId::new(token(2)?).map_err(bad(2))?;
@@ -251,5 +259,21 @@ mod tests {
             assert!(matches!(decode(&fields), Err(EntryError::Malformed(named)) if named == field), "{field}={value}");
         }
         assert_eq!(decode(&[base[0], base[1], base[2], ("v", "2")]), Err(EntryError::Newer(2)));
+    }
+
+    #[test]
+    fn an_entry_has_room_for_what_it_comes_to_have() {
+        let mut fields = vec![("task_id", "T"), ("subtask_id", "T-0"), ("description", "d")];
+        fields.resize(limit::ENTRY_FIELDS_MAX - GROWN.len(), ("x", "y"));
+        assert!(decode(&fields).is_ok());
+        for grown in GROWN {
+            fields.push((FIELDS[grown], "1"));
+            assert!(decode(&fields).is_ok(), "{}", FIELDS[grown]);
+        }
+        fields[5] = ("description", "another");
+        assert!(decode(&fields).is_ok());
+        fields.retain(|(name, _)| *name != "history");
+        fields.push(("x", "y"));
+        assert_eq!(decode(&fields), Err(EntryError::Malformed("count")));
     }
 }

@@ -25,13 +25,13 @@ impl Parent {
         parents.iter().map(encode).collect::<Vec<_>>().join(",")
     }
 
-    /// Reads what [`Parent::encode_all`] wrote, at most 50; `None` for anything else.
+    /// Reads what [`Parent::encode_all`] wrote, at most 50, each once; `None` for anything else.
     pub fn decode_all(text: &str) -> Option<Vec<Self>> {
         if text.is_empty() {
             return Some(Vec::new());
         }
         let parents: Option<Vec<Self>> = text.split(',').take(PARENTS_MAX + 1).map(Self::decode).collect();
-        parents.filter(|parents| parents.len() <= PARENTS_MAX)
+        parents.filter(|parents| parents.len() <= PARENTS_MAX && !has_one_twice(parents))
     }
 
     fn decode(text: &str) -> Option<Self> {
@@ -43,6 +43,11 @@ impl Parent {
             on_failure: on_failure.parse().ok()?,
         })
     }
+}
+
+/// Whoever waits for one parent twice would wait for ever.
+fn has_one_twice(parents: &[Parent]) -> bool {
+    (1..parents.len()).any(|at| parents[..at].iter().any(|parent| parent.index == parents[at].index))
 }
 
 #[cfg(test)]
@@ -58,8 +63,9 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_parents_is_refused() {
-        let many = vec!["a=0:skip"; PARENTS_MAX + 1].join(",");
-        for text in ["a", "a=0", "a=x:skip", "a=0:never", "a b=0:skip", "a=0:skip,", &many] {
+        let many = (0..=PARENTS_MAX).map(|index| format!("a={index}:skip")).collect::<Vec<_>>().join(",");
+        let twice = "a=0:skip,b=1:skip,c=0:continue";
+        for text in ["a", "a=0", "a=x:skip", "a=0:never", "a b=0:skip", "a=0:skip,", twice, &many] {
             assert_eq!(Parent::decode_all(text), None, "{text}");
         }
     }

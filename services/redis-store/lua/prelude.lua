@@ -82,15 +82,18 @@ local function is_utf8(text)
   return not string.find(text, '[\128-\255]')
 end
 
--- Whether it is a list of parents, `name=index:on_failure` with commas between, at most 50.
+-- Whether it is a list of parents, `name=index:on_failure` with commas between, at most 50, each once: whoever waits
+-- for one twice would wait for ever.
 local function is_parents(text)
   if not text or text == '' then return true end
-  local count = 0
+  local count, seen = 0, {}
   for part in string.gmatch(text .. ',', '([^,]*),') do
     local name, index, on_failure = string.match(part, '^([%w_.%-]+)=(%d+):([%l_]+)$')
     count = count + 1
     local known = on_failure == 'fail_fast' or on_failure == 'skip' or on_failure == 'continue'
-    if not (known and token(name) and number(index) and count <= 50) then return false end
+    index = number(index)
+    if not (known and token(name) and index and count <= 50) or seen[index] then return false end
+    seen[index] = true
   end
   return true
 end
@@ -109,8 +112,11 @@ local function identify(fields)
     task = token(f.task_id), index = number(f.index, number(suffix, 0) or 0), generation = number(f.generation, 0),
     attempt = number(f.attempt, 1), crashes = number(f.crashes, 0),
   }
-  local payload = f.payload or '{}'
-  local known = version and own and it.task and it.index and it.generation and it.attempt and it.crashes
+  local payload, room = f.payload or '{}', fields_max - #fields / 2
+  for _, name in ipairs({ 'priority', 'attempt', 'crashes', 'history', 'parked_at' }) do
+    if not f[name] then room = room - 1 end -- it comes to have them
+  end
+  local known = version and room >= 0 and own and it.task and it.index and it.generation and it.attempt and it.crashes
     and it.attempt > 0 and f.description and token(f.kind or 'simulate')
   local sound = known and number(f.max_attempts, 5) and number(f.timeout_ms, 0, ms_max)
     and number(f.deadline_ms, 0, ms_max) and number(f.backoff_base_ms, 0, ms_max)

@@ -119,7 +119,7 @@ fn entry(dice: &mut Dice) -> Fields {
             let at = dice.below(fields.len());
             fields.remove(at);
         }
-        4 => fields.resize_with(255 + dice.below(4), || (b"unknown".to_vec(), b"\xff".to_vec())),
+        4 => fields.resize_with(248 + dice.below(11), || (b"unknown".to_vec(), b"\xff".to_vec())),
         5 => fields.push((b"\xff\x00".to_vec(), b"unknown".to_vec())),
         _ => {}
     }

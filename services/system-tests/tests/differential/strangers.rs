@@ -57,7 +57,7 @@ pub fn write_by_hand(world: &mut World) {
         fields.push((name.as_bytes().to_vec(), odd_text(world)));
     }
     if world.random.u8(..8) == 0 {
-        fields.resize(world.pick([255, 256, 257, 600]), (b"x".to_vec(), b"\xff,".to_vec()));
+        fields.resize(world.pick([249, 251, 252, 256, 257, 600]), (b"x".to_vec(), b"\xff,".to_vec()));
     }
     let drop_first = world.random.usize(..8);
     if drop_first < 3 {

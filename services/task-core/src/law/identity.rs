@@ -141,8 +141,8 @@ mod tests {
         }
         assert_eq!(identify(&vec![]), Identity::Malformed);
         assert_eq!(with(&[("v", "2"), ("task_id", "a b")]), Identity::Newer);
-        assert!(with(&[("x", "y"); ENTRY_FIELDS_MAX - 3]).known().is_some());
-        assert_eq!(with(&[("x", "y"); ENTRY_FIELDS_MAX - 2]), Identity::Malformed);
+        assert!(with(&[("x", "y"); ENTRY_FIELDS_MAX - 8]).known().is_some());
+        assert_eq!(with(&[("x", "y"); ENTRY_FIELDS_MAX - 7]), Identity::Malformed);
     }
 
     #[test]
