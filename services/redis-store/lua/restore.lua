@@ -6,7 +6,8 @@
 --       plan that go and fields that are set; the queue names; for each ready entry a JSON list: queue, rank of
 --       priority, then names and values of its entry; for each delayed member: subtask id, due ms, body; the fields
 --       that go; the fields that are set (name, value)
--- Answers restored · moved (something happened to the task, or it is gone: nothing was written)
+-- Answers restored · moved (something happened to the task, or it is gone, or one of them waits in `delayed`: it was
+--       parked after the caller looked; nothing was written)
 -- Appends the fact `returned` for each ready entry, and wakes a worker for each. It moves the revision: called twice,
 -- it answers moved the second time.
 local task, plan, events, delayed, bodies = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -38,6 +39,12 @@ for i = 1, delayed_count do
   waiting[i], at = { subtask_id, due_ms, body }, at + 3
 end
 if redis.call('HGET', task, 'revision') ~= revision then return 'moved' end
+for _, member in ipairs(waiting) do
+  if redis.call('ZSCORE', delayed, member[1]) then return 'moved' end
+end
+for _, item in ipairs(ready) do
+  if redis.call('ZSCORE', delayed, item.fields[place_of(item.fields, 'subtask_id')]) then return 'moved' end
+end
 
 local now, lines = now_ms(), {}
 redis.call('HSET', task, 'revision', string.format('%.0f', tonumber(revision) + 1))

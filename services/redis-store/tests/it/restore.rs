@@ -84,6 +84,17 @@ async fn sent_twice_at_another_revision_or_for_no_task_it_writes_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_parked_after_the_look_is_not_doubled() {
+    for member in ["T-1", "T-2"] {
+        let stage = broken().await;
+        stage.raw(&["ZADD", "delayed", "2000000000000", member]);
+        let before = stage.exact();
+        assert_eq!(restore(&stage, 1, &wanted()).await.unwrap(), Restored::Moved, "{member}");
+        assert_eq!(stage.exact(), before);
+    }
+}
+
+#[tokio::test]
 async fn the_entry_of_another_task_is_refused() {
     let stage = broken().await;
     let other = WorkEntry { task_id: task_id("U"), ..entry(1, "") };
