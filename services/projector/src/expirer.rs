@@ -1,6 +1,6 @@
-//! Ends what is past its time. Every second it reads at most a hundred tasks whose time in `lifetimes` is over: those
-//! that have ended are removed, those that are open are cancelled for their deadline, each in one script that looks
-//! again. What refuses both stays as it is and is counted, and the log is told when the number grows. Once a minute it
+//! Ends what is past its time. Every second it reads a hundred tasks whose time in `lifetimes` is over, and goes on at
+//! once while pages are full and some of them could be ended, up to 5,000: those that have ended are removed, those that
+//! are open are cancelled for their deadline, each in one script that looks again. What refuses both stays as it is and is counted, and the log is told when the number grows. Once a minute it
 //! forgets the hints of cancelled tasks that nobody needs any more, and kinds that no worker has announced for a week;
 //! one that is announced in that very moment comes back with the next heartbeat. If it dies, the rest waits for any
 //! projector's next second.
@@ -19,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 const PERIOD: Duration = Duration::from_secs(1);
 /// How often hints and kinds are looked through.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
-/// Tasks a second.
+/// Tasks of a page.
 const COUNT: usize = 100;
+/// Pages that follow each other without a pause.
+const PAGES_MAX: usize = 50;
 /// Why an open task is cancelled.
 const REASON: &str = "deadline";
 
@@ -34,6 +36,14 @@ pub(crate) struct Expirer {
     reported: usize,
     /// When hints and kinds were looked through.
     forgot_at: Option<Instant>,
+}
+
+/// What became of one page.
+struct Page {
+    /// Tasks of which nothing is left.
+    removed: usize,
+    /// Whether the next page is worth reading at once: this one was full, and not all of it was left as it is.
+    has_more: bool,
 }
 
 /// What became of a task whose time is over.
@@ -58,7 +68,7 @@ impl Expirer {
     pub(crate) async fn run(mut self, shutdown: &CancellationToken) {
         let mut pause = Pause::new("expirer");
         loop {
-            let done = self.run_once().await.map(|removed| {
+            let done = self.round(shutdown).await.map(|removed| {
                 if removed > 0 {
                     tracing::debug!(removed, "removed tasks past their life");
                 }
@@ -69,8 +79,21 @@ impl Expirer {
         }
     }
 
-    /// Goes through one page, or starts again at the end of all pages; answers how many tasks it removed.
-    async fn run_once(&mut self) -> Result<usize, StoreError> {
+    /// Goes through pages as long as they are full; answers how many tasks it removed.
+    async fn round(&mut self, shutdown: &CancellationToken) -> Result<usize, StoreError> {
+        let mut removed = 0;
+        for _ in 0..PAGES_MAX {
+            let page = self.run_once().await?;
+            removed += page.removed;
+            if !page.has_more || shutdown.is_cancelled() {
+                break;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Goes through one page, or starts again at the end of all pages.
+    async fn run_once(&mut self) -> Result<Page, StoreError> {
         let now_ms = self.store.now_ms().await?;
         let page = self.store.past_lifetimes_page(now_ms, self.left_alone, COUNT).await?;
         if page.is_empty() {
@@ -82,11 +105,12 @@ impl Expirer {
             }
             self.reported = std::mem::take(&mut self.left_alone);
         }
-        let mut removed = 0;
+        let (is_full, mut removed, mut cancelled) = (page.len() == COUNT, 0, 0);
         for task_id in page {
             match self.end(&task_id).await? {
                 Ended::Removed => removed += 1,
-                Ended::Cancelled | Ended::Early => {}
+                Ended::Cancelled => cancelled += 1,
+                Ended::Early => {}
                 Ended::LeftAlone => self.left_alone += 1,
             }
         }
@@ -94,7 +118,7 @@ impl Expirer {
             self.forget(now_ms).await?;
             self.forgot_at = Some(Instant::now());
         }
-        Ok(removed)
+        Ok(Page { removed, has_more: is_full && removed + cancelled > 0 })
     }
 
     /// Removes a task, or cancels it if it is open. An error means: the same again, later.

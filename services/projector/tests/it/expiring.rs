@@ -77,6 +77,21 @@ async fn many_deadlines_at_once_and_a_broken_task_hold_up_no_other() {
 }
 
 #[tokio::test]
+async fn thousands_past_their_life_do_not_take_a_second_for_each_hundred() {
+    let stage = stage().await;
+    let many = "for i = 1, 3000 do redis.call('HSET', 'task:t' .. i, 'status', 'completed') \
+                redis.call('ZADD', 'lifetimes', i, 't' .. i) end";
+    stage.words(&["EVAL", many, "0"]);
+    let started = std::time::Instant::now();
+    let _running = stage.start(config("p"));
+    eventually(SOON * 4, "all of them are gone", async || {
+        (stage.command("ZCARD lifetimes").integer() == 0).then_some(())
+    })
+    .await;
+    assert!(started.elapsed() < Duration::from_secs(20), "30 s with a pause after each page: {:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn hints_that_nobody_needs_and_kinds_that_nobody_announces_are_forgotten() {
     let stage = stage().await;
     let now_ms = stage.store.now_ms().await.expect("the time");
