@@ -2,13 +2,15 @@
 //! each violation as an error: a task whose revision does not move and a subtask for which nothing stands are named, by a
 //! projector that runs, before anybody has missed them. It reads and never repairs: that is for `millstream audit
 //! --repair` and whoever has seen what broke. More than 200,000 open subtasks are too many to read every minute: then it
-//! says so once and waits until there are fewer. If it dies, another projector sweeps as well.
+//! says so once and waits until there are fewer. One projector sweeps for all: whoever is first sets a mark that lasts for
+//! most of a minute. If it dies, the mark ends and another one sweeps; each names what it has not named itself.
 
 use crate::audit::law::Violation;
 use crate::audit::report::Report;
 use crate::audit::{PAUSE, audit_open};
 use crate::config::Config;
 use crate::pause::Pause;
+use proto_schemas::ConsumerName;
 use redis_store::{Store, StoreError};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) struct Sweeper {
     store: Store,
+    consumer: ConsumerName,
     period: Duration,
     subtasks_max: u64,
     /// What the log was told, as long as it lasts.
@@ -32,12 +35,15 @@ enum Swept {
     Looked { violations: u64, new: usize },
     /// There is too much to read.
     Skipped,
+    /// Another projector does it.
+    Elsewhere,
 }
 
 impl Sweeper {
     pub(crate) fn new(config: &Config, store: Store) -> Self {
         let (period, subtasks_max) = (config.sweep_every, config.sweep_subtasks_max);
-        Self { store, period, subtasks_max, told: HashSet::new(), is_skipping: false }
+        let consumer = config.consumer.clone();
+        Self { store, consumer, period, subtasks_max, told: HashSet::new(), is_skipping: false }
     }
 
     pub(crate) async fn run(mut self, shutdown: &CancellationToken) {
@@ -55,6 +61,10 @@ impl Sweeper {
 
     /// Audits what is open and tells the log what it was not yet told.
     async fn run_once(&mut self) -> Result<Swept, StoreError> {
+        // Over before our own next turn: 55 s of 60.
+        if !self.store.claim_sweep(&self.consumer, self.period.mul_f64(11.0 / 12.0)).await? {
+            return Ok(Swept::Elsewhere);
+        }
         let pause = PAUSE.min(self.period);
         let Some(report) = audit_open(&self.store, pause, self.subtasks_max).await? else { return Ok(Swept::Skipped) };
         let marks: HashSet<String> = report.violations.iter().map(mark).collect();
@@ -72,6 +82,7 @@ impl Sweeper {
                 tracing::error!(violations, new, "open tasks break the laws: see `millstream audit`, then `--repair`");
             }
             Swept::Looked { .. } => {}
+            Swept::Elsewhere => return,
             Swept::Skipped if self.is_skipping => {}
             Swept::Skipped => {
                 let subtasks_max = self.subtasks_max;

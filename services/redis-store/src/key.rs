@@ -70,6 +70,9 @@ pub fn maintenance(queue: &QueueName) -> String {
     format!("maintenance:{queue}")
 }
 
+/// Who audits what is open this minute; no queue has a name like this.
+pub const SWEEP: &str = "maintenance:@audit";
+
 /// A worker's heartbeat.
 pub fn worker(consumer: &str) -> String {
     format!("worker:{consumer}")

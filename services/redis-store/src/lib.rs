@@ -45,6 +45,7 @@ pub mod server;
 pub mod settle;
 pub mod start;
 pub mod submit;
+pub mod sweep;
 pub mod undelay;
 mod unfolded;
 mod value;

@@ -37,7 +37,11 @@ pub(crate) fn check(books: &Books, place: &IndexPlace, tokens: &mut Tokens, find
     check_status(task, &mut found);
     check_place(task, place, &mut found);
     let plan = Plan::read(&books.plan);
-    plan.check(task, &outcomes, &mut found);
+    let mut is_told = |index: u32| {
+        let held = tokens.claim(&task.task_id, index, outcomes.generation(index));
+        held.facts + held.fresh > 0
+    };
+    plan.check(task, &outcomes, &mut is_told, &mut found);
     for index in 0..task.total {
         check_tokens(&task.task_id, index, &Known { outcomes: &outcomes, plan: &plan }, tokens, &mut found);
     }

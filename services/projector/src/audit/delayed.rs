@@ -7,7 +7,8 @@ use proto_schemas::{EntryError, Priority, QueueName, WorkEntry};
 use redis_store::promote::DelayedMember;
 use redis_store::{Store, StoreError, key};
 
-const PAGE: usize = 500;
+/// Members that one command reads: each body may carry 64 KiB.
+const PAGE: usize = 100;
 
 /// What a member's body says.
 pub(crate) enum Body {

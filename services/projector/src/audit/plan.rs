@@ -64,8 +64,14 @@ impl Plan {
         self.strange.iter().any(|strange| strange == name)
     }
 
-    /// Checks every blocked place.
-    pub(crate) fn check(&self, task: &Task, outcomes: &Outcomes, found: &mut Found<'_>) {
+    /// Checks every blocked place. Of a parent whose end `is_told` in the unfolded log, the fold will tell it.
+    pub(crate) fn check(
+        &self,
+        task: &Task,
+        outcomes: &Outcomes,
+        is_told: &mut dyn FnMut(u32) -> bool,
+        found: &mut Found<'_>,
+    ) {
         if task.status.is_terminal() {
             if self.is_there {
                 found(Law::PlanDisagrees, None, "it has ended and its plan is still there".to_owned());
@@ -94,7 +100,7 @@ impl Plan {
             if let Some(detail) = disagreement(&waits, &definition.depends_on, outcomes) {
                 found(Law::PlanDisagrees, Some(index), detail);
             }
-            if let Some(parent) = waits.iter().find(|parent| outcomes.ended(**parent).is_some()) {
+            if let Some(parent) = waits.iter().find(|parent| outcomes.ended(**parent).is_some() && !is_told(**parent)) {
                 found(Law::BlockedStuck, Some(index), format!("it waits for {parent}, which has ended"));
             } else if waits.is_empty() {
                 found(Law::BlockedStuck, Some(index), "it waits for nobody".to_owned());

@@ -10,7 +10,10 @@ use redis_store::read::StreamEntry;
 use redis_store::{Store, StoreError, Stream};
 use std::collections::{BTreeSet, VecDeque};
 
-const PAGE: usize = 1_000;
+/// Entries that one command reads: each may carry 64 KiB.
+const PAGE: usize = 100;
+/// Of a pending list it reads ids alone.
+const PENDING_PAGE: usize = 1_000;
 
 /// Walks every stream of every queue in a pass that `began` so.
 pub(crate) async fn walk(
@@ -112,7 +115,7 @@ impl<'a> Pending<'a> {
     /// Takes the next id if it is one of those asked for.
     async fn next_if(&mut self, wanted: impl Fn(EntryId) -> bool) -> Result<Option<EntryId>, StoreError> {
         if self.page.is_empty() && !self.is_at_end {
-            let page = self.store.pending_page(self.stream, &self.after, PAGE).await?;
+            let page = self.store.pending_page(self.stream, &self.after, PENDING_PAGE).await?;
             self.page = page.into_iter().map(|entry| entry.entry_id).collect();
             match self.page.back() {
                 Some(last) => self.after = last.clone(),

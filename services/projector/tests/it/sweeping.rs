@@ -44,8 +44,13 @@ async fn a_subtask_for_which_nothing_stands_is_named_once_and_again_if_it_comes_
 
 /// How often someone has asked for the length of a sorted set: each sweep asks for three.
 fn zcards(stage: &Stage) -> u64 {
+    calls(stage, "zcard")
+}
+
+/// How often a command was sent.
+fn calls(stage: &Stage, command: &str) -> u64 {
     let info = stage.command("INFO commandstats").text();
-    let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_zcard:calls="));
+    let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
     line.and_then(|rest| rest.split(',').next()).map_or(0, |calls| calls.parse().expect("a number"))
 }
 
@@ -63,6 +68,21 @@ async fn too_much_to_read_is_skipped_and_said_once() {
     until_logged(&log, "task_unreadable task many").await;
     assert_eq!(log.count("more is open than is swept"), 1);
     assert_eq!(log.count("token_missing"), 0);
+}
+
+#[tokio::test]
+async fn one_projector_sweeps_for_all_until_its_mark_is_gone() {
+    let (log, _guard) = Log::listen();
+    let stage = stage().await;
+    stage.submit("A", 1).await;
+    stage.command(&format!("XTRIM {MEDIUM} MAXLEN 0"));
+    stage.command("SET maintenance:@audit another PX 3600000");
+    let asked = calls(&stage, "set");
+    let _running = stage.start(sweeping());
+    eventually(SOON, "it asks again and again", async || (calls(&stage, "set") > asked + 5).then_some(())).await;
+    assert_eq!(log.count("token_missing"), 0, "another one looks");
+    stage.command("DEL maintenance:@audit");
+    until_logged(&log, "token_missing task A subtask 0").await;
 }
 
 #[tokio::test]
