@@ -6,19 +6,26 @@ use crate::key;
 use crate::value::{self, RawEntry};
 use std::collections::HashMap;
 
-/// The newest entries stand for all: what is behind is mostly alike.
-const SAMPLE: &str = "8";
+/// So many places, evenly over the time of what is unread, stand for all of it: neither its begin nor its end alone, where
+/// a burst of long entries would say too much of the rest, and hide it once it is overtaken.
+const PLACES: u64 = 8;
+/// Entries that are read at each.
+const AT_EACH: &str = "4";
 
 impl Store {
-    /// About how many facts the projectors have yet to fold: entries that they have not acknowledged, times the lines of
-    /// the newest ones.
+    /// About how many facts the projectors have yet to fold: entries that they have not acknowledged, times the lines that
+    /// a sample of the unread ones has on average; of the newest, where all are read.
     pub async fn unfolded_facts(&self) -> Result<u64, StoreError> {
-        let newest = self.log_ends("XREVRANGE", ["+", "-"], SAMPLE).await?;
+        let newest = self.log_ends("XREVRANGE", ["+", "-"], AT_EACH).await?;
         let Some(last) = newest.first() else { return Ok(0) };
+        let mut read = "0-0".to_owned();
         let length = value::number(&self.command("XLEN", value::args([key::EVENTS])).await?, "XLEN")?;
         let entries = match self.projector_group().await? {
             None => length,
             Some(group) => {
+                if let Some(id) = group.get("last-delivered-id") {
+                    read.clone_from(id);
+                }
                 let number = |name: &str| group.get(name).and_then(|text| text.parse::<u64>().ok());
                 let lag = match number("lag") {
                     Some(lag) => lag,
@@ -27,8 +34,25 @@ impl Store {
                 lag.min(length) + number("pending").unwrap_or(0)
             }
         };
-        let lines: u64 = newest.iter().map(lines_of).sum();
-        Ok(entries * lines / newest.len() as u64)
+        let unread = self.sample(&read, &last.id).await?;
+        let lines: Vec<u64> = if unread.is_empty() { newest.iter().map(lines_of).collect() } else { unread };
+        Ok(entries * lines.iter().sum::<u64>() / lines.len() as u64)
+    }
+
+    /// The lines of some entries after `read`, each once.
+    async fn sample(&self, read: &str, last: &str) -> Result<Vec<u64>, StoreError> {
+        let first = self.log_ends("XRANGE", [&format!("({read}"), "+"], AT_EACH).await?;
+        let begin = first.first().map_or(0, |entry| ms_of(&entry.id));
+        let span = ms_of(last).saturating_sub(begin);
+        let mut lines: HashMap<String, u64> = first.iter().map(|entry| (entry.id.clone(), lines_of(entry))).collect();
+        if !first.is_empty() && span > 0 {
+            for place in 1..=PLACES {
+                let from = (begin + (span as f64 * place as f64 / PLACES as f64) as u64).to_string();
+                let some = self.log_ends("XRANGE", [&from, "+"], AT_EACH).await?;
+                lines.extend(some.iter().map(|entry| (entry.id.clone(), lines_of(entry))));
+            }
+        }
+        Ok(lines.into_values().collect())
     }
 
     async fn projector_group(&self) -> Result<Option<HashMap<String, String>>, StoreError> {
