@@ -2,8 +2,9 @@
 //!
 //! A set that runs again is closed in both directions. Down: whoever depends on one of them and did not complete was
 //! skipped or cancelled for it, and runs again after it. Up: a parent that did not complete and whose edge asks for
-//! completion runs again first, because its child could not have started without it. What has not ended is left as it
-//! is: it still has its own token.
+//! completion runs again first, because its child could not have started without it. And where one of them ended
+//! everything that was open, because an edge of it says `fail_fast`, all that was cancelled for that runs again too. What
+//! has not ended is left as it is: it still has its own token.
 
 use proto_schemas::record::{field_of, generation_field};
 use proto_schemas::{OnFailure, Outcome, Record, SubtaskDefinition};
@@ -66,6 +67,10 @@ pub fn again(plan: &[SubtaskDefinition], outcomes: &HashMap<String, String>, sel
         next.extend(children[index as usize].iter().map(|(child, _)| *child).filter(|child| rest(*child)));
         let needed = plan[index as usize].depends_on.iter().filter(|parent| parent.on_failure != OnFailure::Continue);
         next.extend(needed.map(|parent| parent.index).filter(|parent| rest(*parent)));
+        let fails_fast = children[index as usize].iter().any(|(_, on_failure)| *on_failure == OnFailure::FailFast);
+        if fails_fast && rest(index) {
+            next.extend(indexes(plan).filter(|index| is_failed_fast(&standings[*index as usize])));
+        }
     }
     let item = |index: u32| Again {
         index,
@@ -78,6 +83,11 @@ pub fn again(plan: &[SubtaskDefinition], outcomes: &HashMap<String, String>, sel
 /// Whether it has ended, and not well.
 fn is_rest(standing: &Standing) -> bool {
     standing.record.as_ref().is_some_and(|record| record.outcome != Outcome::Completed)
+}
+
+/// Whether it was cancelled because some other subtask failed, whatever it has to do with it.
+fn is_failed_fast(standing: &Standing) -> bool {
+    standing.record.as_ref().is_some_and(|record| record.reason.as_deref() == Some("fail_fast"))
 }
 
 fn indexes(plan: &[SubtaskDefinition]) -> impl Iterator<Item = u32> {
@@ -160,6 +170,20 @@ mod tests {
         let plan = plan(&[&[], &[], &[], &[(0, FailFast), (1, Continue), (2, Skip)]]);
         let fields = [("0", "cancelled"), ("1", "failed"), ("2", "completed"), ("3", "cancelled")];
         assert_eq!(indexes_of(&plan, &fields, Selection::These(&[3])), [0, 3]);
+    }
+
+    #[test]
+    fn what_failed_everything_fast_draws_along_all_that_was_cancelled_for_it() {
+        let plan = plan(&[&[], &[(0, FailFast)], &[], &[], &[(2, Skip)], &[(3, Skip)]]);
+        let mut outcomes = outcomes(&[("0", "failed"), ("3", "failed"), ("5", "cancelled")]);
+        for index in ["1", "2", "4"] {
+            outcomes.insert(index.to_owned(), "cancelled 0 0 5 fail_fast".to_owned());
+        }
+        let indexes = |index: u32| -> Vec<u32> {
+            again(&plan, &outcomes, Selection::These(&[index])).into_iter().map(|it| it.index).collect()
+        };
+        assert_eq!(indexes(0), [0, 1, 2, 4]);
+        assert_eq!(indexes(3), [3, 5], "it stopped nobody but who depends on it");
     }
 
     #[test]

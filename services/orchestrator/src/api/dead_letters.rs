@@ -46,6 +46,7 @@ impl Refusals for GivingBack {
     const STATUSES: &'static [(u16, &'static str)] = &[
         (404, "No dead letter has this id."),
         (409, "Its subtask has run again since, or nothing in it could run."),
+        (429, "Too much is waiting: in Redis' memory or before the projectors."),
         (503, "Redis is unavailable or out of memory."),
     ];
 }
@@ -60,6 +61,7 @@ impl Refusals for Selecting {
         (413, "The body has more than 1 MiB."),
         (415, "The body is not `application/json` in UTF-8, or is compressed."),
         (422, "Against a rule: more than 1,000 ids, nested deeper than 32."),
+        (429, "Too much is waiting: in Redis' memory or before the projectors. Nothing was given back."),
         (503, "Redis is unavailable or out of memory."),
     ];
 }
@@ -111,8 +113,9 @@ impl DeadLettersApi {
 
     /// Give a dead letter back
     ///
-    /// Its subtask runs again from its first attempt, with whatever was skipped or cancelled for it. A letter that belongs
-    /// to no task goes back to its stream.
+    /// Its subtask runs again from its first attempt, with whatever was skipped or cancelled for it; where its failure ended
+    /// the whole task (`fail_fast`), that is all that was cancelled then. A letter that belongs to no task goes back to its
+    /// stream.
     #[oai(path = "/dead-letters/:entry_id/requeue", method = "post", operation_id = "requeue_dead_letter")]
     async fn requeue(
         &self,
