@@ -48,6 +48,11 @@ impl Context {
         &self.rules
     }
 
+    /// Refuses more work while Redis or the projectors have too much already.
+    pub fn admit(&self) -> Result<(), Refusal> {
+        self.gauge.seen().pressure.map_or(Ok(()), |pressure| Err(Refusal::Overloaded(pressure)))
+    }
+
     /// Waits for what Redis answers, but not for ever. Everything that a request asks goes into one call.
     pub async fn ask<T, E: Into<Refusal>>(&self, answer: impl Future<Output = Result<T, E>>) -> Result<T, Refusal> {
         match tokio::time::timeout(STORE_DEADLINE, answer).await {

@@ -1,8 +1,8 @@
 //! Dead letters as an operator deals with them: looked through page by page, given back, thrown away.
 //!
 //! A list walks backwards from its cursor and stops after a thousand letters, so a filter that matches few makes a short
-//! page with a cursor, never a slow one. What works on many letters takes their ids first: a letter that is buried
-//! meanwhile is not among them.
+//! page with a cursor, never a slow one. What works on many letters walks the same way: a letter that is buried meanwhile
+//! is not among them.
 
 mod letter;
 mod requeue;
@@ -15,7 +15,10 @@ pub use walk::{Page, page};
 use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::wire::letter_selection::{Discarded, LetterSelection, NewDiscard};
+use futures::future::try_join_all;
 
+/// Letters that are looked up together: each may carry 64 KiB.
+const LOOK_AT_ONCE: usize = 50;
 /// Letters that one command to Redis throws away.
 const DISCARD_AT_ONCE: usize = 1_000;
 
@@ -31,9 +34,10 @@ pub async fn selected(context: &Context, selection: &LetterSelection) -> Result<
     match selection {
         LetterSelection::These(ids) => {
             let mut there = Vec::with_capacity(ids.len());
-            for id in ids {
-                let found = context.ask(context.store.dead_letter(id)).await?;
-                there.extend(found.map(|entry| entry.entry_id));
+            for some in ids.chunks(LOOK_AT_ONCE) {
+                let looks = some.iter().map(|id| context.store.dead_letter(id));
+                let found = context.ask(try_join_all(looks)).await?;
+                there.extend(found.into_iter().flatten().map(|entry| entry.entry_id));
             }
             there.sort();
             there.dedup();

@@ -59,6 +59,9 @@ pub enum Refusal {
     /// The key was used for another request.
     #[error("idempotency key was used for another request")]
     IdempotencyKeyReused,
+    /// The key stands for a task that has expired.
+    #[error("task of the idempotency key is gone")]
+    IdempotencyTaskGone,
     /// No task has this id.
     #[error("task not found")]
     TaskNotFound,

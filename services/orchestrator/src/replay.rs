@@ -28,7 +28,8 @@ pub async fn task(context: &Context, task_id: &TaskId, new: Option<NewReplay>) -
     }
 }
 
-/// Opens a new generation of `items`, all of them or none, and takes away the letter that goes with it.
+/// Opens a new generation of `items`, all of them or none, and takes away the letter that goes with it. It is more work
+/// and refused as a submission is, but for the backlog of queues: that is looked at only there.
 pub async fn requeue(
     context: &Context,
     view: &TaskView,
@@ -49,6 +50,7 @@ pub async fn requeue(
     if order.items.is_empty() {
         return Ok(Requeued::Gone);
     }
+    context.admit()?;
     context.ask(context.store.requeue(&context::by(), &order)).await
 }
 

@@ -14,6 +14,7 @@ use crate::wire::new_task::NewTask;
 use crate::wire::time::now_ms;
 use proto_schemas::limit::PAYLOAD_BYTES_MAX;
 use proto_schemas::{Door, Priority, SubtaskDefinition, TaskId};
+use redis_store::StoreError;
 use redis_store::read::TaskView;
 use redis_store::submit::{Idempotency, Submission, Submitted};
 use std::time::Duration;
@@ -27,6 +28,25 @@ pub struct Stored {
     pub view: TaskView,
     /// Whether an earlier request with the same key stored it.
     pub was_there: bool,
+}
+
+/// The task that an earlier request with the same key stored. It is answered before anything is judged: what is refused
+/// by now, an unknown kind or any more work, was not when it was stored, and nothing is stored again.
+pub async fn resent(
+    context: &Context,
+    idempotency: Option<&Idempotency>,
+    deadline: Option<Duration>,
+) -> Result<Option<Stored>, Refusal> {
+    let Some(idempotency) = idempotency else { return Ok(None) };
+    let found = context.ask(async {
+        let Some(task_id) = context.store.task_of_request(idempotency).await? else { return Ok(None) };
+        Ok::<_, StoreError>(Some(context.store.task(&task_id).await?))
+    });
+    let Some(view) = found.await? else { return Ok(None) };
+    let task = view.ok_or(Refusal::IdempotencyTaskGone)?.task;
+    replicated(context).await?;
+    let view = accepted::of_stored(task, deadline.unwrap_or(context.admission.deadline));
+    Ok(Some(Stored { view, was_there: true }))
 }
 
 /// A task of the native door: the client's plan, or the planner's.
@@ -76,27 +96,33 @@ pub async fn typed(
 
 /// Stores it; answers the task as of its acceptance, whatever workers have done to it since.
 pub async fn store(context: &Context, submission: Submission) -> Result<Stored, Refusal> {
-    if let Some(pressure) = context.gauge.seen().pressure {
-        return Err(Refusal::Overloaded(pressure));
-    }
+    context.admit()?;
     let task_id = match context.ask(context.store.submit(&submission, context.admission)).await? {
         Submitted::Created => submission.task_id.clone(),
         Submitted::Existing(task_id) => task_id,
         Submitted::Conflict => return Err(Refusal::IdempotencyKeyReused),
         Submitted::Overloaded => return Err(Refusal::Overloaded(Pressure::Backlog)),
     };
-    if let Some(replicas) = &context.replicas
-        && !replicas.have_it().await
-    {
-        return Err(Refusal::NotReplicated);
-    }
+    replicated(context).await?;
     // An id of our own that is there was stored by this very call, sent twice.
     let was_there = task_id != submission.task_id;
     // The script took the time. The task is stored: if it cannot be read at once, our own clock will do.
-    let found = timeout(READ_BACK_DEADLINE, context.store.task(&task_id)).await;
-    let found = found.ok().and_then(Result::ok).flatten().map(|view| view.task);
-    let submission = Submission { task_id, ..submission };
-    Ok(Stored { view: accepted::view(submission, found, context.admission.deadline), was_there })
+    let found = timeout(READ_BACK_DEADLINE, context.store.task(&task_id)).await.ok().and_then(Result::ok);
+    let deadline = submission.deadline.unwrap_or(context.admission.deadline);
+    let view = match found {
+        Some(Some(view)) => accepted::of_stored(view.task, deadline),
+        Some(None) if was_there => return Err(Refusal::IdempotencyTaskGone),
+        Some(None) | None => accepted::of_submission(Submission { task_id, ..submission }, deadline),
+    };
+    Ok(Stored { view, was_there })
+}
+
+/// Waits until as many replicas have it as the settings ask for.
+async fn replicated(context: &Context) -> Result<(), Refusal> {
+    match &context.replicas {
+        Some(replicas) if !replicas.have_it().await => Err(Refusal::NotReplicated),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn submission(door: Door, description: String, priority: Priority, subtasks: Vec<SubtaskDefinition>) -> Submission {

@@ -168,6 +168,16 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The task that the same request with the same key stored, whether or not it is still there.
+    pub async fn task_of_request(&self, request: &Idempotency) -> Result<Option<TaskId>, StoreError> {
+        let args = value::args([&*key::idempotency(&request.client, &request.key)]);
+        let known = self.command("GET", args).await?.into_string().unwrap_or_default();
+        let known = known.split_once(' ').filter(|(_, fingerprint)| *fingerprint == request.fingerprint);
+        Ok(known.and_then(|(task_id, _)| TaskId::new(task_id).ok()))
+    }
+}
+
 fn keys(submission: &Submission, queues: &[&QueueName]) -> Vec<String> {
     let task_id = &submission.task_id;
     let task = key::task(task_id);

@@ -19,6 +19,7 @@ use proto_schemas::{TaskId, TaskStatus};
 use redis_store::cancel::{CancelOrder, Cancelled};
 use redis_store::read::TaskView;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The operations on tasks.
 pub struct TasksApi;
@@ -71,6 +72,7 @@ impl Refusals for Submitting {
     const STATUSES: &'static [(u16, &'static str)] = &[
         (400, "Not JSON, not of the described shape, or an Idempotency-Key that is none; `errors` names the fields."),
         (408, "The body did not arrive within 10 seconds."),
+        (409, "The task that this Idempotency-Key stands for has expired."),
         (413, "The body has more than 1 MiB, or `params` or `context` more than 64 KiB."),
         (415, "The body is not `application/json` in UTF-8, or is compressed."),
         (
@@ -111,6 +113,7 @@ impl Refusals for Replaying {
         (413, "The body has more than 1 MiB."),
         (415, "The body is not `application/json` in UTF-8, or is compressed."),
         (422, "A subtask that the task does not have."),
+        (429, "Too much is waiting: in Redis' memory or before the projectors."),
         (503, "Redis is unavailable or out of memory."),
     ];
 }
@@ -129,8 +132,13 @@ impl TasksApi {
         key: IdempotencyKey,
         body: JsonBody<NewTask>,
     ) -> Result<Accepted, Refused<Submitting>> {
-        let submission = submit::native(&context, body.document, key.of(body.fingerprint)).await?;
-        let Stored { view, was_there } = submit::store(&context, submission).await?;
+        let (new, idempotency) = (body.document, key.of(body.fingerprint));
+        let deadline = new.deadline_seconds.map(Duration::from_secs);
+        let stored = match submit::resent(&context, idempotency.as_ref(), deadline).await? {
+            Some(stored) => stored,
+            None => submit::store(&context, submit::native(&context, new, idempotency).await?).await?,
+        };
+        let Stored { view, was_there } = stored;
         let document = TaskDocument::of(view);
         let (location, etag) = (document.links.this.clone(), document.etag());
         Ok(Accepted::Task(JsonText(document), location, etag, was_there.then(|| "true".to_owned())))

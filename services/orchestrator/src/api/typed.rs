@@ -42,6 +42,7 @@ impl Refusals for Assigning {
             "Not JSON, not of the described shape, a kind that no worker serves, or a key that is none. Nothing was stored.",
         ),
         (408, "The body did not arrive within 10 seconds."),
+        (409, "The task that this Idempotency-Key stands for has expired."),
         (413, "The body has more than 1 MiB, or `params` more than 64 KiB."),
         (415, "The body is not `application/json` in UTF-8, or is compressed."),
         (422, "Nested deeper than 32, or an Idempotency-Key that stands for another request."),
@@ -74,8 +75,12 @@ impl TypedApi {
         key: IdempotencyKey,
         body: JsonBody<NewAssignment>,
     ) -> Result<Assigned, Refused<Assigning>> {
-        let submission = submit::typed(&context, body.document, key.of(body.fingerprint)).await?;
-        let Stored { view, was_there } = submit::store(&context, submission).await?;
+        let (new, idempotency) = (body.document, key.of(body.fingerprint));
+        let stored = match submit::resent(&context, idempotency.as_ref(), None).await? {
+            Some(stored) => stored,
+            None => submit::store(&context, submit::typed(&context, new, idempotency).await?).await?,
+        };
+        let Stored { view, was_there } = stored;
         let assignment = Assignment::of(view.task.task_id.to_string(), &view.task.description);
         Ok(Assigned::Work(JsonText(assignment), was_there.then(|| "true".to_owned())))
     }

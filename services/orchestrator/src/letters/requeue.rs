@@ -2,10 +2,11 @@
 //! it; one that is nobody's goes back to the stream it came from.
 
 use super::letter::Letter;
+use super::walk::Walk;
 use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::replay::requeue;
-use crate::wire::letter_selection::{LetterSelection, RequeuedLetters};
+use crate::wire::letter_selection::{LetterFilter, LetterSelection, RequeuedLetters};
 use proto_schemas::{Outcome, WorkEntry};
 use redis_store::dead_letters::Exhumed;
 use redis_store::read::TaskView;
@@ -34,26 +35,58 @@ pub async fn several(
     selection: &LetterSelection,
     is_dry_run: bool,
 ) -> Result<RequeuedLetters, Refusal> {
-    let ids = super::selected(context, selection).await?;
-    let mut told = RequeuedLetters { matched: ids.len() as u64, ..RequeuedLetters::default() };
-    if is_dry_run {
-        return Ok(told);
-    }
-    let started = Instant::now();
-    for id in &ids {
-        if started.elapsed() >= WORK_MAX {
-            break;
+    let mut giving = Giving { context, until: Instant::now() + WORK_MAX, told: RequeuedLetters::default() };
+    match selection {
+        _ if is_dry_run => giving.told.matched = super::selected(context, selection).await?.len() as u64,
+        LetterSelection::These(_) => {
+            giving.page(&super::selected(context, selection).await?).await?;
         }
-        match one(context, id).await {
-            Ok(()) => told.requeued += 1,
-            Err(Refusal::LetterNotFound | Refusal::LetterGone) => told.gone += 1,
-            Err(Refusal::LetterUnfit) => told.unfit += 1,
-            Err(refusal) if told.requeued == 0 => return Err(refusal),
-            Err(_) => break, // what is done is told; whoever asks again for the rest hears why
-        }
+        LetterSelection::Matching(filter) => giving.matching(filter).await?,
     }
-    told.left = told.matched - told.requeued - told.gone - told.unfit;
-    Ok(told)
+    Ok(giving.told)
+}
+
+/// A request that gives many letters back.
+struct Giving<'a> {
+    context: &'a Context,
+    until: Instant,
+    told: RequeuedLetters,
+}
+
+impl Giving<'_> {
+    /// Page by page, so that what was read is worked on before the time is over.
+    async fn matching(&mut self, filter: &LetterFilter) -> Result<(), Refusal> {
+        let mut walk = Walk::new(filter);
+        while let Some(ids) = walk.next(self.context).await? {
+            if !self.page(&ids).await? || Instant::now() >= self.until {
+                let (there, _) = self.context.ask(self.context.store.dead_letters_count()).await?;
+                let unread = (there + self.told.requeued).saturating_sub(walk.read);
+                (self.told.matched, self.told.left) = (self.told.matched + unread, self.told.left + unread);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether there is time for more, and nothing speaks against it.
+    async fn page(&mut self, ids: &[String]) -> Result<bool, Refusal> {
+        self.told.matched += ids.len() as u64;
+        for (at, id) in ids.iter().enumerate() {
+            let is_over = Instant::now() >= self.until;
+            match if is_over { None } else { Some(one(self.context, id).await) } {
+                Some(Ok(())) => self.told.requeued += 1,
+                Some(Err(Refusal::LetterNotFound | Refusal::LetterGone)) => self.told.gone += 1,
+                Some(Err(Refusal::LetterUnfit)) => self.told.unfit += 1,
+                Some(Err(refusal)) if self.told.requeued == 0 => return Err(refusal),
+                // What is done is told; whoever asks again for the rest hears why.
+                Some(Err(_)) | None => {
+                    self.told.left += (ids.len() - at) as u64;
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// Whether the entry is a subtask of this task and not only names it.
@@ -77,6 +110,7 @@ async fn give_to_task(context: &Context, letter: &Letter, entry: &WorkEntry, vie
 
 async fn give_to_stream(context: &Context, letter: &Letter) -> Result<(), Refusal> {
     let stream = letter.stream().ok_or(Refusal::LetterUnfit)?;
+    context.admit()?;
     match context.ask(context.store.exhume(&letter.entry_id, &stream)).await? {
         Exhumed::Exhumed => Ok(()),
         Exhumed::Gone => Err(Refusal::LetterNotFound),

@@ -47,14 +47,36 @@ pub async fn page(
     Ok(page)
 }
 
+/// All letters that match, page by page, newest first: what is buried meanwhile is not among them.
+pub struct Walk<'a> {
+    filter: &'a LetterFilter,
+    from: String,
+    /// Letters that were looked at.
+    pub read: u64,
+}
+
+impl<'a> Walk<'a> {
+    /// Begins with the newest.
+    pub fn new(filter: &'a LetterFilter) -> Self {
+        Self { filter, from: NEWEST.to_owned(), read: 0 }
+    }
+
+    /// The ids of those of the next page that match, if there is a page.
+    pub async fn next(&mut self, context: &Context) -> Result<Option<Vec<String>>, Refusal> {
+        let read = context.ask(context.store.dead_letters_page(&self.from, READ_AT_ONCE)).await?;
+        let Some(last) = read.last() else { return Ok(None) };
+        self.from.clone_from(&last.entry_id);
+        self.read += read.len() as u64;
+        let matching = read.into_iter().map(Letter::read).filter(|letter| self.filter.matches(letter));
+        Ok(Some(matching.map(|letter| letter.entry_id).collect()))
+    }
+}
+
 /// The ids of all letters that match, newest first.
 pub async fn all(context: &Context, filter: &LetterFilter) -> Result<Vec<String>, Refusal> {
-    let (mut ids, mut from) = (Vec::new(), NEWEST.to_owned());
-    loop {
-        let read = context.ask(context.store.dead_letters_page(&from, READ_AT_ONCE)).await?;
-        let Some(last) = read.last() else { return Ok(ids) };
-        from.clone_from(&last.entry_id);
-        let matching = read.into_iter().map(Letter::read).filter(|letter| filter.matches(letter));
-        ids.extend(matching.map(|letter| letter.entry_id));
+    let (mut walk, mut ids) = (Walk::new(filter), Vec::new());
+    while let Some(page) = walk.next(context).await? {
+        ids.extend(page);
     }
+    Ok(ids)
 }

@@ -43,6 +43,8 @@ impl Refusal {
                 "An Idempotency-Key is one header of 1 to 255 characters: a string in double quotes, or a token."),
             Self::IdempotencyKeyReused => say(422, "idempotency_key_reused", "The Idempotency-Key was used before",
                 "This Idempotency-Key stands for another request; take a new one."),
+            Self::IdempotencyTaskGone => say(409, "idempotency_task_gone", "The task has expired",
+                "The task that this Idempotency-Key stands for was stored and has expired; take a new key to run it again."),
             Self::NotCancellable => say(409, "not_cancellable", "The task has ended",
                 "The task has completed or failed, so there is nothing to cancel."),
             Self::NotReplayable => say(409, "not_replayable", "The task cannot run again now",

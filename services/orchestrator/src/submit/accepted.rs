@@ -7,19 +7,32 @@ use redis_store::submit::{Start, Submission};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// The task as nothing had happened to it yet. What was stored goes before what was submitted: of a request that is sent
-/// again the plan may be another one by now. Without it, the submission itself and our own clock will do.
-pub fn view(submission: Submission, stored: Option<Task>, deadline: Duration) -> TaskView {
-    let at_ms = stored.as_ref().map_or_else(now_ms, |task| task.created_at_ms);
-    let run_at_ms = match (&stored, submission.start) {
-        (Some(task), _) => task.run_at_ms,
-        (None, Start::Now) => None,
-        (None, Start::After(delay)) => Some(at_ms + delay.as_millis() as u64),
-        (None, Start::At(ms)) => Some(ms).filter(|ms| *ms > at_ms),
+/// A stored task as nothing had happened to it yet. One that was run again has another deadline now than it had then:
+/// `deadline` is what its request asked for.
+pub fn of_stored(stored: Task, deadline: Duration) -> TaskView {
+    let created_at_ms = stored.created_at_ms;
+    let task = Task {
+        status: TaskStatus::Queued,
+        completed: 0,
+        failed: 0,
+        cancelled: 0,
+        updated_at_ms: created_at_ms,
+        finished_at_ms: None,
+        deadline_at_ms: Some(stored.run_at_ms.unwrap_or(created_at_ms) + deadline.as_millis() as u64),
+        revision: 1,
+        ..stored
     };
-    // A task that was run again has another deadline now than it had then.
-    let deadline = submission.deadline.unwrap_or(deadline).as_millis() as u64;
-    let subtasks = stored.map_or(submission.subtasks, |task| task.subtasks);
+    TaskView { task, outcomes: HashMap::new() }
+}
+
+/// A task that cannot be read back, as it was submitted and by our own clock.
+pub fn of_submission(submission: Submission, deadline: Duration) -> TaskView {
+    let at_ms = now_ms();
+    let run_at_ms = match submission.start {
+        Start::Now => None,
+        Start::After(delay) => Some(at_ms + delay.as_millis() as u64),
+        Start::At(ms) => Some(ms).filter(|ms| *ms > at_ms),
+    };
     let task = Task {
         task_id: submission.task_id,
         description: submission.description,
@@ -27,7 +40,7 @@ pub fn view(submission: Submission, stored: Option<Task>, deadline: Duration) ->
         status: TaskStatus::Queued,
         priority: submission.priority,
         kind: submission.kind,
-        total: u32::try_from(subtasks.len()).expect("a plan has at most 1,000 subtasks"),
+        total: u32::try_from(submission.subtasks.len()).expect("a plan has at most 1,000 subtasks"),
         completed: 0,
         failed: 0,
         cancelled: 0,
@@ -35,9 +48,9 @@ pub fn view(submission: Submission, stored: Option<Task>, deadline: Duration) ->
         updated_at_ms: at_ms,
         finished_at_ms: None,
         run_at_ms,
-        deadline_at_ms: Some(run_at_ms.unwrap_or(at_ms) + deadline),
+        deadline_at_ms: Some(run_at_ms.unwrap_or(at_ms) + deadline.as_millis() as u64),
         revision: 1,
-        subtasks,
+        subtasks: submission.subtasks,
         context: submission.context,
     };
     TaskView { task, outcomes: HashMap::new() }

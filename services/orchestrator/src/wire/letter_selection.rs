@@ -69,7 +69,7 @@ pub struct NewDiscard {
 #[derive(Debug, Clone, Default, Serialize, Object)]
 #[oai(example)]
 pub struct RequeuedLetters {
-    /// Letters that are meant.
+    /// Letters that are meant; if time ran out, those not read are counted as if they all were.
     pub matched: u64,
     /// Of these given back.
     pub requeued: u64,

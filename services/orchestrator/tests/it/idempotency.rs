@@ -89,6 +89,16 @@ async fn a_key_that_is_none_is_refused_before_anything_else() {
 }
 
 #[tokio::test]
+async fn a_key_whose_task_has_expired_says_so_instead_of_naming_a_task_that_is_not_there() {
+    let stage = stage().await;
+    let id = stage.post_with_key("/tasks", "k", BODY).await.json()["task_id"].as_str().expect("an id").to_owned();
+    stage.redis.command(&["DEL", &format!("task:{id}")]);
+    let before = stage.footprint();
+    stage.post_with_key("/tasks", "k", BODY).await.problem(409, "idempotency_task_gone");
+    assert_eq!(stage.footprint(), before);
+}
+
+#[tokio::test]
 async fn a_refused_request_leaves_its_key_free() {
     let redis = PrivateRedis::start().expect("a redis");
     let stage = stage_on(redis, Config { backlog_max: 1, ..config() }).await;

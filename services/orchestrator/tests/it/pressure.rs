@@ -98,6 +98,74 @@ async fn where_redis_does_not_know_its_lag_the_time_of_the_log_stands_for_it() {
 }
 
 #[tokio::test]
+async fn neither_the_begin_nor_the_end_of_what_is_unread_stands_for_all_of_it() {
+    for (begin, end, right) in [(10, 1, 308), (1, 100, 830)] {
+        let stage = quick_stage(1_000_000).await;
+        stage.store.create_projector_group().await.expect("a group");
+        for second in 1..=38 {
+            let facts = vec!["a"; if second <= 30 { begin } else { end }].join("\n");
+            stage.redis.command(&["XADD", "events", &format!("{second}000-0"), "v", "1", "by", "w", "facts", &facts]);
+        }
+        let unfolded = stage.store.unfolded_facts().await.expect("a number");
+        assert!((right / 2..right * 2).contains(&unfolded), "{unfolded} for {right}");
+    }
+}
+
+#[tokio::test]
+async fn more_work_by_replay_or_dead_letter_is_refused_as_a_submission_is() {
+    let stage = quick_stage(4).await;
+    stage.store.create_projector_group().await.expect("a group");
+    let id = stage.submit(BODY).await;
+    let entries = stage.fetch(1).await;
+    let letter = stage.bury(&entries[0], "broken").await;
+    stage.fold().await;
+    let add = ["XADD", "dead-letters", "*", "reason", "x", "error", "e", "worker", "w"];
+    let nobodys = ["source", "subtasks:default:low 1-0", "task_id", "none", "subtask_id", "none-0", "description", "d"];
+    let nobodys = stage.redis.command(&[&add[..], &nobodys[..]].concat()).text();
+    for _ in 0..5 {
+        stage.redis.command(&["XADD", "events", "*", "v", "1", "by", "w", "facts", "none 0 0 started 1 0 w 1"]);
+    }
+    eventually(SOON, || async { refusing(&stage).await == "unfolded_facts" }).await;
+    let before = stage.footprint();
+    let all = r#"{"matching":{}}"#;
+    stage.post(&format!("/tasks/{id}/replay"), "").await.problem(429, "overloaded");
+    stage.post(&format!("/dead-letters/{letter}/requeue"), "").await.problem(429, "overloaded");
+    stage.post(&format!("/dead-letters/{nobodys}/requeue"), "").await.problem(429, "overloaded");
+    stage.post("/dead-letters/requeue", all).await.problem(429, "overloaded");
+    assert_eq!(stage.footprint(), before);
+    stage.fold().await;
+    eventually(SOON, || async { refusing(&stage).await.is_empty() }).await;
+    let told = stage.post("/dead-letters/requeue", all).await.json();
+    assert_eq!((&told["matched"], &told["requeued"], &told["left"]), (&json!(2), &json!(2), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_request_that_is_sent_again_gets_its_task_whatever_is_refused_by_now() {
+    let stage = quick_stage(4).await;
+    stage.store.create_projector_group().await.expect("a group");
+    stage.redis.command(&["HSET", "kinds", "rare", &format!("default {}", 9_000_000_000_000_u64)]);
+    let body = r#"{"description":"d","deadline_seconds":77,"context":{"n": 1.0},"subtasks":[{"description":"a","kind":"rare"}]}"#;
+    let typed = r#"{"task_type":"rare"}"#;
+    let first = stage.post_with_key("/tasks", "k", body).await;
+    let assigned = stage.post_with_key("/assign-task", "t", typed).await;
+    assert_eq!((first.status, assigned.status), (202, 200), "{} {}", first.text, assigned.text);
+    stage.redis.command(&["DEL", "kinds"]);
+    for _ in 0..5 {
+        stage.redis.command(&["XADD", "events", "*", "v", "1", "by", "w", "facts", "none 0 0 started 1 0 w 1"]);
+    }
+    eventually(SOON, || async { refusing(&stage).await == "unfolded_facts" }).await;
+    // What is known of kinds is remembered for a second.
+    eventually(SOON, || async { stage.post("/tasks", body).await.status == 422 }).await;
+    let again = stage.post_with_key("/tasks", "k", body).await;
+    assert_eq!((again.status, &again.text), (202, &first.text));
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    let again = stage.post_with_key("/assign-task", "t", typed).await;
+    assert_eq!((again.status, &again.json()["task_id"]), (200, &assigned.json()["task_id"]));
+    stage.post_with_key("/tasks", "new", BODY).await.problem(429, "overloaded");
+    stage.post_with_key("/tasks", "new", body).await.problem(422, "unknown_kind");
+}
+
+#[tokio::test]
 async fn a_loss_of_everything_is_counted_and_shown() {
     let stage = quick_stage(1_000_000).await;
     let redis = async || stage.get("/ready").await.json()["redis"].clone();
