@@ -50,7 +50,7 @@ impl Books {
     pub fn requeue(&mut self, moment: &mut Moment, order: &Requeue) -> Requeued {
         let (task_id, now_ms) = (&order.task_id, moment.now_ms);
         let Some(task) = self.tasks.get(task_id) else { return Requeued::Gone };
-        let state = &task.state;
+        let (state, was) = (&task.state, task.state.status);
         let has_ended = |item: &RequeueItem| {
             let index = item.entry.index;
             index < state.total && state.generation(index) == item.generation && state.record(index).is_some()
@@ -71,7 +71,7 @@ impl Books {
             format!("{task_id} {index} {generation} requeued 1 0 {} {now_ms}", order.by)
         };
         let lines: Vec<String> = order.items.iter().map(line).collect();
-        self.open_task(order, now_ms);
+        self.open_task(order, was, now_ms);
         self.append_facts(moment, &order.by, &lines);
         Requeued::Requeued
     }
@@ -105,16 +105,16 @@ impl Books {
         }
     }
 
-    fn open_task(&mut self, order: &Requeue, now_ms: u64) {
+    fn open_task(&mut self, order: &Requeue, was: TaskStatus, now_ms: u64) {
         let (task_id, deadline_at_ms) = (&order.task_id, now_ms + order.deadline_ms);
         let Some(task) = self.tasks.get_mut(task_id) else { return };
+        let created_at_ms = task.created_at_ms;
         task.state.move_on(now_ms, true);
         (task.has_generations, task.deadline_at_ms) = (true, deadline_at_ms);
         task.revision += 1;
-        let created_at_ms = task.created_at_ms;
         self.cancelled.remove(task_id);
         self.lifetimes.insert(task_id.clone(), deadline_at_ms);
-        self.by_status.retain(|(_, other), _| other != task_id);
+        self.by_status.remove(&(was, task_id.clone()));
         self.by_status.insert((TaskStatus::Processing, task_id.clone()), created_at_ms);
     }
 }
