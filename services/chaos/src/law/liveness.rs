@@ -25,8 +25,8 @@ pub fn check(books: &Books) -> Vec<String> {
     }
     for fault in books.inflicted() {
         match recovery(books, fault) {
+            _ if is_late_by_stalls(books, fault) => {} // told, not judged
             Some(ms) if ms <= WELL_WITHIN_MS => {}
-            Some(ms) if books.stalled(fault.to, fault.to + ms) > STALLED_MAX => {} // told by `late_by_stalls`
             Some(ms) => found.push(format!("{} at {}: well again after {ms} ms", fault.kind.as_str(), fault.from)),
             None if fault.to + WELL_WITHIN_MS > books.healed_at => {} // the canary went home first
             None => found.push(format!("{} at {}: never well again", fault.kind.as_str(), fault.from)),
@@ -40,13 +40,14 @@ pub fn check(books: &Books) -> Vec<String> {
     found
 }
 
-/// How many recoveries took too long while the machine stood still again and again.
+/// How many recoveries took too long, or did not come, while the machine stood still again and again.
 pub fn late_by_stalls(books: &Books) -> usize {
-    let is_late = |fault: &&Fault| {
-        let late = recovery(books, fault).filter(|ms| *ms > WELL_WITHIN_MS);
-        late.is_some_and(|ms| books.stalled(fault.to, fault.to + ms) > STALLED_MAX)
-    };
-    books.inflicted().filter(is_late).count()
+    books.inflicted().filter(|fault| is_late_by_stalls(books, fault)).count()
+}
+
+fn is_late_by_stalls(books: &Books, fault: &Fault) -> bool {
+    let well_at = recovery(books, fault).map_or(books.healed_at, |ms| fault.to + ms);
+    well_at > fault.to + WELL_WITHIN_MS && books.stalled(fault.to, well_at) > STALLED_MAX
 }
 
 /// From the end of a fault to the first end of a canary that was sent after it.
@@ -118,6 +119,16 @@ mod tests {
                 ("well too late", |books| books.songs[0].to = 60_000),
             ],
         );
+    }
+
+    #[test]
+    fn a_machine_that_stands_still_is_told_and_not_judged() {
+        let mut books = books();
+        books.songs[0].to = 60_000;
+        let mut stall = books.faults[0].clone();
+        (stall.kind, stall.from, stall.to) = (Kind::MachineStall, 10_000, 20_000);
+        books.faults.push(stall);
+        assert_eq!((check(&books), late_by_stalls(&books)), (Vec::new(), 1));
     }
 
     #[test]
