@@ -95,8 +95,12 @@ impl Operator {
             return world.tally.note("letter gone");
         }
         let items = again(&view.task.subtasks, &view.outcomes, Selection::These(&[entry.index]));
-        for requeued in requeue(world, &view, &items, Some(&letter.entry_id)).await {
-            world.tally.note(if requeued == Requeued::Requeued { "letter requeued" } else { "letter gone" });
+        let requeued = requeue(world, &view, &items, Some(&letter.entry_id)).await;
+        if requeued.contains(&Requeued::Requeued) {
+            assert_gone(world, &letter).await;
+        }
+        for answer in requeued {
+            world.tally.note(if answer == Requeued::Requeued { "letter requeued" } else { "letter gone" });
         }
     }
 }
@@ -123,6 +127,9 @@ async fn exhume(world: &mut World, letter: &StreamEntry) {
     let Some(stream) = source.and_then(|text| Stream::of_key(text.split(' ').next()?)) else { return };
     let what = format!("exhume {}", letter.entry_id);
     let sent = world.send(&what, async |store| store.exhume(&letter.entry_id, &stream).await).await;
+    if sent.answers.contains(&Exhumed::Exhumed) {
+        assert_gone(world, letter).await;
+    }
     for exhumed in &sent.answers {
         world.tally.note(match exhumed {
             Exhumed::Exhumed => "letter exhumed",
@@ -130,6 +137,12 @@ async fn exhume(world: &mut World, letter: &StreamEntry) {
             Exhumed::Unfit => "letter unfit",
         });
     }
+}
+
+/// What was given back is no letter any more: nobody gives it back once more.
+async fn assert_gone(world: &mut World, letter: &StreamEntry) {
+    let found = world.store.dead_letter(&letter.entry_id).await.unwrap();
+    assert!(found.is_none(), "{} was given back and is still there", letter.entry_id);
 }
 
 /// The entry behind the four fields of a letter's own.

@@ -30,7 +30,7 @@ fn write_entry(world: &mut World) {
     let mut command = vec!["XADD".to_owned(), key, "*".to_owned()];
     let sound = ["task_id", &task, "subtask_id", &subtask, "description", "by hand"].map(str::to_owned);
     match world.random.u32(..10) {
-        0 => command.extend(["garbage", "yes"].map(str::to_owned)),
+        0 | 5 => command.extend(["garbage", "yes"].map(str::to_owned)),
         1 => command.extend(sound.into_iter().chain(["v", "2"].map(str::to_owned))),
         2 => command.extend(sound.into_iter().chain(["attempt", "many"].map(str::to_owned))),
         3 => command.extend((0..300).flat_map(|at| [format!("f{at}"), "x".to_owned()])),
