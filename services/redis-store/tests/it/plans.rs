@@ -33,7 +33,7 @@ const DIAMOND: [&str; 4] = ["", "0:fail_fast", "0:fail_fast", "1:fail_fast 2:fai
 async fn a_submit_adds_what_may_run_and_keeps_the_rest_with_its_edges() {
     let stage = stage().await;
     let before = stage.story();
-    let mut order = plan("T", &["", "0:skip 0:continue", "1:fail_fast 0:skip"]);
+    let mut order = plan("T", &["", "0:skip", "1:fail_fast 0:skip"]);
     order.subtasks[2].queue = QueueName::new("gpu").unwrap();
     order.deadline = Some(std::time::Duration::from_secs(3_600));
     order.subtasks[1].backoff_base_ms = 7;
@@ -46,9 +46,9 @@ async fn a_submit_adds_what_may_run_and_keeps_the_rest_with_its_edges() {
         )
     };
     let kept: Vec<&String> = changed.iter().filter(|line| line.starts_with("+ plan:T")).collect();
-    let one = packed("default", &entry(1, " backoff_base_ms=7 result_ttl_s=90000 parents=s0=0:skip,s0=0:continue"));
+    let one = packed("default", &entry(1, " backoff_base_ms=7 result_ttl_s=90000 parents=s0=0:skip"));
     let two = packed("gpu", &entry(2, " parents=s1=1:fail_fast,s0=0:skip"));
-    let edges = "e:0=1:skip 1:continue 2:skip e:1=2:fail_fast queues=default gpu w:1=,0,0, w:2=,1,0,";
+    let edges = "e:0=1:skip 2:skip e:1=2:fail_fast queues=default gpu w:1=,0, w:2=,1,0,";
     assert_eq!(kept, [&format!("+ plan:T: b:1={one} b:2={two} {edges}")]);
     let running = format!("+ subtasks:default:medium: ID {}", entry(0, " result_ttl_s=90000"));
     assert!(changed.contains(&running), "{changed:?}");
