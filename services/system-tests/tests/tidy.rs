@@ -51,7 +51,7 @@ fn product_code() -> Vec<(String, String)> {
     let ships = |path: &&PathBuf| {
         let name = shown(path);
         let tests = |crate_name: &&str| name.starts_with(&format!("services/{crate_name}/"));
-        name.contains("/src/") && !DEVELOPMENT.iter().any(|crate_name| tests(crate_name))
+        name.contains("/src/") && !DEVELOPMENT.iter().any(tests)
     };
     let code = |path: &PathBuf| {
         let text = read(path);
