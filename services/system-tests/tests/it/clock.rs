@@ -14,6 +14,9 @@ const AT_ONCE: usize = 10;
 #[test]
 fn leases_that_a_clock_set_forward_ends_at_once_are_fenced_and_counted_once() {
     let stack = Plan::workers(2).set("LEASE_MS", 3_000).start();
+    eventually(SOON, "somebody reaps: for one lease after a start nobody does", || {
+        (stack.length("EXISTS", "maintenance:default") == 1).then_some(())
+    });
     let id = stack.client.submit(&body::lasting(6, 3.0));
     eventually(SOON, "all run", || (stack.fact_count(&id, "started") == 6).then_some(()));
     let held = stack.pending();
