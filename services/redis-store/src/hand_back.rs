@@ -1,12 +1,29 @@
 //! Giving entries back unfinished.
 
+use crate::batch::Named;
 use crate::client::Store;
 use crate::error::StoreError;
+use crate::fetch::Fetched;
 use crate::key::{self, Stream};
 use crate::{script, value};
-use fred::types::Value;
-use proto_schemas::ConsumerName;
+use proto_schemas::{ConsumerName, TaskId};
 use std::time::Duration;
+
+/// An entry to give back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its id.
+    pub entry_id: String,
+    /// Whose it is; `None` if that cannot be read.
+    pub task_id: Option<TaskId>,
+}
+
+impl From<&Fetched> for Unfinished {
+    fn from(fetched: &Fetched) -> Self {
+        let task_id = fetched.entry.as_ref().ok().map(|entry| entry.task_id.clone());
+        Self { entry_id: fetched.entry_id.clone(), task_id }
+    }
+}
 
 /// The answer to one hand-back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +32,8 @@ pub enum HandedBack {
     Returned,
     /// It waits in `delayed`, no attempt and no crash counted.
     Parked,
+    /// Its subtask had ended already, as a cancel ends it: its entry is gone and nothing else was written.
+    Dropped,
     /// It was no longer this worker's; nothing was written.
     Stale,
 }
@@ -25,9 +44,9 @@ impl Store {
         &self,
         by: &ConsumerName,
         stream: &Stream,
-        entry_ids: &[String],
+        entries: &[Unfinished],
     ) -> Result<Vec<HandedBack>, StoreError> {
-        self.park(by, stream, entry_ids, Duration::ZERO).await
+        self.park(by, stream, entries, Duration::ZERO).await
     }
 
     /// The same, but what can be read comes back only after `pause`, for a worker that serves its kind.
@@ -35,23 +54,29 @@ impl Store {
         &self,
         by: &ConsumerName,
         stream: &Stream,
-        entry_ids: &[String],
+        entries: &[Unfinished],
         pause: Duration,
     ) -> Result<Vec<HandedBack>, StoreError> {
         let pause_ms = pause.as_millis().to_string();
         let mut args = value::args([key::WORKERS_GROUP, by.as_str(), stream.queue.as_str(), &pause_ms]);
-        args.extend(entry_ids.iter().map(|id| Value::from(id.as_str())));
-        let keys = vec![
+        let mut named = Named::default();
+        for entry in entries {
+            args.push(entry.entry_id.as_str().into());
+            args.push(entry.task_id.as_ref().map_or(0, |task_id| named.outcomes_no(task_id)).into());
+        }
+        let mut keys = vec![
             stream.key(),
             key::EVENTS.to_owned(),
             key::bell(&stream.queue),
             key::DELAYED.to_owned(),
             key::DELAYED_BODY.to_owned(),
         ];
+        keys.extend(named.keys());
         let answers = value::words(self.eval(&script::HAND_BACK, keys, args).await?, "hand_back")?;
-        value::one_each(&answers, entry_ids.len(), "hand_back", |word| match word {
+        value::one_each(&answers, entries.len(), "hand_back", |word| match word {
             "returned" => Some(HandedBack::Returned),
             "parked" => Some(HandedBack::Parked),
+            "dropped" => Some(HandedBack::Dropped),
             "stale" => Some(HandedBack::Stale),
             _ => None,
         })

@@ -4,7 +4,7 @@ use crate::canceller;
 use crate::context::Context;
 use crate::ending::{Ended, Ending};
 use crate::handler::{ErasedHandler, HandlerError};
-use crate::held::LeaseKey;
+use crate::lease::LeaseKey;
 use crate::parents::{self, Parents};
 use crate::shared::Shared;
 use proto_schemas::WorkEntry;
@@ -79,7 +79,9 @@ impl Attempt {
         // A child, so that a handler that never awaits can see a lost lease; the guard tells what it has spawned.
         let cancelled = self.lost.child_token();
         let _stop_helpers = cancelled.clone().drop_guard();
-        shared.held.running(&self.key, &self.entry, &cancelled);
+        if !shared.held.running(&self.key, &self.lost, &self.entry, &cancelled) {
+            return None;
+        }
         // And what the handler gets is a child of that: whatever it does with it, it cannot cancel its own subtask.
         let mut handling = self.spawn(shared, parents, limit, cancelled.child_token());
         let stopped = tokio::select! {

@@ -5,6 +5,7 @@ use crate::shared::Shared;
 use futures::future::join_all;
 use proto_schemas::QueueName;
 use proto_schemas::limit::BATCH_ITEMS_MAX;
+use redis_store::hand_back::Unfinished;
 use redis_store::{Store, Stream};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,14 +48,14 @@ pub(crate) async fn drain(
 }
 
 /// Hands back what was given up, all at once; what Redis does not take comes back when its lease has run out.
-pub(crate) async fn hand_back_all(shared: &Shared, store: &Store, given_up: &BTreeMap<Stream, Vec<String>>) {
+pub(crate) async fn hand_back_all(shared: &Shared, store: &Store, given_up: &BTreeMap<Stream, Vec<Unfinished>>) {
     let chunks = given_up.iter().flat_map(|(stream, ids)| ids.chunks(BATCH_ITEMS_MAX).map(move |ids| (stream, ids)));
     join_all(chunks.map(|(stream, ids)| hand_back(shared, store, stream, ids))).await;
 }
 
-async fn hand_back(shared: &Shared, store: &Store, stream: &Stream, ids: &[String]) {
-    match store.hand_back(&shared.consumer, stream, ids).await {
-        Ok(_) => tracing::info!(%stream, entries = ids.len(), "handed back"),
+async fn hand_back(shared: &Shared, store: &Store, stream: &Stream, entries: &[Unfinished]) {
+    match store.hand_back(&shared.consumer, stream, entries).await {
+        Ok(_) => tracing::info!(%stream, entries = entries.len(), "handed back"),
         Err(error) => tracing::error!(%stream, error = &error as &dyn std::error::Error, "cannot hand back"),
     }
 }

@@ -3,7 +3,7 @@
 use crate::attempt::Attempt;
 use crate::canceller;
 use crate::ending::{Ended, Ending};
-use crate::held::LeaseKey;
+use crate::lease::LeaseKey;
 use crate::pause::Pause;
 use crate::settler::Ready;
 use crate::shared::Shared;
@@ -12,6 +12,7 @@ use proto_schemas::{EntryError, Kind, WorkEntry};
 use redis_store::StoreError;
 use redis_store::bury::Burial;
 use redis_store::fetch::Fetched;
+use redis_store::hand_back::Unfinished;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
@@ -156,17 +157,17 @@ impl Executor {
 
     fn send(&self, key: &LeaseKey, lost: &CancellationToken, ready: Ready) {
         if self.shared.held.settling(key, lost) && self.settle.send(ready).is_err() {
-            self.shared.held.remove([key]); // the settler is gone: the lease runs out and another attempt is made
+            self.shared.held.abandon([key]); // the settler is gone: the lease runs out and another attempt is made
         }
     }
 
     /// Lets an entry of a kind that is not served here wait for a worker that serves it.
     async fn park(&self, key: &LeaseKey, entry: &WorkEntry) {
         tracing::warn!(kind = %entry.kind, subtask_id = %entry.subtask_id, stream = %key.stream, "parking: no handler");
-        let ids = std::slice::from_ref(&key.entry_id);
-        if let Err(error) = self.shared.store.park(&self.shared.consumer, &key.stream, ids, COMES_BACK_AFTER).await {
-            // Its lease runs out and it is added again.
-            tracing::error!(entry_id = key.entry_id, error = &error as &dyn std::error::Error, "cannot park");
+        let it = Unfinished { entry_id: key.entry_id.clone(), task_id: Some(entry.task_id.clone()) };
+        if let Err(error) = self.shared.store.park(&self.shared.consumer, &key.stream, &[it], COMES_BACK_AFTER).await {
+            tracing::error!(entry_id = key.entry_id, error = &error as &dyn std::error::Error, "cannot park yet");
+            return self.shared.held.set_aside(key); // so that it is handed back when Redis answers, and is no crash
         }
         self.shared.held.remove([key]);
     }
@@ -180,10 +181,10 @@ impl Executor {
             () = lost.cancelled() => return,
         }
         tracing::warn!(entry_id = key.entry_id, stream = %key.stream, version, "handing back what is too new");
-        let ids = std::slice::from_ref(&key.entry_id);
-        if let Err(error) = self.shared.store.hand_back(&self.shared.consumer, &key.stream, ids).await {
-            // Its lease runs out and it is added again.
-            tracing::error!(entry_id = key.entry_id, error = &error as &dyn std::error::Error, "cannot hand back");
+        let it = Unfinished { entry_id: key.entry_id.clone(), task_id: None };
+        if let Err(error) = self.shared.store.hand_back(&self.shared.consumer, &key.stream, &[it]).await {
+            tracing::error!(entry_id = key.entry_id, error = &error as &dyn std::error::Error, "cannot hand back yet");
+            return self.shared.held.set_aside(key); // so that it is handed back when Redis answers, and is no crash
         }
         self.shared.held.remove([key]);
     }

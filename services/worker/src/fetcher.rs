@@ -6,8 +6,8 @@
 use crate::appetite::{Appetite, Before};
 use crate::bell::Bell;
 use crate::executor::{Executor, Leased};
-use crate::held::LeaseKey;
 use crate::history;
+use crate::lease::LeaseKey;
 use crate::pause::Pause;
 use crate::reader::{Read, Reader};
 use crate::renewer::FENCED_AFTER;
@@ -146,7 +146,8 @@ impl Fetcher {
                 break;
             };
             let key = LeaseKey { stream: fetched.stream.clone(), entry_id: fetched.entry_id.clone() };
-            if let Some(lost) = self.shared.held.insert(key, read.sent_at) {
+            let task_id = fetched.entry.as_ref().ok().map(|entry| entry.task_id.clone());
+            if let Some(lost) = self.shared.held.insert(key, task_id, read.sent_at) {
                 leased.push(Leased { fetched, slot, lost });
             }
         }

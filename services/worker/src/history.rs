@@ -1,7 +1,7 @@
 //! What a lost reply left behind: entries pending under this consumer that it does not know of. Read once after an
 //! error of a read; what is found and still pending is held and run like anything else.
 
-use crate::held::LeaseKey;
+use crate::lease::LeaseKey;
 use crate::reader::Reader;
 use crate::shared::Shared;
 use redis_store::StoreError;
@@ -34,7 +34,8 @@ pub(crate) async fn read(
             let sent_at = Instant::now();
             let pending = shared.store.renew(&shared.consumer, &stream, &ids).await?;
             for fetched in unknown.into_iter().filter(|fetched| pending.contains(&fetched.entry_id)) {
-                if let Some(lost) = shared.held.insert(key(&fetched), sent_at) {
+                let task_id = fetched.entry.as_ref().ok().map(|entry| entry.task_id.clone());
+                if let Some(lost) = shared.held.insert(key(&fetched), task_id, sent_at) {
                     found.push((fetched, lost));
                 }
             }

@@ -96,6 +96,7 @@ mod handling;
 mod heart;
 mod held;
 mod history;
+mod lease;
 mod parents;
 mod pause;
 mod promoter;

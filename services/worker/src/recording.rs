@@ -1,7 +1,7 @@
 //! The three ways of recording an attempt, for the settler all of one shape: a call that takes a batch, and an answer to
 //! each of its items.
 
-use crate::held::LeaseKey;
+use crate::lease::LeaseKey;
 use crate::shared::Shared;
 use proto_schemas::ConsumerName;
 use redis_store::bury::{Burial, Buried};

@@ -2,9 +2,10 @@
 //! beside the renewer, twenty times in a lease; it reads what this worker holds. If the process dies before the call, the
 //! entries are reaped, and that counts a crash.
 
-use crate::held::LeaseKey;
+use crate::lease::LeaseKey;
 use crate::shared::Shared;
 use proto_schemas::limit::BATCH_ITEMS_MAX;
+use redis_store::hand_back::Unfinished;
 use redis_store::{Store, StoreError};
 use std::time::Duration;
 
@@ -19,13 +20,14 @@ pub(crate) async fn run(shared: &Shared, store: &Store) {
     }
 }
 
-async fn run_once(shared: &Shared, store: &Store) -> Result<(), StoreError> {
-    for (stream, ids) in shared.held.fenced() {
-        for ids in ids.chunks(BATCH_ITEMS_MAX) {
-            store.hand_back(&shared.consumer, &stream, ids).await?;
-            let key = |id: &String| LeaseKey { stream: stream.clone(), entry_id: id.clone() };
-            shared.held.remove(&ids.iter().map(key).collect::<Vec<_>>());
-            tracing::warn!(%stream, entries = ids.len(), "handed back after an outage");
+/// Hands back whatever waits for it.
+pub(crate) async fn run_once(shared: &Shared, store: &Store) -> Result<(), StoreError> {
+    for (stream, entries) in shared.held.fenced() {
+        for entries in entries.chunks(BATCH_ITEMS_MAX) {
+            store.hand_back(&shared.consumer, &stream, entries).await?;
+            let key = |it: &Unfinished| LeaseKey { stream: stream.clone(), entry_id: it.entry_id.clone() };
+            shared.held.remove(&entries.iter().map(key).collect::<Vec<_>>());
+            tracing::warn!(%stream, entries = entries.len(), "handed back what was stopped");
         }
     }
     Ok(())

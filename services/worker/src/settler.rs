@@ -119,9 +119,9 @@ async fn run_once<T: Recording>(shared: &Shared, batch: &[T], abandon: &Cancella
                 pause.wait(abandon).await;
             }
             Err(error) => {
-                // The lease runs out and another attempt is made.
+                // The lease runs out and another attempt is made, by whoever reaps it.
                 tracing::error!(items = batch.len(), error = &error as &dyn std::error::Error, "cannot record");
-                return let_go(shared, batch);
+                return shared.held.abandon(&batch.iter().map(T::key).collect::<Vec<_>>());
             }
         }
     }

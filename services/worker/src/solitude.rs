@@ -1,15 +1,15 @@
 //! Room for one: an entry that several workers have died with runs alone in this one, so that nothing dies beside it and
 //! its next crash is its own.
 
-use crate::drain::hand_back_all;
-use crate::held::LeaseKey;
+use crate::lease::LeaseKey;
+use crate::returner;
 use crate::shared::Shared;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-/// How long the others may take to finish before they are handed back.
+/// How long the others may take to finish before they are handed back, and how long one waits for its turn before it is.
 const REST_MAX: Duration = Duration::from_secs(10);
 
 /// The slots of a worker, and who waits to have them all.
@@ -49,17 +49,23 @@ impl Solitude {
     }
 
     /// Waits until every slot is free; whoever calls has given its own back. What has not finished after 10 s is handed
-    /// back. `None` if the worker has no slots any more. May be dropped.
+    /// back. `None` if the worker has no slots any more, or if another runs alone for longer than that: then it is this
+    /// one that is handed back, for a worker that is idle. May be dropped.
     pub(crate) async fn enter(&self, shared: &Shared, key: &LeaseKey) -> Option<Alone> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
-        let turn = self.turn.clone().lock_owned().await;
+        let Ok(turn) = tokio::time::timeout(REST_MAX, self.turn.clone().lock_owned()).await else {
+            shared.held.set_aside(key);
+            return None;
+        };
         let mut all = std::pin::pin!(self.free.clone().acquire_many_owned(self.slots));
         let slots = match tokio::time::timeout(REST_MAX, &mut all).await {
             Ok(slots) => slots,
             Err(_) => {
-                let rest = shared.held.give_up_all_but(key);
-                hand_back_all(shared, &shared.store, &rest).await;
+                shared.held.set_aside_all_but(key);
+                if let Err(error) = returner::run_once(shared, &shared.store).await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the rest is handed back later");
+                }
                 all.await
             }
         };

@@ -6,6 +6,7 @@ use projector::audit::law::Law;
 use proto_schemas::{FactKind, OnFailure, Priority, QueueName};
 use redis_store::Stream;
 use redis_store::cancel::CancelOrder;
+use redis_store::hand_back::Unfinished;
 use redis_store::reap::ReapCursors;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -34,8 +35,8 @@ async fn every_place_a_token_may_be_in_counts() {
         };
         all.iter().filter(|entry| is_its(entry)).cloned().collect::<Vec<_>>()
     };
-    let ids: Vec<String> = of("waiting").into_iter().map(|entry| entry.entry_id).collect();
-    stage.store.hand_back(&name("w"), &all[0].stream, &ids).await.expect("answers");
+    let waiting: Vec<Unfinished> = of("waiting").iter().map(Unfinished::from).collect();
+    stage.store.hand_back(&name("w"), &all[0].stream, &waiting).await.expect("answers");
     stage.settle("w", &of("folded"), FactKind::Failed).await;
     let read = stage.store.read_events(&name("p"), 100, Duration::from_millis(100)).await.expect("entries");
     stage.store.fold(&name("p"), crate::stage::TTL, &read).await.expect("counts");
@@ -157,8 +158,8 @@ async fn work(stage: &Stage, worker: &str, over: &CancellationToken) {
         drop(fetched.split_off(fetched.len().min(15))); // abandoned
         for (from, pause) in [(14, Duration::ZERO), (12, Duration::from_millis(20))] {
             let back = fetched.split_off(fetched.len().min(from));
-            let ids: Vec<String> = back.into_iter().map(|entry| entry.entry_id).collect();
-            stage.store.park(&by, &stream, &ids, pause).await.expect("answers");
+            let back: Vec<Unfinished> = back.iter().map(Unfinished::from).collect();
+            stage.store.park(&by, &stream, &back, pause).await.expect("answers");
         }
         let failed = fetched.split_off(fetched.len().min(10));
         stage.store.retry(&by, &retries(&failed, round as u64 % 40)).await.expect("answers");

@@ -8,7 +8,7 @@ use redis_store::StoreError;
 use redis_store::bury::{Burial, Buried, Owner};
 use redis_store::cancel::{CancelOrder, Cancelled};
 use redis_store::fetch::Fetched;
-use redis_store::hand_back::HandedBack;
+use redis_store::hand_back::{HandedBack, Unfinished};
 use redis_store::retry::{Retried, Retry};
 use redis_store::settle::Settled;
 use std::collections::HashSet;
@@ -141,8 +141,8 @@ async fn whoever_still_runs_it_is_told_and_whatever_they_say_is_dropped() {
     let gone = stage.since(&before);
     assert_eq!(gone.len(), 3);
     assert!(gone.iter().all(|line| line.starts_with("- subtasks:default:medium: ID [w]")), "{gone:?}");
-    let back = stage.store.hand_back(&name("w"), &medium(), &[fetched[5].entry_id.clone()]).await.unwrap();
-    assert_eq!(back, [HandedBack::Returned], "who reads it next drops it");
+    let back = stage.store.hand_back(&name("w"), &medium(), &[Unfinished::from(&fetched[5])]).await.unwrap();
+    assert_eq!(back, [HandedBack::Dropped]);
 }
 
 #[tokio::test]

@@ -82,10 +82,12 @@ fn cases(entry_id: &str) -> Vec<Case> {
     }
     cases.push(call("retry", &retry, &["workers", "me", "1", "1", "1", "default", entry_id, "1", "5"]));
     let hand_back = [MEDIUM, "events", "bell:default", "delayed", "delayed:body"];
-    cases.push(call("hand_back", &hand_back, &["workers", "two words", "default", "0", entry_id]));
-    cases.push(call("hand_back", &hand_back, &["workers", "me", "", "0", entry_id]));
-    cases.push(call("hand_back", &hand_back, &["workers", "me", "default", "soon", entry_id]));
-    cases.push(call("hand_back", &hand_back, &["workers", "me", "default", "0", entry_id, ""]));
+    cases.push(call("hand_back", &hand_back, &["workers", "two words", "default", "0", entry_id, "0"]));
+    cases.push(call("hand_back", &hand_back, &["workers", "me", "", "0", entry_id, "0"]));
+    cases.push(call("hand_back", &hand_back, &["workers", "me", "default", "soon", entry_id, "0"]));
+    cases.push(call("hand_back", &hand_back, &["workers", "me", "default", "0", "id", "0"]));
+    cases.push(call("hand_back", &hand_back, &["workers", "me", "default", "0", entry_id]));
+    cases.push(call("hand_back", &hand_back, &["workers", "me", "default", "0", entry_id, "1"]));
     let reap = ["maintenance:default", "events", "dead-letters", "bell:default", "meta", MEDIUM];
     for arguments in [
         ["me", "0", "100", "3", "12", "1000", "9", "end"],

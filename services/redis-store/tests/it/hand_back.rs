@@ -2,11 +2,13 @@
 
 use crate::stage::{MEDIUM, Stage, medium, name, refuses_other_types, stage};
 use redis_store::StoreError;
-use redis_store::hand_back::HandedBack;
+use redis_store::hand_back::{HandedBack, Unfinished};
 use system_tests::redis::Reply;
 
 async fn hand_back(stage: &Stage, ids: &[String]) -> Result<Vec<HandedBack>, StoreError> {
-    stage.store.hand_back(&name("w"), &medium(), ids).await
+    let nobodys = |id: &String| Unfinished { entry_id: id.clone(), task_id: None };
+    let entries: Vec<Unfinished> = ids.iter().map(nobodys).collect();
+    stage.store.hand_back(&name("w"), &medium(), &entries).await
 }
 
 /// The entries of the stream, bytes and all.

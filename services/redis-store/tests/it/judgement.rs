@@ -4,6 +4,7 @@ use crate::stage::{MEDIUM, Stage, medium, name, stage};
 use proto_schemas::entry::FIELDS;
 use proto_schemas::{EntryError, Priority, WorkEntry, limit};
 use redis_store::bury::Burial;
+use redis_store::hand_back::Unfinished;
 use redis_store::reap::ReapCursors;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -202,7 +203,7 @@ async fn bury_and_hand_back_tell_a_fact_exactly_of_what_decodes() {
         let entry_id = stage.leave("w", &flat).await;
         let before = stage.facts().len();
         if round % 2 == 0 {
-            stage.store.hand_back(&name("w"), &medium(), &[entry_id]).await.unwrap();
+            stage.store.hand_back(&name("w"), &medium(), &[Unfinished { entry_id, task_id: None }]).await.unwrap();
         } else {
             let (reason, error) = ("x".parse().unwrap(), String::new());
             let burial = Burial { stream: medium(), entry_id, owner: None, reason, error };

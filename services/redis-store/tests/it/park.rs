@@ -4,11 +4,13 @@ use crate::stage::{MEDIUM, Stage, TTL, eventually, medium, name, refuses_other_t
 use crate::state::packed;
 use redis_store::StoreError;
 use redis_store::cancel::CancelOrder;
-use redis_store::hand_back::HandedBack;
+use redis_store::hand_back::{HandedBack, Unfinished};
 use std::time::Duration;
 
 async fn park(stage: &Stage, ids: &[String]) -> Result<Vec<HandedBack>, StoreError> {
-    stage.store.park(&name("w"), &medium(), ids, Duration::from_secs(1)).await
+    let of_t = |id: &String| Unfinished { entry_id: id.clone(), task_id: Some(task_id("T")) };
+    let entries: Vec<Unfinished> = ids.iter().map(of_t).collect();
+    stage.store.park(&name("w"), &medium(), &entries, Duration::from_secs(1)).await
 }
 
 async fn running(count: usize) -> (Stage, Vec<String>) {
@@ -86,7 +88,7 @@ async fn twice_or_a_strangers_entry_is_stale_and_writes_nothing() {
 #[tokio::test]
 async fn what_is_left_of_an_earlier_generation_does_not_take_the_place_of_a_later_one() {
     let stage = stage().await;
-    stage.raw(&["HSET", "outcomes:T", "0", "cancelled 0 0 5", "g:0", "1"]);
+    stage.raw(&["HSET", "outcomes:T", "g:0", "1"]); // its record was lost to a hand
     let fields: [&[u8]; 6] = [b"task_id", b"T", b"subtask_id", b"T-0", b"description", b"d"];
     let later = stage.leave("w", &[&fields[..], &[b"generation", b"1"]].concat()).await;
     let earlier = stage.leave("w", &fields).await;
@@ -111,6 +113,18 @@ async fn a_later_generation_takes_the_place_of_what_is_left_of_an_earlier_one() 
 }
 
 #[tokio::test]
+async fn what_had_ended_before_is_dropped_and_takes_nothing_but_its_entry() {
+    let (stage, ids) = running(2).await;
+    let before = stage.story();
+    stage.raw(&["HSET", "outcomes:T", "1", "cancelled 0 0 5"]);
+    assert_eq!(park(&stage, &ids).await.unwrap(), [HandedBack::Parked, HandedBack::Dropped]);
+    assert_eq!((stage.raw(&["ZCARD", "delayed"]).integer(), stage.raw(&["XLEN", MEDIUM]).integer()), (1, 0));
+    let parked = |line: &&String| line.contains("facts=") && line.contains("parked");
+    let facts: Vec<String> = stage.since(&before).iter().filter(parked).cloned().collect();
+    assert!(facts.len() == 1 && facts[0].contains("facts=T 0 0 parked"), "{facts:?}");
+}
+
+#[tokio::test]
 async fn what_was_cancelled_while_it_waits_is_gone_at_once() {
     let (stage, ids) = running(1).await;
     park(&stage, &ids).await.unwrap();
@@ -130,7 +144,7 @@ async fn without_memory_a_parking_runs_to_its_end() {
 #[tokio::test]
 async fn a_key_of_another_type_leaves_the_entry_pending() {
     let (stage, ids) = running(1).await;
-    let keys = [MEDIUM, "events", "bell:default", "delayed", "delayed:body"];
+    let keys = [MEDIUM, "events", "bell:default", "delayed", "delayed:body", "outcomes:T"];
     refuses_other_types(&stage, &keys, async || park(&stage, &ids).await.map(drop)).await;
     assert_eq!(stage.raw(&["ZCARD", "delayed"]).integer(), 1);
 }

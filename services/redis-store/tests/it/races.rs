@@ -3,7 +3,7 @@
 use crate::stage::{ADMISSION, MEDIUM, Stage, eventually, medium, name, settlement, stage, submission};
 use proto_schemas::FactKind;
 use redis_store::Store;
-use redis_store::hand_back::HandedBack;
+use redis_store::hand_back::{HandedBack, Unfinished};
 use redis_store::reap::{ReapCursors, Reaped};
 use redis_store::settle::Settled;
 use redis_store::submit::Submitted;
@@ -154,7 +154,7 @@ async fn handing_back_while_it_is_settled_ends_in_exactly_one_of_both() {
     let pending = stage.store.fetch_unanswered(&name("w"), &medium(), COUNT, "0").await.unwrap();
     let (front, back) = (stage.store.connect_again(), stage.store.connect_again());
     let items: Vec<_> = pending.iter().map(|one| settlement(one, "w", FactKind::Completed, None)).collect();
-    let ids: Vec<String> = pending.iter().rev().map(|one| one.entry_id.clone()).collect();
+    let unfinished: Vec<Unfinished> = pending.iter().rev().map(Unfinished::from).collect();
     let settling = tokio::spawn(async move {
         let mut answers = Vec::new();
         for item in items.chunks(3) {
@@ -163,7 +163,7 @@ async fn handing_back_while_it_is_settled_ends_in_exactly_one_of_both() {
         answers
     });
     let mut handed_back = Vec::new();
-    for chunk in ids.chunks(3) {
+    for chunk in unfinished.chunks(3) {
         handed_back.extend(back.hand_back(&name("w"), &medium(), chunk).await.unwrap());
     }
     handed_back.reverse();

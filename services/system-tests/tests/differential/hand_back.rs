@@ -1,18 +1,23 @@
 //! `hand_back` against its law.
 
+use crate::cancel;
 use crate::history::check;
 use crate::snapshot::queues;
 use crate::world::World;
 use redis_store::Stream;
+use redis_store::hand_back::Unfinished;
 use std::time::Duration;
 use task_core::law::body::{pack, unpack};
 use task_core::law::hand_back::HandBack;
 use task_core::law::identity::identify;
-use task_core::law::{EntryId, StreamName};
+use task_core::law::{self, EntryId, StreamName};
 
 #[test]
 fn hand_back_keeps_to_its_law() {
-    check(call, &["hand_back Returned", "hand_back Parked", "hand_back Stale", "hand_back of a leftover"]);
+    check(
+        call,
+        &["hand_back Returned", "hand_back Parked", "hand_back Dropped", "hand_back Stale", "hand_back of a leftover"],
+    );
 }
 
 pub fn call(world: &mut World) {
@@ -23,18 +28,28 @@ pub fn call(world: &mut World) {
         leftovers += u64::from(world.random.u8(..4) == 0 && overtake(world, &name, entry_id));
     }
     world.count("hand_back of a leftover", leftovers);
+    let held = world.leases(|leased| leased.stream == name);
+    cancel::overtake(world, &held);
+    let whose = |entry_id| identify(world.books.entry(&name, entry_id)?).known().map(|it| it.task_id);
+    let of = |entry_id| law::hand_back::Unfinished { entry_id, task_id: whose(entry_id) };
+    let entries: Vec<_> = entry_ids.into_iter().map(of).collect();
     let StreamName::Work(queue, priority) = name else { unreachable!() };
-    let order = HandBack { by, queue: queue.clone(), priority, park_ms: pause.as_millis() as u64, entry_ids };
-    let ids: Vec<String> = order.entry_ids.iter().map(EntryId::to_string).collect();
+    let asked: Vec<Unfinished> = entries.iter().map(asked).collect();
+    let order = HandBack { by, queue: queue.clone(), priority, park_ms: pause.as_millis() as u64, entries };
     let stream = Stream { queue, priority };
     for _ in 0..world.sendings() {
         let answers = world.call(
             &order,
-            async |store| store.park(&order.by, &stream, &ids, pause).await,
+            async |store| store.park(&order.by, &stream, &asked, pause).await,
             |books, moment| books.hand_back(moment, &order),
         );
         world.count_each("hand_back", &answers);
     }
+}
+
+/// The same as the store takes it.
+fn asked(item: &law::hand_back::Unfinished) -> Unfinished {
+    Unfinished { entry_id: item.entry_id.to_string(), task_id: item.task_id.clone() }
 }
 
 /// A later generation of what a pending entry is about waits in `delayed`; whether there is such an entry.

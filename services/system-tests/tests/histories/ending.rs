@@ -7,7 +7,7 @@ use crate::world::World;
 use proto_schemas::{EntryError, FactKind, Kind, Outcome, SubtaskId, WorkEntry, record};
 use redis_store::bury::{Burial, Buried, Owner};
 use redis_store::fetch::Fetched;
-use redis_store::hand_back::HandedBack;
+use redis_store::hand_back::{HandedBack, Unfinished};
 use redis_store::retry::{Retried, Retry};
 use redis_store::settle::{Settled, Settlement};
 use std::future::poll_fn;
@@ -160,10 +160,10 @@ impl Worker {
         let given = world.take_some(&mut held, BATCH);
         self.held = rest;
         self.held.append(&mut held);
-        let entry_ids: Vec<String> = given.iter().map(|lease| lease.entry_id.clone()).collect();
+        let entries: Vec<Unfinished> = given.iter().map(Unfinished::from).collect();
         let (name, verb) = (&self.name, if pause.is_zero() { "hand_back" } else { "park" });
         let what = format!("{name} {verb} {}", ids(&given));
-        let sent = world.send(&what, async |store| store.park(name, &stream, &entry_ids, pause).await).await;
+        let sent = world.send(&what, async |store| store.park(name, &stream, &entries, pause).await).await;
         for answer in sent.answers.iter().flatten() {
             self.count(
                 world,
@@ -171,6 +171,7 @@ impl Worker {
                 match answer {
                     HandedBack::Returned => "returned",
                     HandedBack::Parked => "parked",
+                    HandedBack::Dropped => "dropped",
                     HandedBack::Stale => "stale",
                 },
             );

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use task_core::law::bury::{Burial, Bury, Owner};
 use task_core::law::cancel::Cancel;
 use task_core::law::fold::{Fold, LogEntry};
-use task_core::law::hand_back::HandBack;
+use task_core::law::hand_back::{HandBack, Unfinished};
 use task_core::law::identity::{Attempt, identify, read_lines};
 use task_core::law::promote::Promote;
 use task_core::law::reap::{Patience, Reap};
@@ -111,8 +111,9 @@ impl World {
     }
 
     pub fn hand_back(&mut self, leased: &Leased, park_ms: u64) {
-        let (by, priority, entry_ids) = (self.by.clone(), leased.priority, vec![leased.entry_id]);
-        self.books.hand_back(&mut self.moment(), &HandBack { by, queue: queue(), priority, park_ms, entry_ids });
+        let (by, priority) = (self.by.clone(), leased.priority);
+        let entries = vec![Unfinished { entry_id: leased.entry_id, task_id: Some(leased.it.task_id.clone()) }];
+        self.books.hand_back(&mut self.moment(), &HandBack { by, queue: queue(), priority, park_ms, entries });
     }
 
     pub fn bury(&mut self, leased: &Leased) {

@@ -32,7 +32,7 @@ pub enum Event {
     LostReply,
     Burial,
     Dropped,
-    Overtaken,
+    NotHandedBack,
 }
 
 /// The model, and how often each event was met on the way.

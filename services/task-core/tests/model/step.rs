@@ -7,7 +7,7 @@ use proto_schemas::{ConsumerName, Kind, Outcome, Priority, QueueName, SubtaskId}
 use task_core::law::bury::{Burial, Buried, Bury, Owner};
 use task_core::law::cancel::{Cancel, Cancelled};
 use task_core::law::fold::{Fold, LogEntry};
-use task_core::law::hand_back::{HandBack, HandedBack};
+use task_core::law::hand_back::{HandBack, HandedBack, Unfinished};
 use task_core::law::identity::read_lines;
 use task_core::law::promote::Promote;
 use task_core::law::reap::{Asked, Patience, Reap, Reaped};
@@ -47,8 +47,10 @@ pub fn take(race: &Race, before: &State, action: Action) -> State {
         }
         Action::HandBack { at, park_ms } => {
             release(race, &mut stage, at, false);
-            if hand_back(&mut stage.books, stage.work_ids[at], park_ms) == HandedBack::Stale {
-                race.witness(Event::Overtaken);
+            match hand_back(&mut stage.books, stage.work_ids[at], park_ms) {
+                HandedBack::Returned | HandedBack::Parked => {}
+                HandedBack::Dropped => race.witness(Event::NotHandedBack),
+                HandedBack::Stale => return broken(before, "a lease that stands is stale"),
             }
         }
         Action::Bury(at) => {
@@ -134,8 +136,9 @@ fn retry(books: &mut Books, entry_id: EntryId, _: It) -> Retried {
 }
 
 fn hand_back(books: &mut Books, entry_id: EntryId, park_ms: u64) -> HandedBack {
-    let (queue, priority, entry_ids) = (QueueName::default_queue(), Priority::Medium, vec![entry_id]);
-    books.hand_back(&mut moment(), &HandBack { by: worker(), queue, priority, park_ms, entry_ids })[0]
+    let (queue, priority) = (QueueName::default_queue(), Priority::Medium);
+    let entries = vec![Unfinished { entry_id, task_id: Some(task_id()) }];
+    books.hand_back(&mut moment(), &HandBack { by: worker(), queue, priority, park_ms, entries })[0]
 }
 
 fn bury(books: &mut Books, entry_id: EntryId, it: It) -> Buried {

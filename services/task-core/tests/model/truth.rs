@@ -17,8 +17,8 @@ pub fn properties() -> Vec<Property<Race>> {
     properties.push(Property::sometimes("a lost reply", |race: &Race, _: &State| race.has_seen(Event::LostReply)));
     properties.push(Property::sometimes("a burial", |race: &Race, _: &State| race.has_seen(Event::Burial)));
     properties.push(Property::sometimes("a dropped leftover", |race: &Race, _: &State| race.has_seen(Event::Dropped)));
-    properties.push(Property::sometimes("a leftover that is not parked", |race: &Race, _: &State| {
-        race.has_seen(Event::Overtaken)
+    properties.push(Property::sometimes("a leftover that is not handed back", |race: &Race, _: &State| {
+        race.has_seen(Event::NotHandedBack)
     }));
     properties.push(Property::sometimes("a cancel that overtakes an outcome", |_, state: &State| {
         state.log.iter().any(|told| {

@@ -81,6 +81,23 @@ async fn two_that_are_to_run_alone_do_so_one_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_too_long_for_its_turn_goes_to_a_worker_that_is_idle() {
+    let (stage, watch, idle) = (stage().await, Watch::default(), Watch::default());
+    add_suspect(&stage, "S-0");
+    add_suspect(&stage, "S-1");
+    let busy = stage.work(patient(2), watch.hold());
+    eventually("one runs alone, the other waits", || watch.running() == 1 && stage.pending().len() == 2).await;
+    let worker = stage.work(patient(2), idle.take(Duration::ZERO));
+    eventually("the idle one has run it", || idle.started().len() == 1).await;
+    assert_eq!(watch.started().len(), 1, "and the busy one never began it");
+    assert_eq!((stage.facts("returned").len(), stage.facts("crashed").len()), (1, 0));
+    watch.gate.cancel();
+    eventually("both have run", || stage.results("S", 2) == 2).await;
+    worker.stop().await.expect("a clean end");
+    busy.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_rest_may_finish_and_is_handed_back_after_ten_seconds_and_nothing_new_is_taken() {
     let (stage, watch) = (stage().await, Watch::default());
     stage.submit("N", doings(1, Priority::Medium)).await;

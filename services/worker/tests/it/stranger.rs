@@ -79,3 +79,18 @@ async fn what_this_worker_cannot_run_is_parked_or_handed_back_uncounted_and_stop
         assert!(!fields.contains(&Reply::Text(b"attempt".into())) && !fields.contains(&Reply::Text(b"crashes".into())));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_ended_and_nobody_here_serves_goes_away_instead_of_circling() {
+    let (stage, watch) = (stage().await, Watch::default());
+    stage.redis.command(&["HSET", "outcomes:H", "0", "cancelled 0 0 5"]);
+    for id in ["H-0", "H-1"] {
+        add(&stage, &by_hand(id, &[("kind", "nobody")]));
+    }
+    let worker = stage.work(patient(1), watch.note());
+    eventually("both are out of the stream", || stage.backlog() == 0 && stage.pending().is_empty()).await;
+    worker.stop().await.expect("a clean end");
+    let waiting = stage.redis.command(&["HKEYS", "delayed:body"]);
+    assert!(!waiting.items().iter().any(|id| id.text() == "H-0"), "{waiting:?}");
+    assert!(stage.facts("parked").iter().all(|words| words[1] == "1"), "{:?}", stage.facts("parked"));
+}
