@@ -2,7 +2,7 @@
 -- KEYS  stream, events, bell, delayed, delayed:body, then the outcomes hashes named by the entries
 -- ARGV  group, by, queue, park_ms (0 gives back at once; more lets what is sound wait for a worker of its kind), then
 --       for each: entry id, outcomes no (0 if it is nobody's)
--- Answers for each entry: returned · parked · dropped (it had ended already: its entry went, nothing else was written) ·
+-- Answers for each entry: returned · parked · dropped (it had ended already: only its entry went) ·
 --       stale (not pending any more; or of more fields than an entry has: left to reap; or to be parked where a later
 --       generation of it waits already: what was left of the earlier one is gone)
 -- Appends the fact `returned`, or the first time `parked`, for what can be read, and wakes a worker for each returned.
