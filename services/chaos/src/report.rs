@@ -14,6 +14,8 @@ use std::process::Command;
 
 /// What else is to be told.
 pub struct Circumstances {
+    /// The commit that was checked out when the run began.
+    pub sha: String,
     /// How long faults were inflicted, in seconds.
     pub seconds: f64,
     /// Orders of which nobody knew at the end whether they were stored.
@@ -35,7 +37,7 @@ pub fn document(options: &Options, books: &Books, verdict: &Verdict, around: &Ci
     let applied = books.effects.iter().filter(|one| one.answer == effect::Answer::Applied).count();
     json!({
         "colour": format!("{:?}", verdict.colour()).to_lowercase(),
-        "sha": sha(),
+        "sha": around.sha,
         "seed": options.seed,
         "profile": options.profile.as_str(),
         "rate": options.rate,
@@ -137,8 +139,8 @@ fn spread(sorted: &[u64]) -> Value {
     })
 }
 
-/// The commit that is under test, marked if the checkout differs from it.
-fn sha() -> String {
+/// The commit that is checked out, marked if the files differ from it.
+pub fn sha() -> String {
     let described = Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"]).output();
     described.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }

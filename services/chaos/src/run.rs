@@ -23,6 +23,7 @@ pub async fn run(options: &Options) -> Result<Colour, ChaosError> {
     let folder = prepare(&options.folder)?;
     let options = &options.clone().with_programs_in(&folder)?;
     println!("chaos: seed {}, profile {}, {} s", options.seed, options.profile.as_str(), options.duration.as_secs());
+    let sha = report::sha();
     let installation = Installation::start(options, &folder).await?;
     let mut crew = Crew::start(options, &installation, &folder)?;
     tokio::time::sleep(WARM).await;
@@ -62,7 +63,7 @@ pub async fn run(options: &Options) -> Result<Colour, ChaosError> {
         losses_told: crew.losses_told(),
         snapshot,
     };
-    conclude(options, &folder, &books, &Circumstances { seconds, unknown, left_out: crew.left_out() })
+    conclude(options, &folder, &books, &Circumstances { sha, seconds, unknown, left_out: crew.left_out() })
 }
 
 /// An empty folder of our own.

@@ -1,4 +1,5 @@
-//! Hands back what was fenced, as soon as Redis answers again: an outage is no crash of the subtasks that it stopped. Runs
+//! Hands back what was fenced, as soon as Redis answers: an outage is no crash of the subtasks that it stopped, nor is a
+//! parking that failed, nor making room for what runs alone. Runs
 //! beside the renewer, twenty times in a lease; it reads what this worker holds. If the process dies before the call, the
 //! entries are reaped, and that counts a crash.
 
