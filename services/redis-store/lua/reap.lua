@@ -1,7 +1,7 @@
 -- Re-adds what dead workers left: entries idle for a lease come back as new ones with one crash more, or are buried.
--- One round a second in the whole fleet, whoever asks first; while Redis is out of memory everyone may run it. A crash
--- buries at crashes_max if that attempt ran alone in its worker, which the worker marks with a delivery count of
--- alone_deliveries, and at crashes_cap in any case: nobody is buried for what ran beside it.
+-- At most two rounds a second in the whole fleet, whoever asks first; while Redis is out of memory everyone may run it.
+-- A crash buries at crashes_max if that attempt ran alone in its worker, which the worker marks with a delivery count
+-- of alone_deliveries, and at crashes_cap in any case: nobody is buried for what ran beside it.
 -- KEYS  maintenance, events, dead-letters, bell, meta, delayed, then the streams
 -- ARGV  group, by, lease_ms, count (entries a stream and round), crashes_max, crashes_cap, alone_deliveries,
 --       dead_letters_max, not_after ('' or a time: a call that hung in an outage must not judge those who hung too),
@@ -30,9 +30,9 @@ redis.call('LLEN', bell)
 redis.call('HLEN', meta)
 local now = now_ms()
 if not_after ~= '' and tonumber(now) > tonumber(not_after) then return { 'late' } end
-local mine = redis.pcall('SET', maintenance, by, 'PX', 900, 'NX')
+local mine = redis.pcall('SET', maintenance, by, 'PX', 450, 'NX')
 local others_ms = redis.call('PTTL', maintenance)
-if not mine and others_ms >= 0 and others_ms <= 900 then return { 'skipped' } end -- a longer one is not ours
+if not mine and others_ms >= 0 and others_ms <= 450 then return { 'skipped' } end -- a longer one is not ours
 
 local next_due = redis.pcall('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2] -- of another type, it holds up no recovery
 local wait_ms = next_due and string.format('%.0f', math.min(math.max(0, tonumber(next_due) - now), ms_max)) or ''

@@ -42,7 +42,7 @@ async fn a_left_entry_comes_back_with_one_crash_more_and_the_bell_rings() {
             format!("+ {} history=1 1 crashed MS r", entry.replace("[w] ", "").replace("crashes=0", "crashes=1")),
         ]
     );
-    assert!((1..=900).contains(&stage.raw(&["PTTL", "maintenance:default"]).integer()));
+    assert!((1..=450).contains(&stage.raw(&["PTTL", "maintenance:default"]).integer()));
 }
 
 /// Lets `w` take one entry and marks it, or not, as running alone; then its lease runs out.

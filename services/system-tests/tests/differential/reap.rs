@@ -23,7 +23,7 @@ const PATIENCE: Patience = Patience {
     alone_deliveries: limit::ALONE_DELIVERIES,
 };
 /// How long one round bars the next.
-const ROUND_MS: u64 = 900;
+const ROUND_MS: u64 = 450;
 
 #[test]
 fn reap_keeps_to_its_law() {
@@ -151,7 +151,7 @@ fn forget_maintenance(world: &mut World, queue: &QueueName) {
     world.books.maintenance.remove(queue);
 }
 
-/// One round. A mark that was set at `marked` bars it for 900 ms; whether they had passed on a busy machine only the
+/// One round. A mark that was set at `marked` bars it for 450 ms; whether they had passed on a busy machine only the
 /// script knows.
 fn round(
     world: &mut World,

@@ -123,7 +123,7 @@ fn enter(books: &mut Books, key: &str, replies: &[Reply], now_ms: u64) {
         }
         ("queues", "") => books.queues = replies[0].items().iter().map(|queue| parse(&queue.text())).collect(),
         ("bell", queue) => drop(books.bells.insert(parse::<QueueName>(queue), replies[0].integer() as usize)),
-        ("maintenance", _) if replies[0] == Reply::Nil => {} // its 900 ms ended while we read
+        ("maintenance", _) if replies[0] == Reply::Nil => {} // its 450 ms ended while we read
         ("maintenance", queue) => {
             let round = (parse(&replies[0].text()), expires_at_ms());
             books.maintenance.insert(parse(queue), round);

@@ -53,7 +53,7 @@ pub async fn reap_twice(world: &mut World, reapers: &mut [Reaper; 2]) {
             tokio::join!(store.reap(&one.name, &queue, LEASE, mine), store.reap(&other.name, &queue, LEASE, theirs));
         let (first, second) = (first.unwrap(), second.unwrap());
         world.trace.say(format!("two reap {queue} at once -> {first:?} {second:?}"));
-        assert!(first.is_none() || second.is_none(), "one round a second");
+        assert!(first.is_none() || second.is_none(), "one round at a time");
         [first, second].iter().for_each(|answer| count(world, answer.as_ref()));
         return;
     }

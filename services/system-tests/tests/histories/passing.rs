@@ -34,7 +34,7 @@ pub fn reach_deadline(world: &mut World, task_id: &TaskId) {
     world.stranger(&["ZADD", "lifetimes", "XX", LONG_AGO, task_id.as_str()]);
 }
 
-/// A second is over: the next to ask may run a round of maintenance.
+/// Its time is over: the next to ask may run a round of maintenance.
 pub fn end_second(world: &mut World) {
     for queue in crate::world::queues() {
         world.stranger(&["DEL", &format!("maintenance:{queue}")]);

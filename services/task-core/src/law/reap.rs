@@ -7,7 +7,7 @@ use super::{Books, EntryId, Fields, Group, Moment, StreamName};
 use proto_schemas::{ConsumerName, FactKind, Priority, QueueName};
 
 /// How long one round keeps the others from running, in ms.
-const ROUND_MS: u64 = 900;
+const ROUND_MS: u64 = 450;
 /// Pending entries that the server looks at for each one it may claim.
 const LOOKS_PER_CLAIM: usize = 10;
 
@@ -46,7 +46,7 @@ pub struct Patience {
 pub enum Asked {
     /// It was ours.
     Ran(Reaped),
-    /// Another one ran within 900 ms.
+    /// Another one ran within 450 ms.
     Skipped,
     /// The call arrived later than it was to; nothing was judged.
     Late,
@@ -70,7 +70,7 @@ pub struct Reaped {
 }
 
 impl Books {
-    /// Runs a round unless another one ran within 900 ms. A mark that bars for longer is nobody's: it is left and bars
+    /// Runs a round unless another one ran within 450 ms. A mark that bars for longer is nobody's: it is left and bars
     /// nothing.
     pub fn reap(&mut self, moment: &mut Moment, order: &Reap) -> Asked {
         if order.not_after_ms.is_some_and(|not_after_ms| moment.now_ms > not_after_ms) {
@@ -247,10 +247,10 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_has_not_run_out_is_left_alone_and_one_round_a_second_is_enough() {
+    fn a_lease_that_has_not_run_out_is_left_alone_and_a_round_bars_the_next() {
         let (mut books, _) = left(&[]);
         assert_eq!(round(&mut books, 100, &order(100)), Reaped::default());
-        assert_eq!(books.reap(&mut Moment::at(999), &order(100)), Asked::Skipped);
+        assert_eq!(books.reap(&mut Moment::at(549), &order(100)), Asked::Skipped);
         let late = Reap { not_after_ms: Some(999), ..order(100) };
         assert_eq!(books.reap(&mut Moment::at(1_000), &late), Asked::Late);
         books.delayed.insert("T-1".to_owned(), 1_007);
@@ -258,8 +258,8 @@ mod tests {
         assert_eq!((reaped.malformed, reaped.next_due_ms), (1, Some(7)));
         let mark = (ConsumerName::new("x").unwrap(), 9_000);
         books.maintenance.insert(QueueName::default_queue(), mark.clone());
-        assert!(matches!(books.reap(&mut Moment::at(8_099), &order(100)), Asked::Ran(_)));
-        assert_eq!(books.reap(&mut Moment::at(8_100), &order(100)), Asked::Skipped);
+        assert!(matches!(books.reap(&mut Moment::at(8_549), &order(100)), Asked::Ran(_)));
+        assert_eq!(books.reap(&mut Moment::at(8_550), &order(100)), Asked::Skipped);
         assert_eq!(books.maintenance[&QueueName::default_queue()], mark);
     }
 
