@@ -70,15 +70,18 @@ end
 for q = 1, queue_count do
   if backlog[q] + added[q] > backlog_max then return { 'overloaded' } end
 end
-local parents_of, edges = cjson.decode(ARGV[at + 3 * subtask_count + 1]), {}
+local parents_of, waits_of, edges = cjson.decode(ARGV[at + 3 * subtask_count + 1]), {}, {}
 for i = 0, subtask_count - 1 do
-  local parents = parents_of[tostring(i)]
+  local parents, waits = parents_of[tostring(i)], {}
   if parents == '' or not is_parents(parents) then return refuse('parents of ' .. i) end
   for parent, on_failure in string.gmatch(parents or '', '=(%d+):([%l_]+)') do
-    if tonumber(parent) >= subtask_count or tonumber(parent) == i then return refuse('parents of ' .. i) end
-    parent = string.format('%.0f', parent)
-    edges[parent] = (edges[parent] and edges[parent] .. ' ' or '') .. i .. ':' .. on_failure
+    parent = tonumber(parent)
+    if parent >= subtask_count or parent == i then return refuse('parents of ' .. i) end
+    waits[#waits + 1] = parent
+    edges[parent] = edges[parent] or {}
+    table.insert(edges[parent], i .. ':' .. on_failure)
   end
+  waits_of[i] = ',' .. table.concat(waits, ',') .. ','
 end
 
 local now = now_ms()
@@ -108,10 +111,7 @@ for i = 0, subtask_count - 1 do
     for _, text in ipairs(shape.more) do entry[#entry + 1] = text end
     if parents then
       entry[#entry + 1], entry[#entry + 2] = 'parents', parents
-      local waits = {}
-      for parent in string.gmatch(parents, '=(%d+):') do waits[#waits + 1] = string.format('%.0f', parent) end
-      redis.call('HSET', plan, 'b:' .. index, pack_body(names[shape.q], entry), 'w:' .. index,
-        ',' .. table.concat(waits, ',') .. ',')
+      redis.call('HSET', plan, 'b:' .. index, pack_body(names[shape.q], entry), 'w:' .. index, waits_of[i])
     elseif is_delayed then
       redis.call('HSET', bodies, subtask_id, pack_body(names[shape.q], entry))
       redis.call('ZADD', delayed, string.format('%.0f', starts_at), subtask_id)
@@ -122,7 +122,7 @@ for i = 0, subtask_count - 1 do
   end
   at = at + 3
 end
-for parent, children in pairs(edges) do redis.call('HSET', plan, 'e:' .. parent, children) end
+for parent, children in pairs(edges) do redis.call('HSET', plan, 'e:' .. parent, table.concat(children, ' ')) end
 if next(edges) then redis.call('HSET', plan, 'queues', table.concat(names, ' ')) end
 if fingerprint ~= '' then redis.call('SET', idempotency, task_id .. ' ' .. fingerprint, 'EX', idempotency_seconds) end
 redis.call('ZADD', tasks, now, task_id)
