@@ -64,6 +64,11 @@ impl Store {
         self.command("DEL", value::args([&key::bell(queue)])).await.map(drop)
     }
 
+    /// Wakes one idle worker of `queue`.
+    pub async fn ring_bell(&self, queue: &QueueName) -> Result<(), StoreError> {
+        self.command("RPUSH", value::args([key::bell(queue).as_str(), "1"])).await.map(drop)
+    }
+
     async fn read(
         &self,
         consumer: &ConsumerName,

@@ -73,6 +73,9 @@ pub fn maintenance(queue: &QueueName) -> String {
 /// Who audits what is open this minute; no queue has a name like this.
 pub const SWEEP: &str = "maintenance:@audit";
 
+/// Which worker is making room for what runs alone; no queue has a name like this.
+pub const SOLITUDE: &str = "maintenance:@alone";
+
 /// A worker's heartbeat.
 pub fn worker(consumer: &str) -> String {
     format!("worker:{consumer}")

@@ -42,6 +42,13 @@ impl Bell {
         }
     }
 
+    /// Wakes another worker, after a hush that was followed by work: its token may have been among those.
+    pub(crate) async fn pass_on(&self) {
+        for queue in &self.queues {
+            let _ = self.shared.store.ring_bell(queue).await; // costs the others their idle wait at worst
+        }
+    }
+
     /// Lets the connection go. A wait that is under way holds it for up to 2 s more: nobody waits for that.
     pub(crate) fn close(self) {
         tokio::spawn(async move { tokio::time::timeout(IDLE_WAIT * 2, self.store.close()).await });

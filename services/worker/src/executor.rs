@@ -115,17 +115,17 @@ impl Executor {
 
     /// Runs it with every slot of this worker, and says so in Redis right before.
     async fn run_alone(&self, attempt: Arc<Attempt>, slot: OwnedSemaphorePermit) {
-        drop(slot); // or two of them would wait for each other's
         tracing::warn!(subtask_id = %attempt.entry.subtask_id, crashes = attempt.entry.crashes, "is to run alone");
         let entered = tokio::select! {
-            alone = self.solitude.enter(&self.shared, &attempt.key) => alone,
+            alone = self.solitude.enter(&self.shared, &attempt.key, slot) => alone,
             () = attempt.lost.cancelled() => None,
             () = self.shared.stopping.cancelled() => None, // it is held, so it will be handed back
         };
-        let Some(Alone { slots, turn: _turn }) = entered else { return };
+        let Some(Alone { slots, turn }) = entered else { return };
         if self.mark_alone(&attempt).await {
             self.run(&attempt, slots).await;
         }
+        self.solitude.leave(&self.shared, turn).await;
     }
 
     /// Whether the lease still holds; however long Redis is away.

@@ -85,6 +85,9 @@ impl Fetcher {
             };
             match done {
                 Ok(next) => {
+                    if before == Before::HushBell && next.0 != Appetite::Sip {
+                        self.bell.pass_on().await;
+                    }
                     (appetite, before) = next;
                     pause.over();
                     self.pulse.beat();

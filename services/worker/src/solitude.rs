@@ -1,23 +1,27 @@
 //! Room for one: an entry that several workers have died with runs alone in this one, so that nothing dies beside it and
-//! its next crash is its own.
+//! its next crash is its own. In a fleet one worker in a lease begins to make room, so that the others go on with all else.
 
 use crate::lease::LeaseKey;
 use crate::returner;
 use crate::shared::Shared;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-/// How long the others may take to finish before they are handed back, and how long one waits for its turn before it is.
+/// How long one waits for its turn, and the others may take to finish, before they are handed back; at most a lease.
 const REST_MAX: Duration = Duration::from_secs(10);
+/// How often a worker asks whether it may make room: ten times in a lease, and then it does.
+const ASKS_MAX: u32 = 600;
 
 /// The slots of a worker, and who waits to have them all.
 pub(crate) struct Solitude {
     free: Arc<Semaphore>,
     slots: u32,
-    /// One after the other, in the order in which they asked: two that waited for each other's slot would wait for ever.
+    /// One at a time: two that waited for each other's slot would wait for ever.
     turn: Arc<Mutex<()>>,
+    /// Someone begins to make room: whoever waits for its turn is in the way.
+    begins: Notify,
     waiting: AtomicUsize,
 }
 
@@ -25,7 +29,13 @@ pub(crate) struct Solitude {
 pub(crate) struct Alone {
     pub(crate) slots: OwnedSemaphorePermit,
     /// Kept until the attempt is over: the next one's patience with the others begins then.
-    pub(crate) turn: OwnedMutexGuard<()>,
+    pub(crate) turn: Turn,
+}
+
+/// The right to make room, in this worker and in the fleet.
+pub(crate) struct Turn {
+    _here: OwnedMutexGuard<()>,
+    since: Instant,
 }
 
 /// Counts who waits, however the wait ends.
@@ -40,7 +50,7 @@ impl Drop for Waiting<'_> {
 impl Solitude {
     pub(crate) fn new(free: Arc<Semaphore>, slots: usize) -> Self {
         let slots = u32::try_from(slots).unwrap_or(u32::MAX);
-        Self { free, slots, turn: Arc::default(), waiting: AtomicUsize::new(0) }
+        Self { free, slots, turn: Arc::default(), begins: Notify::new(), waiting: AtomicUsize::new(0) }
     }
 
     /// Whether nothing may be leased now, because someone waits for every slot.
@@ -48,18 +58,27 @@ impl Solitude {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// Waits until every slot is free; whoever calls has given its own back. What has not finished after 10 s is handed
-    /// back. `None` if the worker has no slots any more, or if another runs alone for longer than that: then it is this
-    /// one that is handed back, for a worker that is idle. May be dropped.
-    pub(crate) async fn enter(&self, shared: &Shared, key: &LeaseKey) -> Option<Alone> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.waiting);
-        let Ok(turn) = tokio::time::timeout(REST_MAX, self.turn.clone().lock_owned()).await else {
+    /// Waits, in its slot, for its turn, then until every slot is free; what has not finished by then is handed back.
+    /// `None` if the worker has no slots any more, or if another is before it for too long: then it is this one that is
+    /// handed back, for another worker. May be dropped.
+    pub(crate) async fn enter(&self, shared: &Shared, key: &LeaseKey, slot: OwnedSemaphorePermit) -> Option<Alone> {
+        let rest = shared.lease.min(REST_MAX);
+        let here = tokio::select! {
+            here = self.turn.clone().lock_owned() => Some(here),
+            () = self.begins.notified() => None,
+            () = tokio::time::sleep(rest) => None,
+        };
+        let Some(_here) = here else {
             shared.held.set_aside(key);
             return None;
         };
+        let turn = Turn { _here, since: wait_for_fleet(shared).await };
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        drop(slot);
+        self.begins.notify_waiters();
         let mut all = std::pin::pin!(self.free.clone().acquire_many_owned(self.slots));
-        let slots = match tokio::time::timeout(REST_MAX, &mut all).await {
+        let slots = match tokio::time::timeout(rest, &mut all).await {
             Ok(slots) => slots,
             Err(_) => {
                 shared.held.set_aside_all_but(key);
@@ -71,4 +90,28 @@ impl Solitude {
         };
         Some(Alone { slots: slots.ok()?, turn })
     }
+
+    /// The attempt is over: another worker may begin before the lease has passed.
+    pub(crate) async fn leave(&self, shared: &Shared, turn: Turn) {
+        if turn.since.elapsed() < shared.lease
+            && let Err(error) = shared.store.end_solitude().await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the next to run alone waits for a lease");
+        }
+    }
+}
+
+/// Waits until no other worker has begun to make room within a lease; answers since when it is this one. A mark that never
+/// ends is a stranger's and stops nobody for ever.
+async fn wait_for_fleet(shared: &Shared) -> Instant {
+    for _ in 0..ASKS_MAX {
+        let since = Instant::now();
+        match shared.store.begin_solitude(&shared.consumer, shared.lease).await {
+            Ok(true) => return since,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot ask to make room yet"),
+        }
+        tokio::time::sleep(shared.lease / 10).await;
+    }
+    Instant::now()
 }

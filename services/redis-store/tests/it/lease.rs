@@ -98,6 +98,8 @@ async fn the_bell_wakes_one_waiter_for_each_token_and_ends_a_wait_in_time() {
     assert_eq!(stage.raw(&["LLEN", "bell:default"]).integer(), 2);
     stage.store.hush_bell(&stage.queue).await.unwrap();
     assert_eq!(stage.raw(&["EXISTS", "bell:default"]).integer(), 0);
+    stage.store.ring_bell(&stage.queue).await.unwrap();
+    assert_eq!(stage.raw(&["LLEN", "bell:default"]).integer(), 1);
 }
 
 #[tokio::test]

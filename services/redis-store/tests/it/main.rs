@@ -1,7 +1,7 @@
 //! The scripts on a real Redis, whole state looked at as a stranger would.
 //!
 //! `stage` and `state` are what the tests stand on. One file for each script; `fold_order`, `races`, `judgement` and `foreign` hold
-//! what is true of several at once, `plans`, `plan_policies` and `generations` of a task's whole life. Then the commands without a script: `lease`, `events`, `read`, `server`; and the connection:
+//! what is true of several at once, `plans`, `plan_policies` and `generations` of a task's whole life. Then the commands without a script: `lease`, `gate`, `events`, `read`, `server`; and the connection:
 //! `client`, `password`. `lua` looks at the files alone, `page` at docs/protocol.md.
 
 mod stage;
@@ -20,6 +20,7 @@ mod expire;
 mod fold;
 mod fold_order;
 mod foreign;
+mod gate;
 mod generations;
 mod hand_back;
 mod idempotency;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use worker::Handlers;
 
 const STREAM: &str = "subtasks:default:medium";
 
@@ -80,19 +81,61 @@ async fn two_that_are_to_run_alone_do_so_one_after_the_other() {
     worker.stop().await.expect("a clean end");
 }
 
+/// Holds what is to run alone until the gate of `watch` opens; all else ends at once.
+fn holding_suspects(watch: &Watch) -> Handlers {
+    let (noting, gate) = (watch.clone(), watch.gate.clone());
+    handlers(move |ctx| {
+        noting.note_start(&ctx);
+        let gate = gate.clone();
+        async move {
+            if ctx.crashes() >= 2 {
+                gate.cancelled().await;
+            }
+            Ok(Value::Null)
+        }
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_too_long_for_its_turn_goes_to_a_worker_that_is_idle() {
+async fn one_worker_of_a_fleet_makes_room_and_the_others_go_on() {
+    let (stage, watch, other) = (stage().await, Watch::default(), Watch::default());
+    add_suspect(&stage, "S-0");
+    let lonely = stage.work(patient(2), holding_suspects(&watch));
+    eventually("one runs alone", || watch.started().len() == 1).await;
+    add_suspect(&stage, "S-1");
+    let worker = stage.work(patient(2), holding_suspects(&other));
+    eventually("the other has the next", || stage.pending().len() == 2).await;
+    stage.submit("N", doings(6, Priority::Medium)).await;
+    eventually("all else has run", || stage.results("N", 6) == 6).await;
+    assert!(other.started().iter().all(|id| id.starts_with("N-")), "it waits for the first: {:?}", other.started());
+    assert_eq!(watch.started().len(), 1);
+    watch.gate.cancel();
+    eventually("the next begins, long before a lease has passed", || other.started().len() == 7).await;
+    other.gate.cancel();
+    eventually("both have run", || stage.results("S", 2) == 2).await;
+    assert_eq!((stage.facts("returned").len(), stage.facts("crashed").len()), (0, 0));
+    worker.stop().await.expect("a clean end");
+    lonely.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_the_way_of_another_that_runs_alone_goes_to_a_worker_that_is_idle() {
     let (stage, watch, idle) = (stage().await, Watch::default(), Watch::default());
+    stage.redis.command(&["SET", "maintenance:@alone", "somebody"]);
     add_suspect(&stage, "S-0");
     add_suspect(&stage, "S-1");
-    let busy = stage.work(patient(2), watch.hold());
-    eventually("one runs alone, the other waits", || watch.running() == 1 && stage.pending().len() == 2).await;
-    let worker = stage.work(patient(2), idle.take(Duration::ZERO));
-    eventually("the idle one has run it", || idle.started().len() == 1).await;
-    assert_eq!(watch.started().len(), 1, "and the busy one never began it");
-    assert_eq!((stage.facts("returned").len(), stage.facts("crashed").len()), (1, 0));
+    let busy = stage.work(patient(2), holding_suspects(&watch));
+    eventually("both wait in one worker", || stage.pending().len() == 2).await;
+    stage.redis.command(&["DEL", "maintenance:@alone"]);
+    eventually("one runs alone, the other was handed back", || stage.facts("returned").len() == 1).await;
+    eventually("one runs alone", || watch.started().len() == 1).await;
+    stage.redis.command(&["DEL", "maintenance:@alone"]); // as if a lease had passed
+    let worker = stage.work(patient(2), holding_suspects(&idle));
+    eventually("the idle one runs it", || idle.started().len() == 1).await;
     watch.gate.cancel();
+    idle.gate.cancel();
     eventually("both have run", || stage.results("S", 2) == 2).await;
+    assert_eq!((watch.started().len(), stage.facts("crashed").len()), (1, 0));
     worker.stop().await.expect("a clean end");
     busy.stop().await.expect("a clean end");
 }
