@@ -45,4 +45,21 @@ impl Store {
         let kept = self.command("XCLAIM", args).await?;
         Ok(value::words(kept, "XCLAIM")?.into_iter().collect())
     }
+
+    /// Which of `entry_ids` are pending under `consumer`, without a change to them; one command each.
+    pub async fn pending_among(
+        &self,
+        consumer: &ConsumerName,
+        stream: &Stream,
+        entry_ids: &[String],
+    ) -> Result<HashSet<String>, StoreError> {
+        let mut pending = HashSet::new();
+        for id in entry_ids {
+            let args = value::args([&stream.key(), key::WORKERS_GROUP, id.as_str(), id, "1", consumer.as_str()]);
+            if !value::array(self.command("XPENDING", args).await?, "XPENDING")?.is_empty() {
+                pending.insert(id.clone());
+            }
+        }
+        Ok(pending)
+    }
 }

@@ -1,6 +1,7 @@
 //! The end of a worker: running attempts get the grace time, what is left is handed back without counting anything,
 //! outcomes are settled, the consumer leaves. If the process is killed meanwhile, its leases run out.
 
+use crate::returner;
 use crate::shared::Shared;
 use futures::future::join_all;
 use proto_schemas::QueueName;
@@ -50,13 +51,10 @@ pub(crate) async fn drain(
 /// Hands back what was given up, all at once; what Redis does not take comes back when its lease has run out.
 pub(crate) async fn hand_back_all(shared: &Shared, store: &Store, given_up: &BTreeMap<Stream, Vec<Unfinished>>) {
     let chunks = given_up.iter().flat_map(|(stream, ids)| ids.chunks(BATCH_ITEMS_MAX).map(move |ids| (stream, ids)));
-    join_all(chunks.map(|(stream, ids)| hand_back(shared, store, stream, ids))).await;
-}
-
-async fn hand_back(shared: &Shared, store: &Store, stream: &Stream, entries: &[Unfinished]) {
-    match store.hand_back(&shared.consumer, stream, entries).await {
-        Ok(_) => tracing::info!(%stream, entries = entries.len(), "handed back"),
-        Err(error) => tracing::error!(%stream, error = &error as &dyn std::error::Error, "cannot hand back"),
+    for done in join_all(chunks.map(|(stream, ids)| returner::hand_back(shared, store, stream, ids))).await {
+        if let Err(error) = done {
+            tracing::error!(error = &error as &dyn std::error::Error, "cannot hand back");
+        }
     }
 }
 

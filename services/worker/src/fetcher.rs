@@ -186,7 +186,7 @@ impl Fetcher {
                 () = self.shared.stopping.cancelled() => return None,
                 slot = self.free.clone().acquire_owned() => return slot.ok(),
                 () = tokio::time::sleep(Duration::from_secs(1)) => {
-                    if self.shared.held.count_running() > 0 {
+                    if self.shared.held.count_running() > 0 || self.solitude.is_waited_for() {
                         self.pulse.beat();
                     }
                 }

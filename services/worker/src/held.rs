@@ -99,9 +99,9 @@ impl Held {
         self.fence_where(|other, _| other != key);
     }
 
-    /// Forgets what was abandoned `age` ago: a reaper has it by now.
-    pub(crate) fn forget_abandoned(&self, age: Duration) {
-        self.lock().retain(|_, lease| !matches!(lease.stage, Stage::Abandoned) || lease.renewed_at.elapsed() < age);
+    /// What was abandoned and not renewed for `age`, by stream.
+    pub(crate) fn abandoned(&self, age: Duration) -> BTreeMap<Stream, Vec<String>> {
+        self.by_stream(|lease| matches!(lease.stage, Stage::Abandoned) && lease.renewed_at.elapsed() >= age)
     }
 
     /// Lets entries go.
@@ -110,6 +110,11 @@ impl Held {
         for key in keys {
             leases.remove(key);
         }
+    }
+
+    /// How many outcomes wait for the answer of Redis.
+    pub(crate) fn count_settling(&self) -> usize {
+        self.lock().values().filter(|lease| matches!(lease.stage, Stage::Settling)).count()
     }
 
     /// How many attempts are running.
@@ -372,9 +377,7 @@ mod tests {
         held.abandon(&[key("1-0")]);
         assert!(held.insert(key("1-0"), None, Instant::now()).is_none());
         assert!(held.older_than(Duration::ZERO).is_empty() && held.fenced().is_empty() && held.give_up().is_empty());
-        held.forget_abandoned(Duration::from_secs(60));
-        assert!(held.contains(&key("1-0")));
-        held.forget_abandoned(Duration::ZERO);
-        assert!(!held.contains(&key("1-0")));
+        assert!(held.abandoned(Duration::from_secs(60)).is_empty());
+        assert_eq!(held.abandoned(Duration::ZERO).into_values().collect::<Vec<_>>(), [["1-0"]]);
     }
 }

@@ -11,7 +11,7 @@ use redis_store::{Store, StoreError};
 use std::time::Instant;
 
 /// Something that one script records in batches.
-pub(crate) trait Recording: Sized + Send + Sync {
+pub(crate) trait Recording: Clone + Send + Sync {
     type Answer: Send;
 
     /// Where its entry is pending.

@@ -99,7 +99,6 @@ async fn renew_some(shared: &Shared, store: &Store, stream: &Stream, ids: &[Stri
 async fn fence(shared: &Shared) {
     loop {
         tokio::time::sleep(shared.lease / 20).await;
-        shared.held.forget_abandoned(shared.lease * 2);
         let fenced = shared.held.fence(shared.lease.mul_f64(FENCED_AFTER));
         if fenced > 0 {
             tracing::error!(fenced, "no renewal for 0.8 of a lease: giving up before someone else begins");

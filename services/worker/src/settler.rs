@@ -9,6 +9,7 @@ use crate::pause::Pause;
 use crate::recording::Recording;
 use crate::shared::Shared;
 use proto_schemas::limit::{BATCH_BYTES_MAX, BATCH_ITEMS_MAX};
+use redis_store::StoreError;
 use redis_store::bury::Burial;
 use redis_store::retry::Retry;
 use redis_store::settle::Settlement;
@@ -60,11 +61,14 @@ pub(crate) async fn run(shared: Arc<Shared>, mut ready: UnboundedReceiver<Ready>
                 kept_back = next.take();
             }
         }
-        tokio::join!(
+        let (settlements, retries, burials) = tokio::join!(
             run_once(&shared, &batch.settlements, &abandon),
             run_once(&shared, &batch.retries, &abandon),
             run_once(&shared, &batch.burials, &abandon),
         );
+        insist(&shared, settlements, &mut batch.slots, &abandon);
+        insist(&shared, retries, &mut batch.slots, &abandon);
+        insist(&shared, burials, &mut batch.slots, &abandon);
         batch.clear();
     }
 }
@@ -98,32 +102,72 @@ fn size(ending: &Ending) -> usize {
     result.map_or(0, String::len)
 }
 
-/// Records what one script takes, however long Redis is away.
-async fn run_once<T: Recording>(shared: &Shared, batch: &[T], abandon: &CancellationToken) {
+/// Records what one script takes, however long Redis is away. Answers what a key of another type refused.
+async fn run_once<T: Recording>(shared: &Shared, batch: &[T], abandon: &CancellationToken) -> Vec<T> {
     let mut pause = Pause::new();
     while !batch.is_empty() {
         match T::send(&shared.store, &shared.consumer, batch).await {
             Ok(answers) => {
                 let_go(shared, batch);
-                return batch.iter().zip(answers).for_each(|(item, answer)| item.tell(shared, answer));
+                batch.iter().zip(answers).for_each(|(item, answer)| item.tell(shared, answer));
+                break;
             }
             Err(error) if !error.is_transient() && batch.len() > 1 => {
                 // One of them is to blame; the others are not.
+                let mut refused = Vec::new();
                 for item in batch {
-                    Box::pin(run_once(shared, std::slice::from_ref(item), abandon)).await;
+                    refused.extend(Box::pin(run_once(shared, std::slice::from_ref(item), abandon)).await);
                 }
-                return;
+                return refused;
             }
             Err(error) if error.is_transient() && !abandon.is_cancelled() => {
                 tracing::warn!(items = batch.len(), error = &error as &dyn std::error::Error, "cannot record yet");
                 pause.wait(abandon).await;
             }
+            Err(error @ StoreError::WrongType(_)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "cannot record: a person must look");
+                return batch.to_vec();
+            }
             Err(error) => {
                 // The lease runs out and another attempt is made, by whoever reaps it.
                 tracing::error!(items = batch.len(), error = &error as &dyn std::error::Error, "cannot record");
-                return shared.held.abandon(&batch.iter().map(T::key).collect::<Vec<_>>());
+                shared.held.abandon(&batch.iter().map(T::key).collect::<Vec<_>>());
+                break;
             }
         }
+    }
+    Vec::new()
+}
+
+/// Goes on with what a key of another type refuses until a person has mended it, each in its slot: its work is done, and a
+/// worker that can record nothing leases nothing more.
+fn insist<T: Recording + 'static>(
+    shared: &Arc<Shared>,
+    refused: Vec<T>,
+    slots: &mut Vec<OwnedSemaphorePermit>,
+    abandon: &CancellationToken,
+) {
+    for item in refused {
+        let (shared, abandon, slot) = (shared.clone(), abandon.clone(), slots.pop());
+        tokio::spawn(async move {
+            let _slot = slot;
+            let (one, mut pause) = (std::slice::from_ref(&item), Pause::new());
+            loop {
+                pause.wait(&abandon).await;
+                match T::send(&shared.store, &shared.consumer, one).await {
+                    Ok(answers) => {
+                        let_go(&shared, one);
+                        return answers.into_iter().for_each(|answer| item.tell(&shared, answer));
+                    }
+                    Err(StoreError::WrongType(_)) if !abandon.is_cancelled() => {}
+                    Err(error) if error.is_transient() && !abandon.is_cancelled() => {}
+                    Err(error) => {
+                        tracing::error!(error = &error as &dyn std::error::Error, "cannot record");
+                        return shared.held.abandon([&item.key()]);
+                    }
+                }
+            }
+        });
     }
 }
 

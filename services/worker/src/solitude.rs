@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphor
 /// How long one waits for its turn, and the others may take to finish, before they are handed back; at most a lease.
 const REST_MAX: Duration = Duration::from_secs(10);
 /// How often a worker asks whether it may make room: ten times in a lease, and then it does.
-const ASKS_MAX: u32 = 600;
+const ASKS_MAX: u32 = 60;
 
 /// The slots of a worker, and who waits to have them all.
 pub(crate) struct Solitude {
@@ -23,6 +23,7 @@ pub(crate) struct Solitude {
     /// Someone begins to make room: whoever waits for its turn is in the way.
     begins: Notify,
     waiting: AtomicUsize,
+    waiting_for_fleet: AtomicUsize,
 }
 
 /// All the slots, and the turn.
@@ -50,12 +51,24 @@ impl Drop for Waiting<'_> {
 impl Solitude {
     pub(crate) fn new(free: Arc<Semaphore>, slots: usize) -> Self {
         let slots = u32::try_from(slots).unwrap_or(u32::MAX);
-        Self { free, slots, turn: Arc::default(), begins: Notify::new(), waiting: AtomicUsize::new(0) }
+        Self {
+            free,
+            slots,
+            turn: Arc::default(),
+            begins: Notify::new(),
+            waiting: AtomicUsize::new(0),
+            waiting_for_fleet: AtomicUsize::new(0),
+        }
     }
 
     /// Whether nothing may be leased now, because someone waits for every slot.
     pub(crate) fn is_wanted(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether a slot is taken by what waits until no other worker makes room; the wait is bounded.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.waiting_for_fleet.load(Ordering::Relaxed) > 0
     }
 
     /// Waits, in its slot, for its turn, then until every slot is free; what has not finished by then is handed back.
@@ -72,7 +85,10 @@ impl Solitude {
             shared.held.set_aside(key);
             return None;
         };
+        self.waiting_for_fleet.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(&self.waiting_for_fleet);
         let turn = Turn { _here, since: wait_for_fleet(shared).await };
+        drop(waiting);
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
         drop(slot);
@@ -85,7 +101,11 @@ impl Solitude {
                 if let Err(error) = returner::run_once(shared, &shared.store).await {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the rest is handed back later");
                 }
-                all.await
+                // One that never awaits keeps its slot: then it is this one that goes elsewhere.
+                tokio::time::timeout(rest, all).await.ok().or_else(|| {
+                    shared.held.set_aside(key);
+                    None
+                })?
             }
         };
         Some(Alone { slots: slots.ok()?, turn })

@@ -50,5 +50,11 @@ async fn give_up(shared: &Shared, store: &Store, stuck: &[(Arc<Attempt>, Limit)]
     }
     let rest = shared.held.give_up();
     hand_back_all(shared, store, &rest).await;
+    let settled = async {
+        while shared.held.count_settling() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let _ = tokio::time::timeout(PATIENCE, settled).await; // the settler may be as stuck as the handler
     (shared.wedged)();
 }

@@ -73,6 +73,8 @@ async fn a_renewed_lease_is_young_again_and_a_lost_one_is_not_answered() {
     for _ in 0..2 {
         let kept = stage.store.renew(&name("w"), &medium(), &ids).await.unwrap();
         assert_eq!(kept, [ids[0].clone(), ids[2].clone()].into());
+        assert_eq!(stage.store.pending_among(&name("w"), &medium(), &ids).await.unwrap(), kept);
+        assert!(stage.store.pending_among(&name("other"), &medium(), &ids).await.unwrap().is_empty());
     }
     let pending = stage.store.pending_page(&medium(), "-", 9).await.unwrap();
     assert!(pending.len() == 2 && pending.iter().all(|one| one.idle_ms < 30_000), "{pending:?}");

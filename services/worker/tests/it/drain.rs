@@ -20,6 +20,21 @@ async fn attempts_that_end_within_the_grace_time_are_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_another_type_keeps_no_neighbour_from_being_handed_back() {
+    let (stage, watch) = (stage().await, Watch::default());
+    for task in ["T", "U"] {
+        stage.submit(task, doings(1, Priority::Medium)).await;
+    }
+    let worker = stage.work(Config { grace: Duration::from_millis(100), ..patient(2) }, watch.hold());
+    eventually("2 attempts", || watch.running() == 2).await;
+    stage.redis.command(&["DEL", "outcomes:T"]);
+    stage.redis.command(&["SET", "outcomes:T", "a person was here"]);
+    worker.stop().await.expect("a clean end");
+    let returned = stage.facts("returned");
+    assert_eq!((returned.len(), returned[0][0].as_str(), stage.pending().len()), (1, "U", 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn attempts_that_do_not_end_are_handed_back_uncounted_and_completed_by_another() {
     let (stage, watch) = (stage().await, Watch::default());
     stage.submit("T", doings(3, Priority::Medium)).await;

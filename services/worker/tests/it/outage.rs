@@ -140,6 +140,23 @@ async fn a_stream_of_another_type_keeps_no_other_from_being_read_and_is_read_onc
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_key_of_another_type_refuses_keeps_its_slot_and_is_recorded_once_mended() {
+    let (stage, watch) = (stage().await, Watch::default());
+    stage.redis.command(&["SET", "outcomes:T", "a person was here"]);
+    let worker = stage.work(slots(2), watch.note());
+    add(&stage, STREAM, "T-0");
+    add(&stage, STREAM, "U-0");
+    eventually("its neighbour is recorded", || stage.results("U", 1) == 1).await;
+    let since = Instant::now();
+    eventually("two leases pass", || since.elapsed() > slots(2).lease * 2).await;
+    assert_eq!((watch.started().len(), stage.pending().len(), stage.facts("crashed").len()), (2, 1, 0));
+    stage.redis.command(&["DEL", "outcomes:T"]);
+    eventually("it is recorded", || stage.result("T-0").is_some()).await;
+    assert_eq!((watch.started().len(), stage.pending().len()), (2, 0), "it ran once");
+    worker.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_starts_beside_a_stream_of_another_type() {
     let (stage, watch) = (stage().await, Watch::default());
     stage.redis.command(&["SET", "subtasks:default:low", "a person was here"]);
