@@ -1,4 +1,5 @@
--- Gives a dead letter that belongs to no task back to the stream it came from, as a first attempt.
+-- Gives a dead letter that belongs to no task back to the stream it came from, as a first attempt without a deadline:
+-- its task is gone, and the deadline with it.
 -- KEYS  dead-letters, stream, bell
 -- ARGV  the letter's id
 -- Answers exhumed · gone (no such letter) · unfit (what is left of it is not an entry)
@@ -11,9 +12,9 @@ redis.call('LLEN', bell)
 if not is_entry_id(letter_id) then return refuse('id') end
 local letter = redis.call('XRANGE', dead_letters, letter_id, letter_id)[1]
 if not letter then return 'gone' end
-local fields = {}
+local fields, left_out = {}, { history = true, parked_at = true, deadline_ms = true }
 for i = 9, #letter[2], 2 do
-  if letter[2][i] ~= 'history' and letter[2][i] ~= 'parked_at' then
+  if not left_out[letter[2][i]] then
     fields[#fields + 1], fields[#fields + 2] = letter[2][i], letter[2][i + 1]
   end
 end

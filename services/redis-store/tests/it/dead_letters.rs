@@ -53,6 +53,17 @@ async fn an_exhumed_entry_waits_again_as_a_first_attempt_and_the_bell_rings() {
 }
 
 #[tokio::test]
+async fn an_exhumed_entry_has_no_deadline_any_more() {
+    let stage = stage().await;
+    let deadlines: [&[u8]; 6] = [b"deadline_ms", b"5", b"payload", b"{}", b"deadline_ms", b"1790000000000"];
+    let letter_id = buried(&stage, &[&ENTRY[..], &deadlines].concat()).await;
+    let before = stage.story();
+    assert_eq!(exhume(&stage, &letter_id).await.unwrap(), Exhumed::Exhumed);
+    let back = "+ subtasks:default:medium: ID task_id=T subtask_id=T-4 description=d payload={}";
+    assert_eq!(stage.since(&before)[2..], [back]);
+}
+
+#[tokio::test]
 async fn twice_it_is_gone_and_writes_nothing() {
     let stage = stage().await;
     let letter_id = buried(&stage, &ENTRY).await;

@@ -13,7 +13,7 @@ pub fn write_by_hand(world: &mut World) {
     let mut fields: Vec<(Vec<u8>, Vec<u8>)> =
         base.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect();
     for _ in 0..world.random.usize(..4) {
-        let odd: [(&[u8], &[u8]); 29] = [
+        let odd: [(&[u8], &[u8]); 30] = [
             (b"v", b"2"),
             (b"v", b"1"),
             (b"v", b""),
@@ -35,6 +35,7 @@ pub fn write_by_hand(world: &mut World) {
             (b"timeout_ms", b"999999999999999"),
             (b"max_attempts", b"4294967296"),
             (b"deadline_ms", b"1000000000000000"),
+            (b"deadline_ms", b"1790000000000"),
             (b"crashes", b"11"),
             (b"priority", b"soon"),
             (b"parents", b"a=0:skip,b=1:continue"),

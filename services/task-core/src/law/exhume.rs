@@ -1,4 +1,5 @@
-//! Giving a dead letter that belongs to no task back to the stream it came from, as a first attempt.
+//! Giving a dead letter that belongs to no task back to the stream it came from, as a first attempt
+//! without a deadline: its task is gone, and the deadline with it.
 
 use super::entry::{field, set_field};
 use super::identity::identify;
@@ -27,14 +28,17 @@ pub enum Exhumed {
     Unfit,
 }
 
+/// What an entry without a task and without an attempt has not.
+const LEFT_OUT: [&[u8]; 3] = [b"history", b"parked_at", b"deadline_ms"];
+
 /// Fields that stand before the entry's own: reason, error, worker, source.
 const EPITAPH_FIELDS: usize = 4;
 
 impl Books {
-    /// Gives one letter back without what it remembers of its attempts, and rings for it.
+    /// Gives one letter back without what it remembers of its attempts and of its task's deadline, and rings for it.
     pub fn exhume(&mut self, moment: &mut Moment, order: &Exhume) -> Exhumed {
         let Some(letter) = self.entry(&StreamName::DeadLetters, order.letter_id) else { return Exhumed::Gone };
-        let own = letter.iter().skip(EPITAPH_FIELDS).filter(|(name, _)| name != b"history" && name != b"parked_at");
+        let own = letter.iter().skip(EPITAPH_FIELDS).filter(|(name, _)| !LEFT_OUT.contains(&name.as_slice()));
         let mut fields: Fields = own.cloned().collect();
         if identify(&fields).known().is_none() {
             return Exhumed::Unfit;
@@ -66,6 +70,7 @@ mod tests {
             ("crashes", "3"),
             ("parked_at", "9"),
             ("history", "h"),
+            ("deadline_ms", "7"),
         ];
         let mut books = Books::default();
         let letter = |books: &mut Books, fields: &[(&str, &str)]| {
