@@ -154,6 +154,8 @@ pub struct Task {
     pub run_at_ms: Option<u64>,
     /// When it is ended if it has not ended; of tasks from before it was kept `None`.
     pub deadline_at_ms: Option<u64>,
+    /// How many ms after its start, or after the start of another run, that is; `None` unless the client asked for it.
+    pub deadline_after_ms: Option<u64>,
     /// Counts changes: the ETag.
     pub revision: u64,
     /// The plan.
@@ -194,6 +196,7 @@ impl Task {
             finished_at_ms: moment("finished_at"),
             run_at_ms: moment("run_at"),
             deadline_at_ms: moment("deadline_at"),
+            deadline_after_ms: moment("deadline_after_ms"),
             revision: required(fields, "revision")?,
             subtasks: serde_json::from_str(&plan).map_err(|_| TaskError("subtasks"))?,
             context: fields.get("context").cloned(),

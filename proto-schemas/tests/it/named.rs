@@ -126,6 +126,7 @@ fn fields_of(task: &Task) -> Vec<(&'static str, String)> {
     fields.extend(task.finished_at_ms.map(|ms| ("finished_at", ms.to_string())));
     fields.extend(task.run_at_ms.map(|ms| ("run_at", ms.to_string())));
     fields.extend(task.deadline_at_ms.map(|ms| ("deadline_at", ms.to_string())));
+    fields.extend(task.deadline_after_ms.map(|ms| ("deadline_after_ms", ms.to_string())));
     fields.extend(task.context.clone().map(|context| ("context", context)));
     fields
 }

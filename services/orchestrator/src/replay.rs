@@ -8,6 +8,7 @@ use proto_schemas::limit::{RESULT_TTL_SECONDS, SUBTASKS_MAX};
 use proto_schemas::{SubtaskDefinition, TaskId, WorkEntry};
 use redis_store::read::TaskView;
 use redis_store::requeue::{RequeueItem, RequeueOrder, Requeued};
+use std::time::Duration;
 use task_core::replay::{Again, Selection, again};
 
 /// Opens a new generation of a task that has ended, and answers the task as it stands then.
@@ -37,7 +38,7 @@ pub async fn requeue(
     letter_id: Option<&str>,
 ) -> Result<Requeued, Refusal> {
     let task = &view.task;
-    let deadline = context.admission.deadline;
+    let deadline = task.deadline_after_ms.map_or(context.admission.deadline, Duration::from_millis);
     let mut order = RequeueOrder { task_id: &task.task_id, deadline, items: Vec::new(), dead_letter: letter_id };
     for item in items {
         let definition = &task.subtasks[item.index as usize];

@@ -1,12 +1,13 @@
 -- Opens a new generation of subtasks that have ended, all of them or none: their records go back to the counters, the
--- task is open again, what is ready is added and what depends on another waits in the plan.
+-- task is open again, what is ready is added and what depends on another waits in the plan. A task that has ended gets
+-- a new deadline, as far from now as its client once asked for; an open one keeps its own.
 -- KEYS  task, outcomes, plan, events, lifetimes, cancelled, dead-letters, tasks:queued, tasks:processing,
 --       tasks:completed, tasks:failed, tasks:cancelled, then for each queue: bell and its four streams, then a result
 --       key for each item
--- ARGV  by, task_id, deadline_ms (from now), dead letter id ('' for none), counts of queues and items; the queue names;
---       for each item a JSON list: index, the generation it replaces, queue, rank of priority, then names and values of
---       its entry as a first attempt (its generation is set here); then for each item who depends on it, as
---       `<index>:<on_failure> …`
+-- ARGV  by, task_id, deadline_ms (from now, for a task whose client asked for none), dead letter id ('' for none),
+--       counts of queues and items; the queue names; for each item a JSON list: index, the generation it replaces,
+--       queue, rank of priority, then names and values of its entry as a first attempt (its generation and its deadline
+--       are set here); then for each item who depends on it, as `<index>:<on_failure> …`
 -- Answers requeued · gone (a generation is not the current one, or has not ended, or there is no such task or letter)
 -- Appends the fact `requeued` for each.
 local task, outcomes, plan, events, lifetimes, cancelled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -78,6 +79,14 @@ end
 for _, item in ipairs(items) do item.waits = awaited(item) end
 
 local now, lines, named = now_ms(), {}, {}
+local asked_ms, deadline_at = unpack(redis.call('HMGET', task, 'deadline_after_ms', 'deadline_at'))
+asked_ms = number(asked_ms, nil, ms_max)
+if is_terminal[book.status] then
+  deadline_at = string.format('%.0f', now + (asked_ms or deadline_ms))
+  redis.call('ZADD', lifetimes, deadline_at, task_id)
+  redis.call('HSET', task, 'deadline_at', deadline_at)
+end
+local carries_deadline = asked_ms and number(deadline_at, nil, ms_max)
 for name in string.gmatch(redis.call('HGET', plan, 'queues') or '', '%S+') do named[name] = true end
 local has_plan = next(named) ~= nil
 for i, item in ipairs(items) do
@@ -87,6 +96,7 @@ for i, item in ipairs(items) do
   redis.call('HSET', outcomes, string.format('g:%.0f', item.index), string.format('%.0f', item.generation))
   redis.call('UNLINK', KEYS[first_result + i])
   set_field(item.fields, 'generation', string.format('%.0f', item.generation))
+  if carries_deadline then set_field(item.fields, 'deadline_ms', deadline_at) end
   if item.edges ~= '' then
     redis.call('HSET', plan, string.format('e:%.0f', item.index), item.edges)
     has_plan = true
@@ -108,11 +118,10 @@ if has_plan then
 end
 if letter_id ~= '' then redis.call('XDEL', dead_letters, letter_id) end
 redis.call('ZREM', cancelled, task_id)
-redis.call('ZADD', lifetimes, string.format('%.0f', now + deadline_ms), task_id)
 redis.call('HDEL', task, 'finished_at')
 redis.call('HSET', task, 'status', 'processing', 'completed', book.completed, 'failed', book.failed, 'cancelled',
   book.cancelled, 'updated_at', string.format('%.0f', math.max(book.updated_at, now)), 'revision',
-  string.format('%.0f', book.revision + 1), 'generations', 1, 'deadline_at', string.format('%.0f', now + deadline_ms))
+  string.format('%.0f', book.revision + 1), 'generations', 1)
 redis.call('ZREM', index_of[book.status], task_id)
 redis.call('ZADD', index_of.processing, book.created_at, task_id)
 append_facts(events, by, lines)

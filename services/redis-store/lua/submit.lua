@@ -2,11 +2,12 @@
 -- the indexes, the fact `created`, the bells; or nothing.
 -- KEYS  task, outcomes, plan, events, tasks, tasks:queued, lifetimes, queues, delayed, delayed:body, idempotency, then
 --       for each queue: bell and its four streams
--- ARGV  by, task_id, delay_ms, run_at_ms (0 and 0: now), deadline_ms (from when it may run), has_deadline ('1': entries
---       carry it), backlog_max, fingerprint ('' without an idempotency key), idempotency_seconds, counts of queues,
---       hash fields, shapes and subtasks; then the queue names; the hash fields (name, value); the shapes (queue no,
---       priority no, kind, priority, max_attempts, timeout_ms, JSON list of further names and values); the subtasks in
---       the order of their index (shape no, description, payload); last a JSON object from index to what it depends on
+-- ARGV  by, task_id, delay_ms, run_at_ms (0 and 0: now), deadline_ms (from when it may run), has_deadline ('1': the
+--       client asked for it; the hash keeps it and entries carry it), backlog_max, fingerprint ('' without an
+--       idempotency key), idempotency_seconds, counts of queues, hash fields, shapes and subtasks; then the queue
+--       names; the hash fields (name, value); the shapes (queue no, priority no, kind, priority, max_attempts,
+--       timeout_ms, JSON list of further names and values); the subtasks in the order of their index (shape no,
+--       description, payload); last a JSON object from index to what it depends on
 -- Answers created · existing, the id of the task (the id is taken, or the key with the same fingerprint: a resend) ·
 --       conflict (the key was used for something else) · overloaded (a queue would exceed backlog_max)
 -- Refuses a plan without subtasks, ids beyond 64 characters and payloads beyond 64 KiB: no reader would take them.
@@ -91,6 +92,9 @@ local deadline_at = string.format('%.0f', starts_at + deadline_ms)
 for _, text in ipairs({ 'status', 'queued', 'total', subtask_count, 'completed', 0, 'failed', 0, 'cancelled', 0,
   'created_at', now, 'updated_at', now, 'deadline_at', deadline_at, 'revision', 1 }) do
   fields[#fields + 1] = text
+end
+if has_deadline then
+  fields[#fields + 1], fields[#fields + 2] = 'deadline_after_ms', string.format('%.0f', deadline_ms)
 end
 if is_delayed then fields[#fields + 1], fields[#fields + 2] = 'run_at', string.format('%.0f', starts_at) end
 redis.call('HSET', task, unpack(fields))

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct RequeueOrder<'a> {
     /// The task.
     pub task_id: &'a TaskId,
-    /// From now to the task's new deadline.
+    /// From now to the new deadline of a task that has ended and whose client asked for none.
     pub deadline: Duration,
     /// Which subtasks, by index, each once.
     pub items: Vec<RequeueItem<'a>>,
@@ -23,7 +23,7 @@ pub struct RequeueOrder<'a> {
 /// One subtask to run again.
 #[derive(Debug, Clone)]
 pub struct RequeueItem<'a> {
-    /// What runs: generation, attempt and crashes are set by the call.
+    /// What runs: generation, attempt, crashes and deadline are set by the call.
     pub entry: WorkEntry,
     /// The generation that is replaced: it must be the current one and have ended.
     pub generation: u32,
@@ -79,7 +79,8 @@ impl Store {
 fn encode(item: &RequeueItem) -> String {
     let SubtaskDefinition { queue, priority, .. } = item.definition;
     let head = [item.entry.index.into(), item.generation.into(), queue.as_str().into(), (priority.rank() + 1).into()];
-    let entry = WorkEntry { attempt: 1, crashes: 0, history: None, parked_at_ms: None, ..item.entry.clone() };
+    let first = WorkEntry { attempt: 1, crashes: 0, history: None, ..item.entry.clone() };
+    let entry = WorkEntry { deadline_ms: None, parked_at_ms: None, ..first };
     let fields = entry.encode().into_iter().flat_map(|(name, value)| [name.into(), value.into()]);
     serde_json::Value::Array(head.into_iter().chain(fields).collect()).to_string()
 }

@@ -49,6 +49,7 @@ pub fn of_submission(submission: Submission, deadline: Duration) -> TaskView {
         finished_at_ms: None,
         run_at_ms,
         deadline_at_ms: Some(run_at_ms.unwrap_or(at_ms) + deadline.as_millis() as u64),
+        deadline_after_ms: submission.deadline.map(|deadline| deadline.as_millis() as u64),
         revision: 1,
         subtasks: submission.subtasks,
         context: submission.context,

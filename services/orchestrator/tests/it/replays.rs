@@ -10,6 +10,10 @@ async fn replay(stage: &Stage, id: &str, body: &str) -> Answer {
     stage.post(&format!("/tasks/{id}/replay"), body.to_owned()).await
 }
 
+fn number(stage: &Stage, id: &str, field: &str) -> u64 {
+    stage.hash_field(id, field).parse().expect("a number")
+}
+
 /// A task of which a failed, b was skipped and c completed.
 async fn failed_chain(stage: &Stage) -> String {
     let id = stage.submit(CHAIN).await;
@@ -170,4 +174,35 @@ async fn a_result_that_others_wait_for_outlives_the_new_deadline() {
     let entries = stage.fetch(10).await;
     let entry = entries[0].entry.as_ref().expect("a sound entry");
     assert_eq!((entry.generation, entry.result_ttl_s), (1, Some(604_800 + 86_400)));
+}
+
+#[tokio::test]
+async fn a_deadline_that_was_asked_for_is_as_far_from_a_replay_as_it_was_from_the_start() {
+    let stage = stage().await;
+    let id = stage.submit(&CHAIN.replacen('{', r#"{"deadline_seconds":60,"#, 1)).await;
+    let entries = stage.fetch(10).await;
+    stage.bury(&entries[0], "broken").await;
+    stage.complete(&entries[1], "1").await;
+    stage.fold().await;
+    assert_eq!(replay(&stage, &id, "").await.status, 202);
+    let [deadline, replayed_at] = ["deadline_at", "updated_at"].map(|field| number(&stage, &id, field));
+    assert_eq!(deadline, replayed_at + 60_000);
+    let entries = stage.fetch(10).await;
+    let entry = entries[0].entry.as_ref().expect("a sound entry");
+    assert_eq!((entry.deadline_ms, entry.result_ttl_s), (Some(deadline), Some(60 + 86_400)));
+}
+
+#[tokio::test]
+async fn a_letter_given_back_to_an_open_task_moves_no_deadline() {
+    let stage = stage().await;
+    let id = stage.submit(&CHAIN.replacen('{', r#"{"deadline_seconds":60,"#, 1)).await;
+    let deadline = number(&stage, &id, "deadline_at");
+    let entries = stage.fetch(10).await;
+    let letter = stage.bury(&entries[0], "broken").await;
+    stage.fold().await;
+    assert_eq!(stage.post(&format!("/dead-letters/{letter}/requeue"), "").await.status, 200);
+    assert_eq!(stage.statuses(&id).await, ["queued", "blocked", "queued"]);
+    let again = stage.fetch(10).await.remove(0).entry.expect("a sound entry");
+    assert_eq!((again.generation, again.deadline_ms), (1, Some(deadline)));
+    assert_eq!(number(&stage, &id, "deadline_at"), deadline);
 }

@@ -122,6 +122,7 @@ impl Work<'_> {
             generation: self.outcomes.generation(index),
             attempt: told.map_or(1, |told| told.attempt.max(1)),
             crashes: told.map_or(0, |told| told.crashes),
+            deadline_ms: task.deadline_at_ms.filter(|_| task.deadline_after_ms.is_some()),
             result_ttl_s: is_awaited.then_some(life_ms / 1_000 + limit::RESULT_TTL_SECONDS),
             ..first
         };

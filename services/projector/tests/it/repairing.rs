@@ -104,6 +104,7 @@ async fn what_was_to_start_later_still_starts_later() {
     let subtasks = vec![crate::stage::definition("later")];
     let submission = Submission {
         start: Start::After(Duration::from_secs(3_600)),
+        deadline: Some(Duration::from_secs(60)),
         ..Submission::new(crate::stage::id("L"), name("api"), "a task".to_owned(), subtasks)
     };
     let admission = Admission { backlog_max: 10, deadline: TTL };

@@ -42,6 +42,7 @@ mod recount;
 mod relist;
 mod reopen;
 mod requeue;
+mod requeue_deadlines;
 mod restore;
 mod retell;
 mod retry;

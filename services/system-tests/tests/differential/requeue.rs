@@ -15,6 +15,8 @@ fn requeue_keeps_to_its_law() {
             "requeue Requeued",
             "requeue Gone",
             "requeue of an ended task",
+            "requeue of an ended task with a deadline",
+            "requeue of an open task with a deadline",
             "requeue with dependencies",
             "requeue with its letter",
             "requeue of a later generation",
@@ -109,7 +111,10 @@ fn send(world: &mut World, order: &law::requeue::Requeue, plan: &[SubtaskDefinit
     );
     world.count(format!("requeue {answer:?}"), 1);
     let done = |what: bool| u64::from(what && answer == redis_store::requeue::Requeued::Requeued);
+    let has_deadline = world.books.tasks[&order.task_id].deadline_after_ms.is_some();
     world.count("requeue of an ended task", done(was_over));
+    world.count("requeue of an ended task with a deadline", done(was_over && has_deadline));
+    world.count("requeue of an open task with a deadline", done(!was_over && has_deadline));
     world.count("requeue with dependencies", done(world.books.plans.contains_key(&order.task_id)));
     world.count("requeue with its letter", done(letter.is_some()));
     world.count("requeue of a later generation", done(order.items.iter().any(|item| item.generation > 0)));

@@ -15,7 +15,7 @@ pub fn read_task(fields: Vec<(String, String)>) -> TaskBook {
     let mut number = |name: &str| take(name).map(|text| parse::<u64>(&text));
     let (created_at_ms, revision) = (number("created_at").unwrap(), number("revision").unwrap());
     let (run_at_ms, deadline_at_ms) = (number("run_at"), number("deadline_at").unwrap());
-    let outcome_at_ms = number("outcome_at");
+    let (deadline_after_ms, outcome_at_ms) = (number("deadline_after_ms"), number("outcome_at"));
     let mut state = TaskState::new(number("total").unwrap() as u32, created_at_ms);
     state.completed = number("completed").unwrap() as u32;
     state.failed = number("failed").unwrap() as u32;
@@ -23,7 +23,17 @@ pub fn read_task(fields: Vec<(String, String)>) -> TaskBook {
     state.updated_at_ms = number("updated_at").unwrap();
     state.finished_at_ms = number("finished_at");
     state.status = status;
-    TaskBook { fields, created_at_ms, run_at_ms, deadline_at_ms, has_generations, state, outcome_at_ms, revision }
+    TaskBook {
+        fields,
+        created_at_ms,
+        run_at_ms,
+        deadline_at_ms,
+        deadline_after_ms,
+        has_generations,
+        state,
+        outcome_at_ms,
+        revision,
+    }
 }
 
 /// What `outcomes:<id>` says.

@@ -19,6 +19,8 @@ pub struct TaskBook {
     pub run_at_ms: Option<u64>,
     /// When it is ended if it has not ended.
     pub deadline_at_ms: u64,
+    /// How many ms after its start that is, if the client asked for it.
+    pub deadline_after_ms: Option<u64>,
     /// Whether anything of it was ever requeued.
     pub has_generations: bool,
     /// What its facts add up to.
@@ -177,6 +179,7 @@ impl TaskBook {
             created_at_ms,
             run_at_ms: None,
             deadline_at_ms,
+            deadline_after_ms: None,
             has_generations: false,
             state: TaskState::new(total, created_at_ms),
             outcome_at_ms: None,

@@ -1,6 +1,7 @@
 //! Opening a new generation of what has ended: its records go back to the counters and its task is open again.
 
 use super::body::pack;
+use super::entry::set_field;
 use super::stream::text_field;
 use super::{Books, EntryId, Fields, Moment, StreamName};
 use proto_schemas::{ConsumerName, OnFailure, Priority, QueueName, TaskId, TaskStatus, WorkEntry};
@@ -13,7 +14,7 @@ pub struct Requeue {
     pub by: ConsumerName,
     /// The task.
     pub task_id: TaskId,
-    /// Ms from now to its new deadline.
+    /// Ms from now to its new deadline, if it has ended and its client asked for none.
     pub deadline_ms: u64,
     /// Which subtasks, each once.
     pub items: Vec<RequeueItem>,
@@ -24,7 +25,7 @@ pub struct Requeue {
 /// One subtask to run again.
 #[derive(Debug, Clone)]
 pub struct RequeueItem {
-    /// What runs, as a first attempt; its generation is the new one.
+    /// What runs, as a first attempt; its generation is the new one, its deadline that of the task.
     pub entry: WorkEntry,
     /// The generation that is replaced: it must be the current one and have ended.
     pub generation: u32,
@@ -63,6 +64,7 @@ impl Books {
             self.delete(&StreamName::DeadLetters, letter_id);
         }
         let waits: Vec<Vec<u32>> = order.items.iter().map(|item| self.awaited(order, item)).collect();
+        self.renew_deadline(order, was, now_ms);
         for (item, waits) in order.items.iter().zip(waits) {
             self.reopen(moment, task_id, item, waits);
         }
@@ -84,17 +86,28 @@ impl Books {
         parents.filter(|parent| again.contains(parent) || state.record(*parent).is_none()).collect()
     }
 
+    /// A task that has ended gets a new deadline, as far from now as its client once asked for; an open one keeps its
+    /// own.
+    fn renew_deadline(&mut self, order: &Requeue, was: TaskStatus, now_ms: u64) {
+        let Some(task) = self.tasks.get_mut(&order.task_id).filter(|_| was.is_terminal()) else { return };
+        task.deadline_at_ms = now_ms + task.deadline_after_ms.unwrap_or(order.deadline_ms);
+        self.lifetimes.insert(order.task_id.clone(), task.deadline_at_ms);
+    }
+
     fn reopen(&mut self, moment: &mut Moment, task_id: &TaskId, item: &RequeueItem, waits: Vec<u32>) {
         let (index, generation) = (item.entry.index, item.generation + 1);
-        if let Some(task) = self.tasks.get_mut(task_id) {
-            task.state.open(index, generation);
-        }
+        let Some(task) = self.tasks.get_mut(task_id) else { return };
+        task.state.open(index, generation);
+        let carried_ms = task.deadline_after_ms.map(|_| task.deadline_at_ms);
         self.results.remove(&item.entry.subtask_id);
         if !item.edges.is_empty() {
             self.plans.entry(task_id.clone()).or_default().edges.insert(index, item.edges.clone());
         }
-        let entry = WorkEntry { generation, ..item.entry.clone() };
-        let fields: Fields = entry.encode().iter().map(|(name, value)| text_field((name, value))).collect();
+        let entry = WorkEntry { generation, deadline_ms: None, ..item.entry.clone() };
+        let mut fields: Fields = entry.encode().iter().map(|(name, value)| text_field((name, value))).collect();
+        if let Some(deadline_at_ms) = carried_ms {
+            set_field(&mut fields, "deadline_ms", deadline_at_ms.to_string());
+        }
         if waits.is_empty() {
             self.append(moment, &StreamName::Work(item.queue.clone(), item.priority), fields);
             self.ring(&item.queue, 1);
@@ -106,14 +119,13 @@ impl Books {
     }
 
     fn open_task(&mut self, order: &Requeue, was: TaskStatus, now_ms: u64) {
-        let (task_id, deadline_at_ms) = (&order.task_id, now_ms + order.deadline_ms);
+        let task_id = &order.task_id;
         let Some(task) = self.tasks.get_mut(task_id) else { return };
         let created_at_ms = task.created_at_ms;
         task.state.move_on(now_ms, true);
-        (task.has_generations, task.deadline_at_ms) = (true, deadline_at_ms);
+        task.has_generations = true;
         task.revision += 1;
         self.cancelled.remove(task_id);
-        self.lifetimes.insert(task_id.clone(), deadline_at_ms);
         self.by_status.remove(&(was, task_id.clone()));
         self.by_status.insert((TaskStatus::Processing, task_id.clone()), created_at_ms);
     }
@@ -123,11 +135,12 @@ impl Books {
 mod tests {
     use super::*;
     use crate::law::TaskBook;
+    use crate::law::entry::field;
     use proto_schemas::{Kind, Parent, Record, SubtaskDefinition};
     use std::collections::BTreeMap;
 
-    #[test]
-    fn what_has_ended_runs_again_once_and_in_its_order() {
+    /// One task of two subtasks that failed, the second of which skips what the first did not complete.
+    fn failed() -> (Books, Requeue) {
         let (task_id, by) = (TaskId::new("T").unwrap(), ConsumerName::new("o").unwrap());
         let mut task = TaskBook::new(BTreeMap::new(), 2, 1, 500);
         for index in [0, 1] {
@@ -148,7 +161,13 @@ mod tests {
             }
         };
         let items = vec![item(0, &[], &[(1, OnFailure::Skip)]), item(1, &[0], &[])];
-        let mut order = Requeue { by, task_id: task_id.clone(), deadline_ms: 100, items, dead_letter: None };
+        (books, Requeue { by, task_id, deadline_ms: 100, items, dead_letter: None })
+    }
+
+    #[test]
+    fn what_has_ended_runs_again_once_and_in_its_order() {
+        let (mut books, mut order) = failed();
+        let task_id = order.task_id.clone();
         let before = books.clone();
         order.dead_letter = Some(EntryId { ms: 5, sequence: 5 });
         assert_eq!((books.requeue(&mut Moment::at(10), &order), &books), (Requeued::Gone, &before));
@@ -160,5 +179,27 @@ mod tests {
         assert_eq!((books.backlog(&order.items[0].queue), books.lifetimes[&task_id]), (1, 110));
         let before = books.clone();
         assert_eq!((books.requeue(&mut Moment::at(20), &order), &books), (Requeued::Gone, &before));
+    }
+
+    #[test]
+    fn only_what_has_ended_gets_a_new_deadline_and_entries_carry_what_was_asked_for() {
+        for (asked_ms, first, second) in [(None, 110, None), (Some(30), 40, Some(40))] {
+            let (mut books, mut order) = failed();
+            let last = order.items.split_off(1);
+            let deadlines = |books: &Books, priority| {
+                let stream = &books.streams[&StreamName::Work(QueueName::default_queue(), priority)];
+                let carried = field(&stream.entries[&stream.last_id], "deadline_ms").map(<[u8]>::to_vec);
+                let carried = carried.map(|text| String::from_utf8(text).unwrap().parse::<u64>().unwrap());
+                (books.tasks[&TaskId::new("T").unwrap()].deadline_at_ms, carried)
+            };
+            books.tasks.get_mut(&order.task_id).unwrap().deadline_after_ms = asked_ms;
+            assert_eq!(books.requeue(&mut Moment::at(10), &order), Requeued::Requeued);
+            assert_eq!((deadlines(&books, Priority::Low), books.lifetimes[&order.task_id]), ((first, second), first));
+            order.items = last;
+            order.items[0].entry.parents.clear();
+            order.items[0].priority = Priority::High;
+            assert_eq!(books.requeue(&mut Moment::at(20), &order), Requeued::Requeued);
+            assert_eq!((deadlines(&books, Priority::High), books.lifetimes[&order.task_id]), ((first, second), first));
+        }
     }
 }

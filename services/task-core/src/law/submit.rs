@@ -23,7 +23,7 @@ pub struct Submission {
     pub start: Start,
     /// Ms from its start to its deadline.
     pub deadline_ms: u64,
-    /// Whether its entries carry the deadline: the client gave it.
+    /// Whether the client asked for it: the hash keeps it and entries carry it.
     pub has_deadline: bool,
     /// The client's key for this request.
     pub idempotency: Option<Idempotency>,
@@ -79,6 +79,7 @@ impl Books {
         };
         let deadline_at_ms = starts_at_ms + order.deadline_ms;
         let mut task = TaskBook::new(order.fields.clone(), order.subtasks.len() as u32, now_ms, deadline_at_ms);
+        task.deadline_after_ms = order.has_deadline.then_some(order.deadline_ms);
         task.run_at_ms = (starts_at_ms > now_ms).then_some(starts_at_ms);
         self.tasks.insert(task_id.clone(), task);
         for index in 0..order.subtasks.len() {
