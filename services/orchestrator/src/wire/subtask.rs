@@ -64,7 +64,8 @@ pub fn documents(view: &TaskView, now_ms: u64) -> Vec<SubtaskDocument> {
         Some(parent) => parent.record.is_none() && !(child.generation == 0 && parent.generation > 0),
         None => false,
     };
-    let is_delayed = task.run_at_ms.is_some_and(|run_at_ms| run_at_ms > now_ms);
+    // Only the first generation waits for the task's time: what runs again starts at once.
+    let is_early = task.run_at_ms.is_some_and(|run_at_ms| run_at_ms > now_ms);
     let document = |(index, definition): (u32, &SubtaskDefinition)| {
         let standing = &standings[index as usize];
         let progress = progress(outcomes, index, standing);
@@ -72,7 +73,7 @@ pub fn documents(view: &TaskView, now_ms: u64) -> Vec<SubtaskDocument> {
             (Some(record), _) => record.outcome.into(),
             (None, Some(progress)) => progress.status(),
             (None, None) if definition.depends_on.iter().any(|it| awaits(standing, it.index)) => Status::Blocked,
-            (None, None) if is_delayed => Status::Delayed,
+            (None, None) if is_early && standing.generation == 0 => Status::Delayed,
             (None, None) => Status::Queued,
         };
         SubtaskDocument { status: status.into(), ..known(task, index, definition, (standing, progress)) }

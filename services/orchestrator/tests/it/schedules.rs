@@ -41,6 +41,18 @@ async fn a_delayed_task_waits_for_its_time_and_not_longer() {
 }
 
 #[tokio::test]
+async fn what_runs_again_before_its_time_starts_at_once_and_is_shown_so() {
+    let stage = stage().await;
+    let body = r#"{"description":"d","delay_seconds":60,"subtasks":[{"name":"a","description":"d"},{"description":"d","depends_on":["a"]}]}"#;
+    let id = submitted(&stage, body).await["task_id"].as_str().expect("an id").to_owned();
+    assert_eq!(stage.post(&format!("/tasks/{id}/cancel"), "").await.status, 200);
+    assert_eq!(stage.post(&format!("/tasks/{id}/replay"), "").await.status, 202);
+    assert_eq!(stage.statuses(&id).await, ["queued", "blocked"]);
+    let entry = stage.fetch(10).await.remove(0).entry.expect("a sound entry");
+    assert_eq!((entry.index, entry.generation), (0, 1));
+}
+
+#[tokio::test]
 async fn a_time_in_any_zone_is_the_time_it_starts_and_one_that_is_over_is_now() {
     let stage = stage().await;
     let now = stage.store.now_ms().await.expect("a time");
