@@ -1,22 +1,19 @@
 //! Opening a new generation of what has ended.
 
-use crate::stage::{
-    ADMISSION, MEDIUM, Stage, TTL, name, plan, refuses_other_types, settlement, stage, submission, task_id,
-};
+use crate::stage::{MEDIUM, Stage, TTL, name, refuses_other_types, settlement, stage, submission, task_id};
 use proto_schemas::{FactKind, SubtaskDefinition, WorkEntry};
 use redis_store::cancel::{CancelOrder, Cancelled};
 use redis_store::requeue::{RequeueItem, RequeueOrder, Requeued};
 use redis_store::settle::Settled;
-use redis_store::submit::Submission;
 use redis_store::{StoreError, script};
 use std::time::Duration;
 
 /// A subtask of `T` to run again: which, the generation it replaces, who depends on it.
-type Again = (u32, u32, &'static str);
+pub type Again = (u32, u32, &'static str);
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-async fn requeue_with(
+pub async fn requeue_with(
     stage: &Stage,
     subtasks: &[SubtaskDefinition],
     items: &[Again],
@@ -182,66 +179,6 @@ async fn the_dead_letter_goes_with_it_and_without_one_nothing_happens() {
     let nonsense = requeue_with(&stage, &subtasks, &[(2, 0, "")], Some("nonsense")).await;
     assert!(matches!(nonsense, Err(StoreError::Refused(_))), "{nonsense:?}");
     assert_eq!(stage.exact(), before);
-}
-
-/// A task whose chain was skipped from its failing head on, beside one that completed.
-async fn skipped() -> (Stage, Submission) {
-    let stage = stage().await;
-    let order = plan("T", &["", "0:skip", "1:skip 3:skip", ""]);
-    assert!(stage.store.submit(&order, ADMISSION).await.is_ok());
-    stage.running().await;
-    stage.fold(&["T 0 0 failed 1 0 w 5\nT 3 0 completed 1 0 w 5"]).await;
-    assert_eq!((stage.head("T"), stage.raw(&["EXISTS", "plan:T"]).integer()), ("failed 1 1 2".into(), 0));
-    (stage, order)
-}
-
-const CHAIN: [Again; 3] = [(0, 0, "1:skip"), (1, 0, "2:skip"), (2, 0, "")];
-
-#[tokio::test]
-async fn what_depends_on_another_that_runs_again_waits_for_it_and_for_nothing_else() {
-    let (stage, order) = skipped().await;
-    assert_eq!(requeue_with(&stage, &order.subtasks, &CHAIN, None).await.unwrap(), Requeued::Requeued);
-    let kept = |field: &str| stage.raw(&["HGET", "plan:T", field]).text();
-    assert_eq!((kept("queues"), kept("e:0"), kept("e:1")), ("default".into(), "1:skip".into(), "2:skip".into()));
-    assert_eq!((kept("w:1"), kept("w:2")), (",0,".into(), ",1,".into()));
-    assert!(kept("b:2").contains("\"generation\",\"1\"") && kept("b:2").contains("s1=1:skip,s3=3:skip"));
-    stage.fold(&["T 0 1 completed 1 0 w 5"]).await;
-    stage.fold(&["T 1 1 completed 1 0 w 5"]).await;
-    let entries = stage.fetch("w", 9).await;
-    let told: Vec<(u32, u32)> =
-        entries.iter().map(|one| one.entry.as_ref().map(|entry| (entry.index, entry.generation)).unwrap()).collect();
-    assert_eq!(told, [(0, 1), (1, 1), (2, 1)]);
-    stage.fold(&["T 2 1 completed 1 0 w 5"]).await;
-    assert_eq!((stage.head("T"), stage.raw(&["EXISTS", "plan:T"]).integer()), ("completed 4 0 0".into(), 0));
-}
-
-#[tokio::test]
-async fn a_failure_of_the_second_life_skips_again() {
-    let (stage, order) = skipped().await;
-    requeue_with(&stage, &order.subtasks, &CHAIN, None).await.unwrap();
-    stage.fold(&["T 0 1 failed 1 0 w 5"]).await;
-    assert_eq!(stage.head("T"), "failed 1 1 2");
-    let told: Vec<String> = stage.facts().into_iter().filter(|line| line.ends_with("skipped")).collect();
-    assert_eq!(told, ["T 1-2 0 cancelled 0 0 p skipped", "T 1-2 1 cancelled 0 0 p skipped"]);
-}
-
-#[tokio::test]
-async fn who_depends_on_what_has_ended_runs_at_once() {
-    let (stage, order) = skipped().await;
-    requeue_with(&stage, &order.subtasks, &[(2, 0, "")], None).await.unwrap();
-    assert_eq!((stage.running().await, stage.raw(&["EXISTS", "plan:T"]).integer()), (vec![2], 0));
-}
-
-#[tokio::test]
-async fn in_an_open_task_it_waits_for_parents_that_have_not_ended() {
-    let (stage, order) = skipped().await;
-    requeue_with(&stage, &order.subtasks, &[(0, 0, "1:skip")], None).await.unwrap();
-    requeue_with(&stage, &order.subtasks, &[(1, 0, "2:skip")], None).await.unwrap();
-    assert_eq!(stage.raw(&["HGET", "plan:T", "w:1"]).text(), ",0,");
-    assert_eq!(stage.running().await, [0]);
-    stage.fold(&["T 0 1 completed 1 0 w 5"]).await;
-    assert_eq!(stage.running().await, [1]);
-    assert_eq!(stage.head("T"), "processing 2 0 1");
 }
 
 #[tokio::test]
