@@ -1,12 +1,16 @@
 //! `millstream submit`: hands in a task.
 
+mod members;
+
 use crate::client::{self, Api};
 use crate::exit::{Exit, Failure};
 use crate::print;
 use crate::settings::ClientSettings;
 use crate::watch;
 use clap::Args;
-use serde_json::{Map, Number, Value};
+use members::Members;
+use serde_json::Number;
+use serde_json::value::{RawValue, to_raw_value};
 use std::path::{Path, PathBuf};
 
 /// Hand in a task
@@ -25,13 +29,13 @@ pub struct Submit {
     idempotency_key: Option<String>,
     /// Seconds until it may start
     #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "run_at")]
-    delay: Option<Number>,
+    delay: Option<Box<RawValue>>,
     /// When it may start, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME")]
     run_at: Option<String>,
     /// Seconds from then until whatever of it has not ended is cancelled
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    deadline: Option<Number>,
+    deadline: Option<Box<RawValue>>,
     /// Show the progress until the task has ended, and end as it does
     #[arg(long)]
     watch: bool,
@@ -74,24 +78,26 @@ impl Submit {
         })
     }
 
-    /// What is sent: the file, and over it what the flags say.
+    /// What is sent: the file, byte for byte, and over it what the flags say.
     fn body(&self) -> anyhow::Result<String> {
-        let mut task = match self.subtasks_file.as_deref().map(read_json).transpose()? {
-            None => Map::new(),
-            Some(Value::Object(task)) => task,
-            Some(subtasks) => Map::from_iter([("subtasks".to_owned(), subtasks)]),
-        };
+        let mut task = self.subtasks_file.as_deref().map(read_file).transpose()?.unwrap_or_default();
         if let Some(description) = &self.description {
-            task.insert("description".to_owned(), description.as_str().into());
+            task.set("description", to_raw_value(description)?);
         }
         if let Some(priority) = &self.priority {
-            let number = priority.parse::<i64>().map(Value::from);
-            task.insert("priority".to_owned(), number.unwrap_or_else(|_| priority.as_str().into()));
+            let number = priority.parse::<i64>().map(|number| to_raw_value(&number));
+            task.set("priority", number.unwrap_or_else(|_| to_raw_value(priority))?);
         }
-        task.extend(self.delay.clone().map(|seconds| ("delay_seconds".to_owned(), seconds.into())));
-        task.extend(self.run_at.clone().map(|time| ("run_at".to_owned(), time.into())));
-        task.extend(self.deadline.clone().map(|seconds| ("deadline_seconds".to_owned(), seconds.into())));
-        if !task.contains_key("description") {
+        if let Some(seconds) = &self.delay {
+            task.set("delay_seconds", seconds.clone());
+        }
+        if let Some(time) = &self.run_at {
+            task.set("run_at", to_raw_value(time)?);
+        }
+        if let Some(seconds) = &self.deadline {
+            task.set("deadline_seconds", seconds.clone());
+        }
+        if !task.has("description") {
             return Err(
                 Failure::new(Exit::Usage, "a DESCRIPTION is needed: millstream submit \"what is to be done\"").into()
             );
@@ -100,17 +106,25 @@ impl Submit {
     }
 }
 
-/// A number as JSON writes it; what it may be, the API says.
-fn seconds(text: &str) -> Result<Number, String> {
-    serde_json::from_str(text).map_err(|_| "a number of seconds is needed".to_owned())
+/// A number as it was written; what it may be, the API says.
+fn seconds(text: &str) -> Result<Box<RawValue>, String> {
+    serde_json::from_str::<Number>(text)
+        .and_then(|_| serde_json::from_str(text))
+        .map_err(|_| "a number of seconds is needed".to_owned())
 }
 
-fn read_json(file: &Path) -> Result<Value, Failure> {
+/// A whole task, or its subtasks alone.
+fn read_file(file: &Path) -> Result<Members, Failure> {
     let refusal = |why: String| Failure::new(Exit::Usage, format!("{}: {why}", file.display()));
     let stdin = file == Path::new("-");
     let text = if stdin { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
     let text = text.map_err(|error| refusal(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| refusal(format!("not JSON, line {}", error.line())))
+    let whole: Box<RawValue> =
+        serde_json::from_str(&text).map_err(|error| refusal(format!("not JSON, line {}", error.line())))?;
+    match whole.get().starts_with('{') {
+        true => serde_json::from_str(&text).map_err(|error| refusal(error.to_string())),
+        false => Ok(Members::of("subtasks", whole)),
+    }
 }
 
 #[cfg(test)]
@@ -118,11 +132,16 @@ mod tests {
     use super::*;
     use crate::{Cli, Command};
     use clap::Parser;
+    use serde_json::Value;
 
-    fn body(args: &[&str]) -> anyhow::Result<Value> {
+    fn text(args: &[&str]) -> anyhow::Result<String> {
         let args = ["millstream", "submit"].iter().chain(args);
         let Command::Submit(submit) = Cli::parse_from(args).command else { unreachable!("submit was parsed") };
-        Ok(serde_json::from_str(&submit.body()?)?)
+        submit.body()
+    }
+
+    fn body(args: &[&str]) -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&text(args)?)?)
     }
 
     #[test]
@@ -140,6 +159,25 @@ mod tests {
         let timed = body(&["d", "--delay", "1.5", "--deadline", "60"]).unwrap();
         assert_eq!(timed, serde_json::json!({"description": "d", "delay_seconds": 1.5, "deadline_seconds": 60}));
         assert_eq!(body(&["d", "--run-at", "soon"]).unwrap()["run_at"], "soon");
+    }
+
+    #[test]
+    fn what_a_file_says_is_sent_byte_for_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plan.json");
+        let path = file.to_str().unwrap();
+        let list = r#"[{"params":{"z":12345678901234567890123,"a":1e2,"a": 1.0}}]"#;
+        std::fs::write(&file, format!("{list}\n")).unwrap();
+        let sent = text(&["d", "--subtasks-file", path]).unwrap();
+        assert_eq!(sent, format!(r#"{{"subtasks":{list},"description":"d"}}"#));
+        std::fs::write(&file, format!(r#" {{"subtasks": {list}, "priority":1e0, "description":"\u0064"}} "#)).unwrap();
+        let sent = text(&["--subtasks-file", path, "--delay", "1e2"]).unwrap();
+        let expect = format!(r#"{{"subtasks":{list},"priority":1e0,"description":"\u0064","delay_seconds":1e2}}"#);
+        assert_eq!(sent, expect);
+        std::fs::write(&file, r#"{"description":"a","description":"b"}"#).unwrap();
+        let twice = text(&["--subtasks-file", path]).unwrap_err();
+        assert_eq!(crate::exit::of(&twice), Exit::Usage);
+        assert!(twice.to_string().contains(r#"plan.json: "description" is there twice at line 1"#), "{twice}");
     }
 
     #[test]
