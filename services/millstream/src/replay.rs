@@ -12,9 +12,12 @@ use serde_json::{Value, json};
 pub struct Replay {
     /// The id of the task
     task_id: String,
-    /// Only this subtask and what was given up for it, by name or by index; may be repeated
+    /// Only the subtask of this name and what was given up for it; may be repeated
     #[arg(long = "subtask", value_name = "NAME")]
-    subtasks: Vec<String>,
+    names: Vec<String>,
+    /// The same by its place in the plan, from 0; may be repeated
+    #[arg(long = "index", value_name = "N")]
+    places: Vec<u32>,
     /// Print the task as JSON
     #[arg(long)]
     json: bool,
@@ -41,12 +44,11 @@ impl Replay {
         })
     }
 
+    /// A name may be made of digits, so only the flag tells it from a place.
     fn body(&self) -> String {
-        if self.subtasks.is_empty() {
-            return "{}".to_owned();
-        }
-        let name = |text: &String| text.parse::<u32>().map_or_else(|_| Value::from(text.as_str()), Value::from);
-        json!({ "subtasks": self.subtasks.iter().map(name).collect::<Vec<_>>() }).to_string()
+        let names = self.names.iter().map(|name| Value::from(name.as_str()));
+        let subtasks: Vec<_> = names.chain(self.places.iter().copied().map(Value::from)).collect();
+        if subtasks.is_empty() { "{}".to_owned() } else { json!({ "subtasks": subtasks }).to_string() }
     }
 }
 
@@ -56,10 +58,11 @@ mod tests {
     use clap::Parser;
 
     #[test]
-    fn a_subtask_is_sent_as_an_index_where_it_is_a_number() {
+    fn a_subtask_is_meant_by_its_name_or_by_its_place() {
         for (args, expect) in [
             (&["replay", "T"][..], "{}"),
-            (&["replay", "T", "--subtask", "a.b", "--subtask", "7"], r#"{"subtasks":["a.b",7]}"#),
+            (&["replay", "T", "--subtask", "a.b", "--subtask", "7"], r#"{"subtasks":["a.b","7"]}"#),
+            (&["replay", "T", "--index", "7", "--subtask", "7"], r#"{"subtasks":["7",7]}"#),
         ] {
             let Command::Replay(replay) = Cli::parse_from(["millstream"].iter().chain(args)).command else {
                 unreachable!("replay was parsed")

@@ -68,12 +68,16 @@ fn statuses(task: &Value) -> Vec<&str> {
 #[test]
 fn replay_by_the_command_line_names_a_single_subtask() {
     let stack: Stack = Plan::workers(1).start();
-    let id = stack.client.submit(&body::graph(&["a", "b: a"]));
+    let id = stack.client.submit(&body::graph(&["a", "0: a"]));
     stack.await_status(&id, "completed");
-    let replayed = stack.run_client(&["replay", &id, "--subtask", "b"]);
+    let replayed = stack.run_client(&["replay", &id, "--subtask", "0"]);
     assert_eq!(replayed.code, Some(0), "{replayed:?}");
     stack.await_status(&id, "completed");
     let records = stack.hash(&format!("outcomes:{id}"));
-    assert!(records.contains_key("1@1") && !records.contains_key("0@1"), "{records:#?}");
+    assert!(records.contains_key("1@1") && !records.contains_key("0@1"), "a name, not a place: {records:#?}");
+    let replayed = stack.run_client(&["replay", &id, "--index", "0"]);
+    assert_eq!(replayed.code, Some(0), "{replayed:?}");
+    stack.await_status(&id, "completed");
+    assert!(stack.hash(&format!("outcomes:{id}")).contains_key("0@1"));
     stack.audit();
 }
