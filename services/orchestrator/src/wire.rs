@@ -7,6 +7,7 @@ pub mod answer;
 pub mod assignment;
 pub mod dead_letter;
 pub mod dependency;
+pub mod entry_id;
 pub mod json;
 pub mod kind;
 pub mod letter_selection;

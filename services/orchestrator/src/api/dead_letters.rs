@@ -9,9 +9,8 @@ use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
 use crate::wire::answer::JsonText;
 use crate::wire::dead_letter::{LetterDocument, LetterList};
-use crate::wire::letter_selection::{
-    Discarded, LetterDiscard, LetterFilter, LetterRequeue, RequeuedLetters, is_entry_id,
-};
+use crate::wire::entry_id::{is_cursor, is_entry_id};
+use crate::wire::letter_selection::{Discarded, LetterDiscard, LetterFilter, LetterRequeue, RequeuedLetters};
 use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
@@ -156,7 +155,7 @@ impl DeadLettersApi {
 
 fn page_limit(limit: Option<u64>, cursor: Option<&str>) -> Result<usize, Refusal> {
     let mut violations = Violations::default();
-    if cursor.is_some_and(|cursor| !is_entry_id(cursor)) {
+    if cursor.is_some_and(|cursor| !is_cursor(cursor)) {
         violations.shape(&Pointer::root().field("cursor"), "must be the next_cursor of a page");
     }
     let limit = limit.unwrap_or(LIMIT_DEFAULT);

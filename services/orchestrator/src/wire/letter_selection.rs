@@ -3,6 +3,7 @@
 use crate::body::Readable;
 use crate::body::fields::Fields;
 use crate::letters::Letter;
+use crate::wire::entry_id::is_entry_id;
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde::Serialize;
@@ -142,12 +143,6 @@ fn read_selection(fields: &mut Fields<'_, '_>) -> (Option<Vec<String>>, Option<L
         fields.refuse("entry_ids", "must have at most 1000 items");
     }
     (entry_ids, fields.nested("matching", LetterFilter::read))
-}
-
-/// Whether Redis can read it: ms, a dash, a number.
-pub fn is_entry_id(text: &str) -> bool {
-    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()) && part.parse::<u64>().is_ok();
-    text.split_once('-').is_some_and(|(ms, number)| is_number(ms) && is_number(number))
 }
 
 impl Readable for LetterRequeue {

@@ -247,6 +247,7 @@ async fn a_selection_that_says_nothing_or_too_much_is_refused() {
         ("?limit=x", 400, "invalid_request"),
         ("?cursor=x", 400, "invalid_request"),
         ("?cursor=%2B", 400, "invalid_request"),
+        ("?cursor=0-0", 400, "invalid_request"),
     ] {
         stage.get(&format!("/dead-letters{query}")).await.problem(status, code);
     }

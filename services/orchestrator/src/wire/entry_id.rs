@@ -1,0 +1,40 @@
+//! The ids of entries as clients name them: ms, a dash, a number.
+
+/// The two numbers of an id that Redis can read.
+fn numbers(text: &str) -> Option<(u64, u64)> {
+    let number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok()).flatten();
+    let (ms, number_of_ms) = text.split_once('-')?;
+    Some((number(ms)?, number(number_of_ms)?))
+}
+
+/// Whether Redis can read it.
+pub fn is_entry_id(text: &str) -> bool {
+    numbers(text).is_some()
+}
+
+/// Whether something may be older than it. Nothing is older than 0-0, and Redis refuses to look.
+pub fn is_cursor(text: &str) -> bool {
+    numbers(text).is_some_and(|numbers| numbers != (0, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_two_numbers_and_a_cursor_is_not_zero() {
+        for (text, is_id, is_a_cursor) in [
+            ("5-0", true, true),
+            ("18446744073709551615-18446744073709551615", true, true),
+            ("0-0", true, false),
+            ("00-0", true, false),
+            ("18446744073709551616-0", false, false),
+            ("5", false, false),
+            ("-", false, false),
+            ("+5-0", false, false),
+            ("5-0-0", false, false),
+        ] {
+            assert_eq!((is_entry_id(text), is_cursor(text)), (is_id, is_a_cursor), "{text}");
+        }
+    }
+}
