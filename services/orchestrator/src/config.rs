@@ -30,6 +30,8 @@ pub struct Config {
     pub task_ttl: Duration,
     /// How many replicas must have a submission before it is accepted; none is waited for otherwise.
     pub replicas: Option<ReplicaOrder>,
+    /// A request about many dead letters answers after this at the latest, and says where to go on.
+    pub letters_time: Duration,
     /// How long requests in flight may go on after the signal to stop.
     pub shutdown_grace: Duration,
 }
@@ -48,6 +50,7 @@ impl Default for Config {
             task_deadline: Duration::from_millis(limit::TASK_DEADLINE_MS),
             task_ttl: Duration::from_secs(limit::TASK_TTL_SECONDS),
             replicas: None,
+            letters_time: Duration::from_secs(20),
             shutdown_grace: Duration::from_secs(25),
         }
     }

@@ -31,6 +31,8 @@ pub struct Context {
     pub replicas: Option<Replicas>,
     /// How long a task outlives its end.
     pub task_ttl: Duration,
+    /// How long a request may deal with many dead letters.
+    pub letters_time: Duration,
     rules: Rules,
 }
 
@@ -39,8 +41,9 @@ impl Context {
     pub fn new(config: Config, store: Store, gauge: Arc<Gauge>) -> Self {
         let admission = Admission { backlog_max: config.backlog_max, deadline: config.task_deadline };
         let replicas = config.replicas.map(|order| Replicas::new(&store, order));
-        let (kinds, task_ttl) = (Kinds::new(config.kinds), config.task_ttl);
-        Self { store, kinds, admission, gauge, replicas, task_ttl, rules: config.plan_rules }
+        let (kinds, rules) = (Kinds::new(config.kinds), config.plan_rules);
+        let (task_ttl, letters_time) = (config.task_ttl, config.letters_time);
+        Self { store, kinds, admission, gauge, replicas, task_ttl, letters_time, rules }
     }
 
     /// Who plans a task that brings no plan.

@@ -1,8 +1,9 @@
 //! Dead letters as an operator deals with them: looked through page by page, given back, thrown away.
 //!
 //! A list walks backwards from its cursor and stops after a thousand letters, so a filter that matches few makes a short
-//! page with a cursor, never a slow one. What works on many letters walks the same way: a letter that is buried meanwhile
-//! is not among them.
+//! page with a cursor, never a slow one. What works on many letters walks the same way until its time is over, and its
+//! answer has the cursor too: what it has dealt with, or cannot, is never in the way of what is older. A letter that is
+//! buried meanwhile is not among them.
 
 mod letter;
 mod requeue;
@@ -16,6 +17,8 @@ use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::wire::letter_selection::{Discarded, LetterSelection, NewDiscard};
 use futures::future::try_join_all;
+use std::time::Instant;
+use walk::Walk;
 
 /// Letters that are looked up together: each may carry 64 KiB.
 const LOOK_AT_ONCE: usize = 50;
@@ -29,27 +32,31 @@ pub async fn has_task(context: &Context, letter: &Letter) -> Result<bool, Refusa
     Ok(task.is_some_and(|view| requeue::is_of(entry, &view)))
 }
 
-/// The ids of the letters that are meant and are there.
-pub async fn selected(context: &Context, selection: &LetterSelection) -> Result<Vec<String>, Refusal> {
-    match selection {
-        LetterSelection::These(ids) => {
-            let mut there = Vec::with_capacity(ids.len());
-            for some in ids.chunks(LOOK_AT_ONCE) {
-                let looks = some.iter().map(|id| context.store.dead_letter(id));
-                let found = context.ask(try_join_all(looks)).await?;
-                there.extend(found.into_iter().flatten().map(|entry| entry.entry_id));
-            }
-            there.sort();
-            there.dedup();
-            Ok(there)
+/// Those of the ids that are letters, oldest first.
+pub async fn there(context: &Context, ids: &[String]) -> Result<Vec<String>, Refusal> {
+    let until = Instant::now() + context.letters_time;
+    let mut there = Vec::with_capacity(ids.len());
+    for some in ids.chunks(LOOK_AT_ONCE) {
+        let looks = some.iter().map(|id| context.store.dead_letter(id));
+        let found = context.ask(try_join_all(looks)).await?;
+        there.extend(found.into_iter().flatten().map(|entry| entry.entry_id));
+        if Instant::now() > until {
+            return Err(Refusal::StoreSilent); // a thousand looks that take so long are no answer
         }
-        LetterSelection::Matching(filter) => walk::all(context, filter).await,
     }
+    there.sort();
+    there.dedup();
+    Ok(there)
 }
 
 /// Throws letters away, if as many are meant as the client expects.
 pub async fn discard(context: &Context, new: NewDiscard) -> Result<Discarded, Refusal> {
-    let ids = selected(context, &new.selection).await?;
+    let ids = match &new.selection {
+        LetterSelection::These(ids) => there(context, ids).await?,
+        LetterSelection::Matching(range) => {
+            Walk::new(range).rest(context, Instant::now() + context.letters_time).await?
+        }
+    };
     let matched = ids.len() as u64;
     let Some(confirmed) = new.confirm else { return Ok(Discarded { matched, discarded: 0 }) };
     if confirmed != matched {

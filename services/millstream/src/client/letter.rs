@@ -1,6 +1,6 @@
 //! What the commands read of dead letters.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// A page of them.
@@ -78,8 +78,8 @@ pub struct Attempt {
     pub reason: Option<String>,
 }
 
-/// What came of giving some back.
-#[derive(Debug, Deserialize)]
+/// What came of giving some back, in one answer or in several.
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Requeued {
     /// How many were meant.
     pub matched: u64,
@@ -91,6 +91,20 @@ pub struct Requeued {
     pub unfit: u64,
     /// How many were not looked at.
     pub left: u64,
+    /// Where the next request goes on.
+    #[serde(skip_serializing)]
+    pub next_cursor: Option<String>,
+}
+
+impl Requeued {
+    /// Adds the answer to the next request, which has met again what was left.
+    pub fn add(&mut self, next: Self) {
+        self.matched = self.matched.saturating_sub(self.left) + next.matched;
+        self.requeued += next.requeued;
+        self.gone += next.gone;
+        self.unfit += next.unfit;
+        (self.left, self.next_cursor) = (next.left, next.next_cursor);
+    }
 }
 
 /// What came of throwing some away.

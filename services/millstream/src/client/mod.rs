@@ -139,6 +139,9 @@ fn quoted(key: &str) -> Result<String, Failure> {
 }
 
 #[cfg(test)]
+pub mod script;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -46,6 +46,15 @@ impl Selection {
         (ids.len() as u64).saturating_sub(matched)
     }
 
+    /// Says so on stderr if some of the ids are not there.
+    pub fn tell_missing(&self, matched: u64) -> u64 {
+        let missing = self.missing(matched);
+        if missing > 0 {
+            eprintln!("{missing} of the dead letters are not there");
+        }
+        missing
+    }
+
     /// As the API takes it. Nothing at all is not everything.
     pub fn body(&self) -> Result<Map<String, Value>, Failure> {
         let filter = self.filter.pairs();

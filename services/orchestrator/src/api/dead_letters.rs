@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
 use crate::wire::answer::JsonText;
 use crate::wire::dead_letter::{LetterDocument, LetterList};
-use crate::wire::entry_id::{is_cursor, is_entry_id};
+use crate::wire::entry_id::{CURSOR_RULE, is_cursor, is_entry_id};
 use crate::wire::letter_selection::{Discarded, LetterDiscard, LetterFilter, LetterRequeue, RequeuedLetters};
 use poem::web::Data;
 use poem_openapi::OpenApi;
@@ -129,7 +129,8 @@ impl DeadLettersApi {
 
     /// Give several dead letters back
     ///
-    /// Each for itself; `dry_run` says how many that would be. After 20 seconds the answer says how many are left.
+    /// Each for itself; `dry_run` says how many that would be. After 20 seconds at the latest comes an answer, and with
+    /// `next_cursor` in it the next request goes on: what cannot be given back is never in the way of what can.
     #[oai(path = "/dead-letters/requeue", method = "post", operation_id = "requeue_dead_letters")]
     async fn requeue_several(
         &self,
@@ -156,7 +157,7 @@ impl DeadLettersApi {
 fn page_limit(limit: Option<u64>, cursor: Option<&str>) -> Result<usize, Refusal> {
     let mut violations = Violations::default();
     if cursor.is_some_and(|cursor| !is_cursor(cursor)) {
-        violations.shape(&Pointer::root().field("cursor"), "must be the next_cursor of a page");
+        violations.shape(&Pointer::root().field("cursor"), CURSOR_RULE);
     }
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {

@@ -58,6 +58,13 @@ impl<'r> Fields<'r, '_> {
         self.violations.shape(&self.at.field(other), &rule);
     }
 
+    /// Says that a field has no meaning beside another.
+    pub fn forbid_beside(&mut self, one: &str, other: &str) {
+        if self.rest.contains_key(one) && self.rest.contains_key(other) {
+            self.violations.shape(&self.at.field(other), &format!("must not stand beside {one}"));
+        }
+    }
+
     /// Says that a field is against a rule.
     pub fn refuse(&mut self, name: &str, rule: &str) {
         self.violations.add(&self.at.field(name), Class::Rule, rule);
@@ -95,6 +102,16 @@ impl<'r> Fields<'r, '_> {
     /// Any string, for the caller to judge.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.take(name, "must be a string")
+    }
+
+    /// A string of which `is_sound` holds.
+    pub fn text_that(&mut self, name: &str, is_sound: impl FnOnce(&str) -> bool, rule: &str) -> Option<String> {
+        let text: String = self.take(name, rule)?;
+        if is_sound(&text) {
+            return Some(text);
+        }
+        self.violations.shape(&self.at.field(name), rule);
+        None
     }
 
     /// A whole number from 0.

@@ -6,16 +6,15 @@ use super::walk::Walk;
 use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::replay::requeue;
-use crate::wire::letter_selection::{LetterFilter, LetterSelection, RequeuedLetters};
+use crate::wire::letter_selection::{LetterRange, LetterSelection, RequeuedLetters};
 use proto_schemas::{Outcome, WorkEntry};
+use redis_store::StoreError;
 use redis_store::dead_letters::Exhumed;
 use redis_store::read::TaskView;
 use redis_store::requeue::Requeued;
-use std::time::{Duration, Instant};
+use std::error::Error;
+use std::time::Instant;
 use task_core::replay::{Selection, again, standing};
-
-/// A request that gives many back answers after this at the latest, and says how many are left.
-const WORK_MAX: Duration = Duration::from_secs(20);
 
 /// Gives one letter back.
 pub async fn one(context: &Context, letter_id: &str) -> Result<(), Refusal> {
@@ -35,13 +34,21 @@ pub async fn several(
     selection: &LetterSelection,
     is_dry_run: bool,
 ) -> Result<RequeuedLetters, Refusal> {
-    let mut giving = Giving { context, until: Instant::now() + WORK_MAX, told: RequeuedLetters::default() };
+    let until = Instant::now() + context.letters_time;
+    let mut giving = Giving { context, until, dealt_to: None, told: RequeuedLetters::default() };
     match selection {
-        _ if is_dry_run => giving.told.matched = super::selected(context, selection).await?.len() as u64,
-        LetterSelection::These(_) => {
-            giving.page(&super::selected(context, selection).await?).await?;
+        LetterSelection::These(ids) if is_dry_run => {
+            giving.told.matched = super::there(context, ids).await?.len() as u64;
         }
-        LetterSelection::Matching(filter) => giving.matching(filter).await?,
+        LetterSelection::These(ids) => {
+            giving.page(&super::there(context, ids).await?).await?;
+        }
+        LetterSelection::Matching(range) if is_dry_run => {
+            let mut walk = Walk::new(range);
+            giving.told.matched = walk.rest(context, until).await?.len() as u64;
+            giving.told.next_cursor = walk.next_cursor();
+        }
+        LetterSelection::Matching(range) => giving.matching(range).await?,
     }
     Ok(giving.told)
 }
@@ -50,43 +57,72 @@ pub async fn several(
 struct Giving<'a> {
     context: &'a Context,
     until: Instant,
+    /// The letter down to which none is left.
+    dealt_to: Option<String>,
     told: RequeuedLetters,
 }
 
 impl Giving<'_> {
     /// Page by page, so that what was read is worked on before the time is over.
-    async fn matching(&mut self, filter: &LetterFilter) -> Result<(), Refusal> {
-        let mut walk = Walk::new(filter);
-        while let Some(ids) = walk.next(self.context).await? {
-            if !self.page(&ids).await? || Instant::now() >= self.until {
-                let (there, _) = self.context.ask(self.context.store.dead_letters_count()).await?;
-                let unread = (there + self.told.requeued).saturating_sub(walk.read);
-                (self.told.matched, self.told.left) = (self.told.matched + unread, self.told.left + unread);
+    async fn matching(&mut self, range: &LetterRange) -> Result<(), Refusal> {
+        let mut walk = Walk::new(range);
+        loop {
+            match walk.next(self.context).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(ids)) if self.page(&ids).await? => self.dealt_to = walk.next_cursor(),
+                Err(refusal) if !self.has_dealt() => return Err(refusal),
+                Ok(Some(_)) | Err(_) => break,
+            }
+            if self.is_over() {
                 break;
             }
         }
+        self.told.next_cursor = self.dealt_to.clone();
         Ok(())
     }
 
-    /// Says whether there is time for more, and nothing speaks against it.
+    /// Says whether all of it is dealt with. The first letter always is, so that whoever goes on gets on.
     async fn page(&mut self, ids: &[String]) -> Result<bool, Refusal> {
         self.told.matched += ids.len() as u64;
         for (at, id) in ids.iter().enumerate() {
-            let is_over = Instant::now() >= self.until;
+            let is_over = self.has_dealt() && self.is_over();
             match if is_over { None } else { Some(one(self.context, id).await) } {
                 Some(Ok(())) => self.told.requeued += 1,
                 Some(Err(Refusal::LetterNotFound | Refusal::LetterGone)) => self.told.gone += 1,
                 Some(Err(Refusal::LetterUnfit)) => self.told.unfit += 1,
-                Some(Err(refusal)) if self.told.requeued == 0 => return Err(refusal),
+                Some(Err(refusal)) if is_of_the_letter(&refusal) => {
+                    tracing::warn!(
+                        entry_id = id,
+                        error = &refusal as &(dyn Error + 'static),
+                        "a dead letter cannot be given back"
+                    );
+                    self.told.unfit += 1;
+                }
+                Some(Err(refusal)) if !self.has_dealt() => return Err(refusal),
                 // What is done is told; whoever asks again for the rest hears why.
                 Some(Err(_)) | None => {
                     self.told.left += (ids.len() - at) as u64;
                     return Ok(false);
                 }
             }
+            self.dealt_to = Some(id.clone());
         }
         Ok(true)
     }
+
+    fn has_dealt(&self) -> bool {
+        self.told.requeued + self.told.gone + self.told.unfit > 0
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+}
+
+/// Whether it is about this letter or its task, and the next one may fare better.
+fn is_of_the_letter(refusal: &Refusal) -> bool {
+    use StoreError::{Document, Refused, Reply, WrongType};
+    matches!(refusal, Refusal::Store(Document(_) | Refused(_) | Reply(_) | WrongType(_)))
 }
 
 /// Whether the entry is a subtask of this task and not only names it.

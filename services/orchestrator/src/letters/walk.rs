@@ -3,7 +3,8 @@
 use super::letter::Letter;
 use crate::context::Context;
 use crate::refusal::Refusal;
-use crate::wire::letter_selection::LetterFilter;
+use crate::wire::letter_selection::{LetterFilter, LetterRange};
+use std::time::Instant;
 
 /// Letters that one command reads: each may carry 64 KiB.
 const READ_AT_ONCE: usize = 100;
@@ -50,33 +51,45 @@ pub async fn page(
 /// All letters that match, page by page, newest first: what is buried meanwhile is not among them.
 pub struct Walk<'a> {
     filter: &'a LetterFilter,
-    from: String,
-    /// Letters that were looked at.
-    pub read: u64,
+    from: Option<String>,
+    is_done: bool,
 }
 
 impl<'a> Walk<'a> {
-    /// Begins with the newest.
-    pub fn new(filter: &'a LetterFilter) -> Self {
-        Self { filter, from: NEWEST.to_owned(), read: 0 }
+    /// Begins with the newest, or with the next older one than the range says.
+    pub fn new(range: &'a LetterRange) -> Self {
+        Self { filter: &range.filter, from: range.before.clone(), is_done: false }
     }
 
     /// The ids of those of the next page that match, if there is a page.
     pub async fn next(&mut self, context: &Context) -> Result<Option<Vec<String>>, Refusal> {
-        let read = context.ask(context.store.dead_letters_page(&self.from, READ_AT_ONCE)).await?;
-        let Some(last) = read.last() else { return Ok(None) };
-        self.from.clone_from(&last.entry_id);
-        self.read += read.len() as u64;
+        if self.is_done {
+            return Ok(None);
+        }
+        let from = self.from.as_deref().unwrap_or(NEWEST);
+        let read = context.ask(context.store.dead_letters_page(from, READ_AT_ONCE)).await?;
+        self.is_done = read.len() < READ_AT_ONCE;
+        if let Some(last) = read.last() {
+            self.from = Some(last.entry_id.clone());
+        }
         let matching = read.into_iter().map(Letter::read).filter(|letter| self.filter.matches(letter));
         Ok(Some(matching.map(|letter| letter.entry_id).collect()))
     }
-}
 
-/// The ids of all letters that match, newest first.
-pub async fn all(context: &Context, filter: &LetterFilter) -> Result<Vec<String>, Refusal> {
-    let (mut walk, mut ids) = (Walk::new(filter), Vec::new());
-    while let Some(page) = walk.next(context).await? {
-        ids.extend(page);
+    /// The ids of all that are left, or of what was read by `until`: at least a page.
+    pub async fn rest(&mut self, context: &Context, until: Instant) -> Result<Vec<String>, Refusal> {
+        let mut ids = Vec::new();
+        while let Some(page) = self.next(context).await? {
+            ids.extend(page);
+            if Instant::now() >= until {
+                break;
+            }
+        }
+        Ok(ids)
     }
-    Ok(ids)
+
+    /// The id of the last letter that was read, if there may be more.
+    pub fn next_cursor(&self) -> Option<String> {
+        self.from.clone().filter(|_| !self.is_done)
+    }
 }

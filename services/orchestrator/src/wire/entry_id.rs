@@ -1,5 +1,8 @@
 //! The ids of entries as clients name them: ms, a dash, a number.
 
+/// What a cursor must be.
+pub const CURSOR_RULE: &str = "must be the next_cursor of a page";
+
 /// The two numbers of an id that Redis can read.
 fn numbers(text: &str) -> Option<(u64, u64)> {
     let number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok()).flatten();

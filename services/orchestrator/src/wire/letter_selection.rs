@@ -3,7 +3,7 @@
 use crate::body::Readable;
 use crate::body::fields::Fields;
 use crate::letters::Letter;
-use crate::wire::entry_id::is_entry_id;
+use crate::wire::entry_id::{CURSOR_RULE, is_cursor, is_entry_id};
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde::Serialize;
@@ -26,8 +26,16 @@ pub struct LetterFilter {
 pub enum LetterSelection {
     /// By id.
     These(Vec<String>),
-    /// All that match.
-    Matching(LetterFilter),
+    /// All of a range that match.
+    Matching(LetterRange),
+}
+
+/// The letters that match, from some place on.
+pub struct LetterRange {
+    /// What they have in common.
+    pub filter: LetterFilter,
+    /// Only those older than this one.
+    pub before: Option<String>,
 }
 
 /// Which letters to give back: either `entry_ids` or `matching`.
@@ -39,6 +47,8 @@ pub struct LetterRequeue {
     pub entry_ids: Option<Vec<String>>,
     /// All that match; `{}` is all there are.
     pub matching: Option<LetterFilter>,
+    /// `next_cursor` of the answer before, beside the same `matching`.
+    pub cursor: Option<String>,
     /// Only say how many there are.
     pub dry_run: Option<bool>,
 }
@@ -68,18 +78,21 @@ pub struct NewDiscard {
 
 /// How many letters were given back.
 #[derive(Debug, Clone, Default, Serialize, Object)]
-#[oai(example)]
+#[oai(example, skip_serializing_if_is_none)]
 pub struct RequeuedLetters {
-    /// Letters that are meant; if time ran out, those not read are counted as if they all were.
+    /// Letters that are meant, as far as they were read.
     pub matched: u64,
     /// Of these given back.
     pub requeued: u64,
     /// Of these out of date: their subtask has run again since, or its end is not recorded yet.
     pub gone: u64,
-    /// Of these without an entry that could run.
+    /// Of these without an entry that could run, or whose task cannot be read.
     pub unfit: u64,
-    /// Of these not looked at for want of time: ask again.
+    /// Of these not dealt with for want of time, or because Redis refused: ask again.
     pub left: u64,
+    /// Ask for the rest with it; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
 
 /// How many letters were thrown away.
@@ -109,7 +122,7 @@ impl LetterFilter {
 impl LetterRequeue {
     /// Which letters.
     pub fn selection(self) -> LetterSelection {
-        select(self.entry_ids, self.matching)
+        select(self.entry_ids, self.matching, self.cursor)
     }
 }
 
@@ -117,16 +130,22 @@ impl LetterDiscard {
     /// What is thrown away.
     pub fn order(self) -> NewDiscard {
         let confirm = self.confirm.filter(|_| self.dry_run != Some(true));
-        NewDiscard { selection: select(self.entry_ids, self.matching), confirm }
+        NewDiscard { selection: select(self.entry_ids, self.matching, None), confirm }
     }
 }
 
 /// One of the two is there: whoever read them has seen to it.
-fn select(entry_ids: Option<Vec<String>>, matching: Option<LetterFilter>) -> LetterSelection {
+fn select(entry_ids: Option<Vec<String>>, matching: Option<LetterFilter>, before: Option<String>) -> LetterSelection {
     match entry_ids {
         Some(ids) => LetterSelection::These(ids),
-        None => LetterSelection::Matching(matching.unwrap_or_default()),
+        None => LetterSelection::Matching(LetterRange { filter: matching.unwrap_or_default(), before }),
     }
+}
+
+/// Where to go on among those that match.
+fn read_cursor(fields: &mut Fields<'_, '_>) -> Option<String> {
+    fields.forbid_beside("entry_ids", "cursor");
+    fields.text_that("cursor", is_cursor, CURSOR_RULE)
 }
 
 /// The two ways to say which letters, exactly one of them.
@@ -147,8 +166,9 @@ fn read_selection(fields: &mut Fields<'_, '_>) -> (Option<Vec<String>>, Option<L
 
 impl Readable for LetterRequeue {
     fn read(fields: &mut Fields<'_, '_>) -> Self {
+        let cursor = read_cursor(fields);
         let (entry_ids, matching) = read_selection(fields);
-        Self { entry_ids, matching, dry_run: fields.flag("dry_run") }
+        Self { entry_ids, matching, cursor, dry_run: fields.flag("dry_run") }
     }
 }
 
@@ -166,7 +186,7 @@ fn all_timeouts() -> Option<LetterFilter> {
 
 impl Example for LetterRequeue {
     fn example() -> Self {
-        Self { entry_ids: None, matching: all_timeouts(), dry_run: Some(true) }
+        Self { entry_ids: None, matching: all_timeouts(), cursor: None, dry_run: Some(true) }
     }
 }
 
@@ -178,7 +198,7 @@ impl Example for LetterDiscard {
 
 impl Example for RequeuedLetters {
     fn example() -> Self {
-        Self { matched: 3, requeued: 2, gone: 1, unfit: 0, left: 0 }
+        Self { matched: 3, requeued: 2, gone: 1, unfit: 0, left: 0, next_cursor: None }
     }
 }
 

@@ -1,8 +1,10 @@
 //! FLOW-12: dead letters are listed, shown, given back and thrown away.
 
-use crate::stage::{Stage, stage};
+use crate::stage::{Stage, config, stage, stage_on};
+use orchestrator::Config;
 use serde_json::{Value, json};
 use std::time::Duration;
+use system_tests::redis::PrivateRedis;
 
 const PAIR: &str = r#"{"description":"d","subtasks":[{"name":"a","description":"a","params":{"n": 1.0}},{"description":"b","depends_on":["a"]}]}"#;
 
@@ -33,6 +35,28 @@ async fn page(stage: &Stage, query: &str) -> Value {
     let answer = stage.get(&format!("/dead-letters{query}")).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.json()
+}
+
+/// A server that has no time for a second letter, or a second page.
+async fn hasty_stage() -> Stage {
+    let redis = PrivateRedis::start().expect("a redis");
+    let stage = stage_on(redis, Config { letters_time: Duration::ZERO, ..config() }).await;
+    assert!(stage.store.wait_connected(Duration::from_secs(5)).await);
+    stage
+}
+
+/// All answers that the cursor of a first one leads to.
+async fn follow(stage: &Stage, first: &Value, is_dry_run: bool) -> Vec<Value> {
+    let (mut answers, mut cursor) = (Vec::new(), first["next_cursor"].clone());
+    while cursor.is_string() {
+        let body = json!({ "matching": {}, "cursor": cursor, "dry_run": is_dry_run });
+        let answer = stage.post("/dead-letters/requeue", body.to_string()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answers.push(answer.json());
+        assert!(answers.len() < 10, "it does not come to an end: {answers:?}");
+        cursor = answer.json()["next_cursor"].clone();
+    }
+    answers
 }
 
 fn ids(page: &Value) -> Vec<String> {
@@ -205,6 +229,52 @@ async fn several_are_given_back_by_id_or_by_what_they_have_in_common() {
 }
 
 #[tokio::test]
+async fn letters_that_cannot_be_given_back_are_not_in_the_way_of_older_ones() {
+    let stage = hasty_stage().await;
+    let (id, letter) = buried(&stage, "timeout").await;
+    let garbage =
+        ["XADD", "dead-letters", "*", "reason", "malformed", "error", "e", "worker", "w", "source", "events 1-0"];
+    for _ in 0..3 {
+        stage.redis.command(&garbage);
+    }
+    let newest = stage.newest_letter();
+    let first = stage.post("/dead-letters/requeue", r#"{"matching":{}}"#).await.json();
+    assert_eq!(first, json!({ "matched": 4, "requeued": 0, "gone": 0, "unfit": 1, "left": 3, "next_cursor": newest }));
+    let answers = follow(&stage, &first, false).await;
+    assert_eq!(answers.iter().map(|told| told["unfit"].as_u64().expect("a number")).collect::<Vec<_>>(), [1, 1, 0]);
+    let last = answers.last().expect("an answer");
+    assert_eq!(last, &json!({ "matched": 1, "requeued": 1, "gone": 0, "unfit": 0, "left": 0 }));
+    assert_eq!(stage.statuses(&id).await, ["queued", "blocked"]);
+    stage.get(&format!("/dead-letters/{letter}")).await.problem(404, "dead_letter_not_found");
+}
+
+#[tokio::test]
+async fn a_letter_whose_task_cannot_be_read_is_unfit_and_the_others_go_on() {
+    let stage = stage().await;
+    let (good, _) = buried(&stage, "timeout").await;
+    let (nonsense, _) = buried(&stage, "timeout").await;
+    let (foreign, _) = buried(&stage, "timeout").await;
+    stage.redis.command(&["HSET", &format!("task:{nonsense}"), "status", "nonsense"]);
+    stage.redis.command(&["DEL", &format!("outcomes:{foreign}")]);
+    stage.redis.command(&["SET", &format!("outcomes:{foreign}"), "x"]);
+    let told = stage.post("/dead-letters/requeue", r#"{"matching":{}}"#).await;
+    assert_eq!(told.status, 200, "{}", told.text);
+    assert_eq!(told.json(), json!({ "matched": 3, "requeued": 1, "gone": 0, "unfit": 2, "left": 0 }));
+    assert_eq!(stage.statuses(&good).await, ["queued", "blocked"]);
+}
+
+#[tokio::test]
+async fn a_dry_run_that_runs_out_of_time_goes_on_where_it_was() {
+    let stage = hasty_stage().await;
+    add_letters(&stage, 250, "timeout");
+    let first = stage.post("/dead-letters/requeue", r#"{"matching":{},"dry_run":true}"#).await.json();
+    assert_eq!(first["matched"], 100);
+    let rest = follow(&stage, &first, true).await;
+    assert_eq!(rest.iter().map(|told| told["matched"].as_u64().expect("a number")).collect::<Vec<_>>(), [100, 50]);
+    assert_eq!(letters(&stage), 250);
+}
+
+#[tokio::test]
 async fn letters_are_thrown_away_only_in_the_number_that_a_dry_run_gave() {
     let stage = stage().await;
     add_letters(&stage, 2, "timeout");
@@ -231,6 +301,8 @@ async fn a_selection_that_says_nothing_or_too_much_is_refused() {
         ("requeue", r#"{"entry_ids":["1-0","x",7]}"#.to_owned(), 400, &["/entry_ids/1", "/entry_ids/2"]),
         ("requeue", r#"{"matching":{"status":"x"},"dry_run":1}"#.to_owned(), 400, &["/matching/status", "/dry_run"]),
         ("requeue", format!(r#"{{"entry_ids":[{many}]}}"#), 422, &["/entry_ids"]),
+        ("requeue", r#"{"matching":{},"cursor":"0-0"}"#.to_owned(), 400, &["/cursor"]),
+        ("requeue", r#"{"entry_ids":["1-0"],"cursor":"5-0"}"#.to_owned(), 400, &["/cursor"]),
         ("discard", r#"{"matching":{}}"#.to_owned(), 400, &["/confirm"]),
         ("discard", r#"{"matching":{},"dry_run":true,"confirm":1}"#.to_owned(), 400, &["/confirm"]),
         ("discard", r#"{"matching":{},"confirm":-1}"#.to_owned(), 400, &["/confirm"]),
