@@ -5,25 +5,23 @@
 //! answer has the cursor too: what it has dealt with, or cannot, is never in the way of what is older. A letter that is
 //! buried meanwhile is not among them.
 
+mod discard;
 mod letter;
 mod requeue;
 mod walk;
 
+pub use discard::discard;
 pub use letter::Letter;
 pub use requeue::{one, several};
 pub use walk::{Page, page};
 
 use crate::context::Context;
 use crate::refusal::Refusal;
-use crate::wire::letter_selection::{Discarded, LetterSelection, NewDiscard};
 use futures::future::try_join_all;
 use std::time::Instant;
-use walk::Walk;
 
 /// Letters that are looked up together: each may carry 64 KiB.
 const LOOK_AT_ONCE: usize = 50;
-/// Letters that one command to Redis throws away.
-const DISCARD_AT_ONCE: usize = 1_000;
 
 /// Whether the task of a letter is still there and the letter belongs to it.
 pub async fn has_task(context: &Context, letter: &Letter) -> Result<bool, Refusal> {
@@ -47,24 +45,4 @@ pub async fn there(context: &Context, ids: &[String]) -> Result<Vec<String>, Ref
     there.sort();
     there.dedup();
     Ok(there)
-}
-
-/// Throws letters away, if as many are meant as the client expects.
-pub async fn discard(context: &Context, new: NewDiscard) -> Result<Discarded, Refusal> {
-    let ids = match &new.selection {
-        LetterSelection::These(ids) => there(context, ids).await?,
-        LetterSelection::Matching(range) => {
-            Walk::new(range).rest(context, Instant::now() + context.letters_time).await?
-        }
-    };
-    let matched = ids.len() as u64;
-    let Some(confirmed) = new.confirm else { return Ok(Discarded { matched, discarded: 0 }) };
-    if confirmed != matched {
-        return Err(Refusal::Confirmation(matched));
-    }
-    let mut discarded = 0;
-    for some in ids.chunks(DISCARD_AT_ONCE) {
-        discarded += context.ask(context.store.discard_dead_letters(some)).await?;
-    }
-    Ok(Discarded { matched, discarded })
 }

@@ -107,11 +107,19 @@ impl Requeued {
     }
 }
 
-/// What came of throwing some away.
-#[derive(Debug, Deserialize)]
+/// What came of throwing some away, in one answer or in several.
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Discarded {
     /// How many were meant.
     pub matched: u64,
     /// How many went.
     pub discarded: u64,
+    /// How many of the confirmed ones were not looked at.
+    pub left: u64,
+    /// The newest one that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest: Option<String>,
+    /// Where the next request goes on.
+    #[serde(skip_serializing)]
+    pub next_cursor: Option<String>,
 }

@@ -1,8 +1,8 @@
 //! `millstream dead-letters requeue` and `discard`.
 
 use super::selection::Selection;
+use crate::client::Api;
 use crate::client::letter::{Discarded, Requeued};
-use crate::client::{Answer, Api};
 use crate::exit::{Exit, Failure};
 use crate::print;
 use clap::Args;
@@ -71,28 +71,55 @@ impl Requeue {
 }
 
 impl Discard {
-    /// Throws away what is meant, if the user has agreed to it.
+    /// Throws away what is meant, if the user has agreed to it; exit code 1 if not all of it was there to the end.
     pub async fn run(self, api: &Api) -> anyhow::Result<Exit> {
-        let mut body = self.selection.body()?;
-        body.insert("dry_run".to_owned(), true.into());
-        let mut answer: Answer<Discarded> =
-            api.post(&["dead-letters", "discard"], serde_json::to_string(&body)?).await?;
-        let matched = answer.document.matched;
+        let mut told = self.look(api).await?;
         if !self.dry_run && !self.yes {
-            let why = format!("{matched} dead letters would be thrown away for good: --yes does it");
+            let why = format!("{} dead letters would be thrown away for good: --yes does it", told.matched);
             return Err(Failure::new(Exit::Usage, why).into());
         }
-        if self.yes {
-            body.remove("dry_run");
-            body.insert("confirm".to_owned(), matched.into());
-            answer = api.post(&["dead-letters", "discard"], serde_json::to_string(&body)?).await?;
-        }
+        let asked = if self.yes { self.throw_away(api, &mut told).await } else { Ok(()) };
         let line = match self.yes {
-            true => format!("{} of {matched} dead letters thrown away", answer.document.discarded),
-            false => format!("{matched} dead letters match"),
+            true => format!("{} of {} dead letters thrown away", told.discarded, told.matched),
+            false => format!("{} dead letters match", told.matched),
         };
-        print::line(if self.json { &answer.text } else { &line });
-        Ok(Exit::Ok)
+        if asked.is_ok() || told.discarded > 0 {
+            print::line(&if self.json { serde_json::to_string(&told)? } else { line }); // also what was done before it failed
+        }
+        asked?;
+        let missing = self.selection.tell_missing(told.matched);
+        let done = missing == 0 && (self.dry_run || told.discarded == told.matched);
+        Ok(if done { Exit::Ok } else { Exit::Failed })
+    }
+
+    /// How many there are, and the newest of all.
+    async fn look(&self, api: &Api) -> anyhow::Result<Discarded> {
+        let mut body = self.selection.body()?;
+        body.insert("dry_run".to_owned(), true.into());
+        let mut seen = Discarded::default();
+        loop {
+            let next: Discarded = post(api, "discard", &body).await?;
+            seen.matched += next.matched;
+            seen.newest = seen.newest.or(next.newest);
+            let Some(cursor) = next.next_cursor else { return Ok(seen) };
+            body.insert("cursor".to_owned(), cursor.into());
+        }
+    }
+
+    /// Throws away what was seen, and nothing else.
+    async fn throw_away(&self, api: &Api, told: &mut Discarded) -> anyhow::Result<()> {
+        let mut body = self.selection.body()?;
+        body.extend(told.newest.clone().map(|newest| ("until".to_owned(), newest.into())));
+        told.left = told.matched;
+        while told.left > 0 {
+            body.insert("confirm".to_owned(), told.left.into());
+            let next: Discarded = post(api, "discard", &body).await?;
+            told.discarded += next.discarded;
+            told.left = next.left;
+            let Some(cursor) = next.next_cursor else { return Ok(()) };
+            body.insert("cursor".to_owned(), cursor.into());
+        }
+        Ok(())
     }
 }
 
@@ -149,6 +176,46 @@ mod tests {
         let asked = api.asked();
         assert_eq!(asked[0], json!({ "matching": {}, "dry_run": false }));
         assert_eq!(asked[1], json!({ "matching": {}, "dry_run": false, "cursor": "7-0" }));
+    }
+
+    #[tokio::test]
+    async fn discard_throws_away_what_its_dry_run_has_seen_and_says_if_less_went() {
+        let api = Script::of(&[
+            r#"{"matched":3,"discarded":0,"left":0,"newest":"9-0","next_cursor":"7-0"}"#,
+            r#"{"matched":2,"discarded":0,"left":0,"newest":"6-0"}"#,
+            r#"{"matched":4,"discarded":3,"left":1,"newest":"9-0","next_cursor":"6-0"}"#,
+            r#"{"matched":1,"discarded":1,"left":0,"newest":"5-0"}"#,
+        ]);
+        let discard = Alone::parse_from(["discard", "--all", "--yes"]).action;
+        assert_eq!(discard.run(&api.client()).await.unwrap(), Exit::Failed, "4 of 5 went");
+        let dry = json!({ "matching": {}, "dry_run": true });
+        assert_eq!(
+            api.asked(),
+            [
+                dry,
+                json!({ "matching": {}, "dry_run": true, "cursor": "7-0" }),
+                json!({ "matching": {}, "confirm": 5, "until": "9-0" }),
+                json!({ "matching": {}, "confirm": 1, "until": "9-0", "cursor": "6-0" }),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn discard_of_a_letter_that_is_not_there_has_failed() {
+        let there = r#"{"matched":1,"discarded":0,"left":0}"#;
+        let gone = r#"{"matched":1,"discarded":1,"left":0}"#;
+        for (answers, args, expect) in [
+            (&[there, gone][..], &["5-0", "--yes"][..], Exit::Ok),
+            (&[there, gone], &["5-0", "6-0", "--yes"], Exit::Failed),
+            (&[there], &["5-0", "6-0", "--dry-run"], Exit::Failed),
+            (&[r#"{"matched":0,"discarded":0,"left":0}"#], &["5-0", "--yes"], Exit::Failed),
+            (&[r#"{"matched":0,"discarded":0,"left":0}"#], &["--all", "--yes"], Exit::Ok),
+        ] {
+            let api = Script::of(answers);
+            let discard = Alone::parse_from(["discard"].iter().chain(args)).action;
+            assert_eq!(discard.run(&api.client()).await.unwrap(), expect, "{args:?}");
+            assert_eq!(api.asked().len(), answers.len());
+        }
     }
 
     #[test]

@@ -143,7 +143,8 @@ impl DeadLettersApi {
 
     /// Throw dead letters away
     ///
-    /// For good. `confirm` is the number that a dry run gave.
+    /// For good, and no more than a dry run has seen: `confirm` is the number that it gave, `until` its `newest`. After 20
+    /// seconds at the latest comes an answer, and with `next_cursor` in it the next request goes on, a dry run too.
     #[oai(path = "/dead-letters/discard", method = "post", operation_id = "discard_dead_letters")]
     async fn discard(
         &self,

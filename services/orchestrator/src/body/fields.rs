@@ -41,6 +41,11 @@ pub fn read_object<'r, T>(
 }
 
 impl<'r> Fields<'r, '_> {
+    /// Whether a field is there and not taken yet.
+    pub fn has(&self, name: &str) -> bool {
+        self.rest.contains_key(name)
+    }
+
     /// Says that a field must be there.
     pub fn require(&mut self, name: &str) {
         if !self.rest.contains_key(name) {

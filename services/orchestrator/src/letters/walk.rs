@@ -53,12 +53,14 @@ pub struct Walk<'a> {
     filter: &'a LetterFilter,
     from: Option<String>,
     is_done: bool,
+    /// The first letter that was read.
+    pub newest: Option<String>,
 }
 
 impl<'a> Walk<'a> {
     /// Begins with the newest, or with the next older one than the range says.
     pub fn new(range: &'a LetterRange) -> Self {
-        Self { filter: &range.filter, from: range.before.clone(), is_done: false }
+        Self { filter: &range.filter, from: range.before.clone(), is_done: false, newest: None }
     }
 
     /// The ids of those of the next page that match, if there is a page.
@@ -69,7 +71,8 @@ impl<'a> Walk<'a> {
         let from = self.from.as_deref().unwrap_or(NEWEST);
         let read = context.ask(context.store.dead_letters_page(from, READ_AT_ONCE)).await?;
         self.is_done = read.len() < READ_AT_ONCE;
-        if let Some(last) = read.last() {
+        if let (Some(first), Some(last)) = (read.first(), read.last()) {
+            self.newest.get_or_insert_with(|| first.entry_id.clone());
             self.from = Some(last.entry_id.clone());
         }
         let matching = read.into_iter().map(Letter::read).filter(|letter| self.filter.matches(letter));

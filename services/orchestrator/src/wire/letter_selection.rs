@@ -3,7 +3,7 @@
 use crate::body::Readable;
 use crate::body::fields::Fields;
 use crate::letters::Letter;
-use crate::wire::entry_id::{CURSOR_RULE, is_cursor, is_entry_id};
+use crate::wire::entry_id::{CURSOR_RULE, bound, is_cursor, is_entry_id};
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde::Serialize;
@@ -62,10 +62,15 @@ pub struct LetterDiscard {
     pub entry_ids: Option<Vec<String>>,
     /// All that match; `{}` is all there are.
     pub matching: Option<LetterFilter>,
+    /// `next_cursor` of the answer before, beside the same `matching`.
+    pub cursor: Option<String>,
     /// Only say how many there are.
     pub dry_run: Option<bool>,
-    /// How many there are, as a dry run says: what has grown since is not thrown away unseen.
+    /// How many there are from here on, as a dry run says; if that took several answers, all of them together.
     pub confirm: Option<u64>,
+    /// `newest` of the first answer to the dry run: a newer letter is not thrown away unseen. Required beside `matching`
+    /// and `confirm`.
+    pub until: Option<String>,
 }
 
 /// What is thrown away, once it is read.
@@ -96,13 +101,22 @@ pub struct RequeuedLetters {
 }
 
 /// How many letters were thrown away.
-#[derive(Debug, Clone, Serialize, Object)]
-#[oai(example)]
+#[derive(Debug, Clone, Default, Serialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
 pub struct Discarded {
-    /// Letters that are meant.
+    /// Letters that are meant, as far as they were read.
     pub matched: u64,
     /// Of these thrown away.
     pub discarded: u64,
+    /// How many of the confirmed ones were not dealt with for want of time: confirm these, with `next_cursor`.
+    pub left: u64,
+    /// The newest letter that was looked at, whether or not it matches: `until` of the discard. Absent if there is none,
+    /// and where letters are meant by id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest: Option<String>,
+    /// Ask for the rest with it; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
 
 impl LetterFilter {
@@ -122,7 +136,7 @@ impl LetterFilter {
 impl LetterRequeue {
     /// Which letters.
     pub fn selection(self) -> LetterSelection {
-        select(self.entry_ids, self.matching, self.cursor)
+        select(self.entry_ids, self.matching, bound(self.cursor.as_deref(), None))
     }
 }
 
@@ -130,7 +144,8 @@ impl LetterDiscard {
     /// What is thrown away.
     pub fn order(self) -> NewDiscard {
         let confirm = self.confirm.filter(|_| self.dry_run != Some(true));
-        NewDiscard { selection: select(self.entry_ids, self.matching, None), confirm }
+        let before = bound(self.cursor.as_deref(), self.until.as_deref());
+        NewDiscard { selection: select(self.entry_ids, self.matching, before), confirm }
     }
 }
 
@@ -174,9 +189,16 @@ impl Readable for LetterRequeue {
 
 impl Readable for LetterDiscard {
     fn read(fields: &mut Fields<'_, '_>) -> Self {
+        if fields.has("matching") && fields.has("confirm") {
+            fields.require("until");
+        }
+        fields.forbid_beside("entry_ids", "until");
+        let cursor = read_cursor(fields);
         let (entry_ids, matching) = read_selection(fields);
         fields.require_one("dry_run", "confirm");
-        Self { entry_ids, matching, dry_run: fields.flag("dry_run"), confirm: fields.number("confirm") }
+        let (dry_run, confirm) = (fields.flag("dry_run"), fields.number("confirm"));
+        let until = fields.text_that("until", is_entry_id, "must be the newest of a dry run");
+        Self { entry_ids, matching, cursor, dry_run, confirm, until }
     }
 }
 
@@ -192,7 +214,8 @@ impl Example for LetterRequeue {
 
 impl Example for LetterDiscard {
     fn example() -> Self {
-        Self { entry_ids: None, matching: all_timeouts(), dry_run: Some(true), confirm: None }
+        let (matching, dry_run) = (all_timeouts(), Some(true));
+        Self { entry_ids: None, matching, cursor: None, dry_run, confirm: None, until: None }
     }
 }
 
@@ -204,6 +227,6 @@ impl Example for RequeuedLetters {
 
 impl Example for Discarded {
     fn example() -> Self {
-        Self { matched: 3, discarded: 3 }
+        Self { matched: 3, newest: Some("1790000009000-0".to_owned()), ..Self::default() }
     }
 }

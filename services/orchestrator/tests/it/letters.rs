@@ -1,6 +1,6 @@
 //! FLOW-12: dead letters are listed, shown, given back and thrown away.
 
-use crate::stage::{Stage, config, stage, stage_on};
+use crate::stage::{Answer, Stage, config, stage, stage_on};
 use orchestrator::Config;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -57,6 +57,10 @@ async fn follow(stage: &Stage, first: &Value, is_dry_run: bool) -> Vec<Value> {
         cursor = answer.json()["next_cursor"].clone();
     }
     answers
+}
+
+async fn discard(stage: &Stage, order: Value) -> Answer {
+    stage.post("/dead-letters/discard", order.to_string()).await
 }
 
 fn ids(page: &Value) -> Vec<String> {
@@ -279,15 +283,53 @@ async fn letters_are_thrown_away_only_in_the_number_that_a_dry_run_gave() {
     let stage = stage().await;
     add_letters(&stage, 2, "timeout");
     add_letters(&stage, 1, "broken");
-    let discard = async |body: &str| stage.post("/dead-letters/discard", body.to_owned()).await;
-    let dry = discard(r#"{"matching":{"reason":"timeout"},"dry_run":true}"#).await;
-    assert_eq!((dry.status, dry.json()), (200, json!({ "matched": 2, "discarded": 0 })));
-    add_letters(&stage, 1, "timeout");
-    let more = discard(r#"{"matching":{"reason":"timeout"},"confirm":2}"#).await.problem(409, "confirmation");
-    assert!(more["detail"].as_str().is_some_and(|text| text.starts_with("3 ")));
-    assert_eq!(letters(&stage), 4);
-    let done = discard(r#"{"matching":{"reason":"timeout"},"confirm":3}"#).await;
-    assert_eq!((done.json(), letters(&stage)), (json!({ "matched": 3, "discarded": 3 }), 1));
+    let newest = stage.newest_letter();
+    let dry = discard(&stage, json!({ "matching": { "reason": "timeout" }, "dry_run": true })).await;
+    assert_eq!(
+        (dry.status, dry.json()),
+        (200, json!({ "matched": 2, "discarded": 0, "left": 0, "newest": newest })),
+        "the newest that was looked at"
+    );
+    for confirm in [1, 3] {
+        let order = json!({ "matching": { "reason": "timeout" }, "confirm": confirm, "until": newest });
+        let told = discard(&stage, order).await.problem(409, "confirmation");
+        assert!(told["detail"].as_str().is_some_and(|text| text.starts_with("2 ")));
+    }
+    assert_eq!(letters(&stage), 3);
+    let done = discard(&stage, json!({ "matching": { "reason": "timeout" }, "confirm": 2, "until": newest })).await;
+    assert_eq!((&done.json()["discarded"], letters(&stage)), (&json!(2), 1));
+}
+
+#[tokio::test]
+async fn a_letter_that_a_dry_run_has_not_seen_is_not_thrown_away() {
+    let stage = stage().await;
+    add_letters(&stage, 2, "timeout");
+    let dry = discard(&stage, json!({ "matching": {}, "dry_run": true })).await.json();
+    let first = page(&stage, "").await["dead_letters"][1]["entry_id"].clone();
+    assert_eq!(discard(&stage, json!({ "entry_ids": [first], "confirm": 1 })).await.json()["discarded"], 1);
+    add_letters(&stage, 1, "unseen"); // the number is the same again
+    let order = |confirm: u64| json!({ "matching": {}, "confirm": confirm, "until": dry["newest"] });
+    discard(&stage, order(2)).await.problem(409, "confirmation");
+    assert_eq!(discard(&stage, order(1)).await.json()["discarded"], 1);
+    assert_eq!(ids(&page(&stage, "?reason=unseen").await), [stage.newest_letter()]);
+}
+
+#[tokio::test]
+async fn a_discard_that_runs_out_of_time_goes_on_where_it_was() {
+    let stage = hasty_stage().await;
+    add_letters(&stage, 250, "timeout");
+    let dry = discard(&stage, json!({ "matching": {}, "dry_run": true })).await.json();
+    assert_eq!((&dry["matched"], dry["next_cursor"].is_string()), (&json!(100), true));
+    let mut order = json!({ "matching": {}, "confirm": 250, "until": dry["newest"] });
+    for (matched, left) in [(100, 150), (100, 50), (50, 0)] {
+        let told = discard(&stage, order.clone()).await.json();
+        assert_eq!(
+            (&told["matched"], &told["discarded"], &told["left"]),
+            (&json!(matched), &json!(matched), &json!(left))
+        );
+        assert_eq!((letters(&stage), told["next_cursor"].is_string()), (left, left > 0));
+        (order["cursor"], order["confirm"]) = (told["next_cursor"].clone(), told["left"].clone());
+    }
 }
 
 #[tokio::test]
@@ -304,8 +346,10 @@ async fn a_selection_that_says_nothing_or_too_much_is_refused() {
         ("requeue", r#"{"matching":{},"cursor":"0-0"}"#.to_owned(), 400, &["/cursor"]),
         ("requeue", r#"{"entry_ids":["1-0"],"cursor":"5-0"}"#.to_owned(), 400, &["/cursor"]),
         ("discard", r#"{"matching":{}}"#.to_owned(), 400, &["/confirm"]),
-        ("discard", r#"{"matching":{},"dry_run":true,"confirm":1}"#.to_owned(), 400, &["/confirm"]),
-        ("discard", r#"{"matching":{},"confirm":-1}"#.to_owned(), 400, &["/confirm"]),
+        ("discard", r#"{"matching":{},"dry_run":true,"confirm":1,"until":"5-0"}"#.to_owned(), 400, &["/confirm"]),
+        ("discard", r#"{"matching":{},"confirm":-1,"until":"x"}"#.to_owned(), 400, &["/confirm", "/until"]),
+        ("discard", r#"{"matching":{},"confirm":1}"#.to_owned(), 400, &["/until"]),
+        ("discard", r#"{"entry_ids":["1-0"],"confirm":1,"until":"5-0"}"#.to_owned(), 400, &["/until"]),
     ] {
         let code = if status == 400 { "invalid_request" } else { "rule_violated" };
         let problem = stage.post(&format!("/dead-letters/{path}"), body.clone()).await.problem(status, code);
