@@ -4,7 +4,7 @@ use crate::books::Books;
 use crate::fault::Kind;
 use crate::installation::LEASE_MS;
 use crate::law::attempts::{Reason, repeated};
-use crate::law::{LAWS, effects};
+use crate::law::{LAWS, effects, liveness};
 use crate::ledger::submission::Answer;
 use std::collections::BTreeMap;
 
@@ -85,6 +85,7 @@ fn voids(books: &Books) -> Vec<String> {
     if stalled > STALLED_MAX {
         void.push(format!("the machine or Redis stood still by itself for {:.0} of 100 ms", stalled * 100.0));
     }
+    void.extend(liveness::restarts_missing(books));
     let rate = ok_rate(books, false);
     if rate < OK_RATE_MIN {
         void.push(format!("in calm only {:.0} of 100 submits were answered with 202", rate * 100.0));
