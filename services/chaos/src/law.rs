@@ -1,6 +1,7 @@
 //! The ten laws, each a pure function over the books that names what breaks it. In the order of the report.
 
 pub mod attempts;
+pub mod burials;
 pub mod conservation;
 pub mod effects;
 pub mod finality;

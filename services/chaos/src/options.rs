@@ -30,6 +30,11 @@ impl Profile {
         }
     }
 
+    /// Whether Redis keeps all it has acknowledged: then a copy of the log, made while it was written, is the log.
+    pub fn is_lossless(self) -> bool {
+        matches!(self, Self::Always | Self::Diskfull)
+    }
+
     /// The value of `appendfsync`.
     pub fn appendfsync(self) -> &'static str {
         if self == Self::Everysec { "everysec" } else { "always" }

@@ -3,7 +3,7 @@
 use crate::books::Books;
 use crate::law::attempts::{Reason, repeated};
 use crate::law::liveness::{late_by_stalls, percentile, recoveries, restarts};
-use crate::law::{LAWS, effects, loss, projection};
+use crate::law::{LAWS, burials, effects, loss, projection};
 use crate::ledger::effect;
 use crate::ledger::submission::Answer;
 use crate::options::Options;
@@ -64,7 +64,7 @@ pub fn document(options: &Options, books: &Books, verdict: &Verdict, around: &Ci
         "explained_duplicates": by(Reason::Fault),
         "duplicates_by_stalls": by(Reason::Stall),
         "retries": by(Reason::Retry),
-        "burials": books.snapshot.burials.len(),
+        "burials_for_crashes": burials::all(books).count(),
         "restart_after_kill_ms": spread(&restarts),
         "canary_in_calm_ms": spread(&calm),
         "ok_rate_in_calm": ok_rate(books, false),

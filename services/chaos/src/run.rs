@@ -9,7 +9,7 @@ use crate::error::{ChaosError, io};
 use crate::fault::campaign;
 use crate::installation::Installation;
 use crate::ledger::Lines;
-use crate::options::{Options, Profile};
+use crate::options::Options;
 use crate::report::{self, Circumstances};
 use crate::snapshot;
 use crate::verdict::{Colour, Verdict};
@@ -42,7 +42,7 @@ pub async fn run(options: &Options) -> Result<Colour, ChaosError> {
     let snapshot = tokio::task::spawn_blocking(move || snapshot::read(&probe)).await;
     let mut snapshot = snapshot.map_err(|error| ChaosError::Setup(error.to_string()))??;
     crew.stop_watching();
-    if matches!(options.profile, Profile::Always | Profile::Diskfull) {
+    if options.profile.is_lossless() {
         snapshot.facts = crew.scribe.facts();
     }
     installation.end().await;

@@ -4,6 +4,7 @@
 //! An entry is acknowledged after it was copied, so a read that was lost is read again; what was copied twice is known by
 //! its id. Where a profile lets Redis lose what it had acknowledged, the copy knows more than the log, and is not used.
 
+use crate::clock::now;
 use crate::error::{ChaosError, io};
 use crate::ledger::Lines;
 use crate::ledger::run::Fence;
@@ -88,7 +89,7 @@ impl Scribe {
             let lines = entry.items().get(1).map(fields).unwrap_or_default().remove("facts").unwrap_or_default();
             for line in lines.lines() {
                 ledger.write(&format!("{id} {line}")).map_err(io("copying the log"))?;
-                copied.facts.take(line);
+                copied.facts.take(line, now());
             }
         }
         Ok(id)

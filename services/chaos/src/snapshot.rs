@@ -20,8 +20,6 @@ pub struct Snapshot {
     pub tasks: HashMap<String, TaskBook>,
     /// The log.
     pub facts: Facts,
-    /// Who was buried: task, index, reason.
-    pub burials: Vec<(String, u32, String)>,
     /// Things that must not be there at rest, by name, with how many there are.
     pub left: Vec<(String, u64)>,
     /// Entries that were ever added to the work streams.
@@ -58,7 +56,6 @@ pub fn read(probe: &Probe) -> Result<Snapshot, ChaosError> {
         let pending = group.get("pending").and_then(|text| text.parse().ok()).unwrap_or(0);
         snapshot.note("pending entries in events", pending);
     }
-    snapshot.burials = burials(&mut redis)?;
     Ok(snapshot)
 }
 
@@ -99,14 +96,4 @@ fn scan(redis: &mut Connection, pattern: &str) -> Result<u64, ChaosError> {
             return Ok(found);
         }
     }
-}
-
-fn burials(redis: &mut Connection) -> Result<Vec<(String, u32, String)>, ChaosError> {
-    let letters = ask(redis, &["XRANGE", "dead-letters", "-", "+"])?;
-    let letters = letters.items().iter().map(|letter| fields(&letter.items()[1]));
-    let burial = |letter: HashMap<String, String>| {
-        let text = |name: &str| letter.get(name).cloned().unwrap_or_default();
-        (text("task_id"), text("index").parse().unwrap_or(0), text("reason"))
-    };
-    Ok(letters.map(burial).collect())
 }

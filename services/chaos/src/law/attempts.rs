@@ -1,16 +1,19 @@
 //! I6: every run of a subtask after its first has a reason: the run before asked for another attempt, or a fault that
-//! can repeat a run reached it. Every burial for crashes has as many faults behind it.
+//! can repeat a run reached it. Nothing explains a run of what had ended. Burials for crashes are looked at in
+//! [`burials`].
 
 use crate::books::Books;
+use crate::clock::Moment;
 use crate::fault::Realm;
 use crate::installation::LEASE_MS;
+use crate::law::burials;
 use crate::ledger::fault::Fault;
 use crate::ledger::run::{End, Run};
 use crate::ledger::submission::Reopening;
 use std::collections::HashMap;
 
-/// Crashes after which a subtask may be buried.
-const CRASHES_MAX: usize = 3;
+/// What was read while a fault lasted starts a moment after it was healed, in ms.
+const EARLY_MS: u64 = LEASE_MS / 2;
 
 /// Why a run was repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,30 +42,37 @@ pub fn check(books: &Books) -> Vec<String> {
             )
         })
         .collect();
-    found.extend(burials(books));
+    found.extend(burials::check(books));
     found
 }
 
 /// Every further run with the one before it and its reason.
 pub fn repeated(books: &Books) -> impl Iterator<Item = (&Run, &Run, Reason)> {
-    let subtasks = books.subtasks();
-    let all: Vec<(&Run, &Run)> = subtasks
-        .into_values()
-        .flat_map(|runs| runs.windows(2).map(|pair| (pair[0], pair[1])).collect::<Vec<_>>())
-        .collect();
     let reopened = books.reopened();
-    all.into_iter().map(move |(before, run)| (before, run, reason(books, &reopened, before, run)))
+    let mut all = Vec::new();
+    for runs in books.subtasks().values() {
+        for at in 1..runs.len() {
+            all.push((runs[at - 1], runs[at], reason(books, &reopened, &runs[..=at])));
+        }
+    }
+    all.into_iter()
 }
 
-fn reason(books: &Books, reopened: &HashMap<&str, Vec<&Reopening>>, before: &Run, run: &Run) -> Reason {
+/// Why the last of these runs of one subtask was run.
+fn reason(books: &Books, reopened: &HashMap<&str, Vec<&Reopening>>, runs: &[&Run]) -> Reason {
+    let [.., before, run] = runs else { return Reason::Retry };
+    let asked = reopened.get(run.task_id.as_str()).map_or(&[][..], |asked| asked);
+    let is_asked_since = |from: Moment| asked.iter().any(|one| one.is_between(from, run.from));
+    if run.attempt == 1 && is_asked_since(before.from) {
+        return Reason::Retry;
+    }
+    if ended_since(books, runs, run).is_some_and(|since| !is_asked_since(since)) {
+        return Reason::None;
+    }
     if matches!(before.end, Some((_, End::Retry))) && run.attempt == before.attempt + 1 {
         return Reason::Retry;
     }
-    let asked = reopened.get(run.task_id.as_str());
-    if asked.is_some_and(|asked| asked.iter().any(|one| one.is_between(before.from, run.from))) {
-        return Reason::Retry;
-    }
-    let causes: Vec<&Fault> = books.faults.iter().filter(|fault| explains(fault, before, run)).collect();
+    let causes: Vec<&Fault> = books.faults.iter().filter(|fault| explains(fault, before, run.from)).collect();
     match causes.iter().any(|fault| fault.kind.realm() != Realm::Machine) {
         true => Reason::Fault,
         false if causes.is_empty() => Reason::None,
@@ -70,39 +80,43 @@ fn reason(books: &Books, reopened: &HashMap<&str, Vec<&Reopening>>, before: &Run
     }
 }
 
-/// Whether a fault can have made `before` be run again as `run`.
-fn explains(fault: &Fault, before: &Run, run: &Run) -> bool {
-    fault.kind.repeats_runs()
-        && fault.reaches(&before.worker, before.pid)
-        && fault.meets(before.from, run.from, LEASE_MS)
+/// Since when this subtask had ended, by the copied log, before `run` began under a later entry. A fact counts from the end
+/// of the run that it records, or from when it was read. A cancel takes no entry out of a stream.
+fn ended_since(books: &Books, runs: &[&Run], run: &Run) -> Option<Moment> {
+    let facts = books.profile.is_lossless().then_some(&books.snapshot.facts)?;
+    let told = facts.ends.get(&run.task_id)?.iter().filter(|((_, index), _)| *index == run.index);
+    let by_workers = told.flat_map(|(_, told)| told).filter(|told| told.record.outcome != "cancelled");
+    let ended = by_workers.filter_map(|told| {
+        let known = || runs.iter().filter(|known| known.from <= told.seen_at);
+        let recorded = known().rev().find_map(|known| Some((known, known.end?.0)).filter(|_| told.is_of(known)));
+        let (last, at, since) = match recorded {
+            Some((last, end)) => (last, end.min(told.seen_at), end.min(told.seen_at)),
+            None => known().next_back().map(|last| (last, told.seen_at, last.from))?,
+        };
+        (run.fence > last.fence && run.from >= at).then_some(since)
+    });
+    ended.max()
 }
 
-fn burials(books: &Books) -> Vec<String> {
-    let subtasks = books.subtasks();
-    let mut found = Vec::new();
-    for (task_id, index, _) in books.snapshot.burials.iter().filter(|(_, _, reason)| reason == "crashes") {
-        let runs = subtasks.get(&(task_id.as_str(), *index)).cloned().unwrap_or_default();
-        let until = |run: &Run| run.end.map_or(u64::MAX, |(at, _)| at);
-        let reached = |fault: &&Fault| {
-            let hits = |run: &&Run| fault.reaches(&run.worker, run.pid) && fault.meets(run.from, until(run), LEASE_MS);
-            fault.kind.repeats_runs() && runs.iter().any(hits)
-        };
-        let faults = books.faults.iter().filter(reached).count();
-        if faults < CRASHES_MAX {
-            found.push(format!("task {task_id} subtask {index}: buried for crashes, and {faults} faults reached it"));
-        }
-    }
-    found
+/// Whether a fault can have made `before` be run once more, at `again_at`: it met the run, or the lease after its end in
+/// which the end is recorded.
+pub fn explains(fault: &Fault, before: &Run, again_at: Moment) -> bool {
+    let until = before.end.map_or(again_at, |(at, _)| again_at.min(at + LEASE_MS));
+    fault.kind.repeats_runs()
+        && fault.reaches(&before.worker, before.pid)
+        && fault.meets(before.from.saturating_sub(EARLY_MS), until, 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fault::Kind;
-    use crate::law::sample::{TASK, assert_breaks, books};
+    use crate::law::sample::{assert_breaks, books};
+    use crate::ledger::run::Fence;
+    use crate::options::Profile;
 
     #[test]
-    fn a_run_without_a_reason_and_a_burial_without_kills_are_found() {
+    fn a_run_without_a_reason_is_found() {
         assert_breaks(
             check,
             &[
@@ -110,11 +124,47 @@ mod tests {
                 ("another worker's fault", |books| {
                     (books.faults[0].pids, books.faults[0].targets) = (vec![9], vec!["worker-9".to_owned()]);
                 }),
-                ("too late", |books| (books.faults[0].from, books.faults[0].to) = (2_501, 3_000)),
+                ("too late", |books| (books.faults[0].from, books.faults[0].to) = (1_501, 3_000)),
                 ("a fault that repeats nothing", |books| books.faults[0].kind = Kind::KillProjector),
-                ("a burial", |books| books.snapshot.burials.push((TASK.to_owned(), 0, "crashes".to_owned()))),
+                ("a fault long after its end", |books| {
+                    books.runs[0].end = Some((200, End::Dropped));
+                    (books.faults[0].from, books.faults[0].to) = (1_201, 1_300);
+                }),
+                ("a fault long before its start", |books| {
+                    (books.faults[0].from, books.faults[0].to) = (10, 20);
+                    (books.runs[0].from, books.runs[0].end) = (900, Some((910, End::Dropped)));
+                }),
             ],
         );
+    }
+
+    #[test]
+    fn nothing_explains_a_run_of_what_had_ended_where_nothing_is_lost() {
+        let again = |from, fence, worker: u32| {
+            let mut books = books();
+            let mut run = books.runs[1].clone();
+            (run.from, run.fence, run.pid, run.worker) = (from, Fence(fence, 0), worker, format!("worker-{worker}"));
+            (run.crashes, run.end) = (2, Some((from + 10, End::Done)));
+            books.runs.push(run);
+            (books.faults[0].from, books.faults[0].to) = (120, 5_000);
+            books.faults[0].targets = vec!["redis".to_owned()];
+            books
+        };
+        let is_found = |books: &Books| repeated(books).any(|(_, _, reason)| reason == Reason::None);
+        assert!(is_found(&again(1_600, 9, 4)), "after the run that is recorded");
+        assert!(!is_found(&again(1_590, 9, 4)), "before it ended");
+        let mut killed = again(1_651, 9, 4);
+        killed.runs[1].end = None;
+        assert!(is_found(&killed), "after the fact was read");
+        let mut may_go_back = again(1_700, 9, 4);
+        may_go_back.profile = Profile::Everysec;
+        assert!(!is_found(&may_go_back), "what is lost may run again");
+        let mut reopened = again(1_700, 9, 4);
+        reopened.reopenings.push(Reopening { task_id: "T".into(), from: 1_650, to: 1_690 });
+        assert!(!is_found(&reopened), "somebody asked for it");
+        let mut zombie = again(1_700, 1, 1);
+        zombie.runs[3].crashes = 0;
+        assert!(!is_found(&zombie), "a late start under an earlier entry is the fence's matter");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! rules written here, and compared.
 
 use crate::books::Books;
+use crate::snapshot::facts::Told;
 use crate::snapshot::tasks::{Record, TaskBook};
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ pub fn check(books: &Books) -> Vec<String> {
         let ends = facts.ends.get(task_id).unwrap_or(&empty);
         let mut tell = |what: String| found.push(format!("task {task_id}: {what}"));
         for ((generation, index), told) in ends {
-            let by_workers = told.iter().filter(|record| record.outcome != "cancelled").count();
+            let by_workers = told.iter().filter(|one| one.record.outcome != "cancelled").count();
             if by_workers > 1 {
                 tell(format!("subtask {index} ended {by_workers} times in generation {generation}: {told:?}"));
             }
@@ -33,7 +34,7 @@ pub fn compared(books: &Books) -> usize {
     books.snapshot.tasks.keys().filter(|task_id| facts.created.contains(*task_id)).count()
 }
 
-fn compare(book: &TaskBook, ends: &BTreeMap<(u32, u32), Vec<Record>>, tell: &mut impl FnMut(String)) {
+fn compare(book: &TaskBook, ends: &BTreeMap<(u32, u32), Vec<Told>>, tell: &mut impl FnMut(String)) {
     let mut counters = [0; 3];
     for index in 0..book.total {
         let generation = book.generations.get(&index).copied().unwrap_or(0);
@@ -66,8 +67,9 @@ fn compare(book: &TaskBook, ends: &BTreeMap<(u32, u32), Vec<Record>>, tell: &mut
 }
 
 /// A cancel beats every other end of its generation; else the one end that a worker told.
-fn expected(told: &[Record]) -> Option<&Record> {
-    told.iter().find(|record| record.outcome == "cancelled").or_else(|| told.first())
+fn expected(told: &[Told]) -> Option<&Record> {
+    let mut records = told.iter().map(|one| &one.record);
+    records.clone().find(|record| record.outcome == "cancelled").or_else(|| records.next())
 }
 
 /// A cancel is recorded without the attempt it met.
@@ -85,14 +87,14 @@ mod tests {
         assert_breaks(
             check,
             &[
-                ("a second end", |books| books.snapshot.facts.take("T 1 0 failed 1 0 w 9")),
+                ("a second end", |books| books.snapshot.facts.take("T 1 0 failed 1 0 w 9", 9)),
                 ("a missing fact", |books| {
                     books.snapshot.facts.ends.get_mut(TASK).unwrap().remove(&(0, 1));
                 }),
-                ("a cancel that was not recorded", |books| books.snapshot.facts.take("T 1 0 cancelled 0 0 api 9")),
+                ("a cancel that was not recorded", |books| books.snapshot.facts.take("T 1 0 cancelled 0 0 api 9", 9)),
                 ("a counter", |books| books.snapshot.tasks.get_mut(TASK).unwrap().counters = [1, 1, 0]),
                 ("the status", |books| books.snapshot.tasks.get_mut(TASK).unwrap().status = "failed".to_owned()),
-                ("a bad line", |books| books.snapshot.facts.take("T")),
+                ("a bad line", |books| books.snapshot.facts.take("T", 9)),
             ],
         );
     }

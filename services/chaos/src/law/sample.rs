@@ -79,7 +79,7 @@ pub fn books() -> Books {
 }
 
 fn snapshot() -> Snapshot {
-    let record = |crashes| Record { outcome: "completed".to_owned(), attempt: 1, crashes };
+    let record = |crashes| Record { outcome: "completed".to_owned(), attempt: 1, crashes, reason: String::new() };
     let book = TaskBook {
         order: Some((1, false)),
         status: "completed".to_owned(),
@@ -91,13 +91,16 @@ fn snapshot() -> Snapshot {
         winners: HashMap::from([(0, Fence(6, 0)), (1, Fence(7, 0))]),
     };
     let mut facts = Facts::default();
-    for line in
-        ["T - 0 created 0 0 api 1", "T 0 0 crashed 1 1 w 2", "T 0 0 completed 1 1 w 3", "T 1 0 completed 1 0 w 4"]
-    {
-        facts.take(line);
+    for (line, seen_at) in [
+        ("T - 0 created 0 0 api 1", 110),
+        ("T 0 0 crashed 1 1 worker-2-2-x 2", 1_460),
+        ("T 0 0 completed 1 1 worker-2-2-x 3", 1_650),
+        ("T 1 0 completed 1 0 worker-3-3-x 4", 1_850),
+    ] {
+        facts.take(line, seen_at);
     }
     let tasks = HashMap::from([(TASK.to_owned(), book)]);
-    Snapshot { tasks, facts, burials: Vec::new(), left: Vec::new(), entries_added: 3 }
+    Snapshot { tasks, facts, left: Vec::new(), entries_added: 3 }
 }
 
 /// What breaks sound books, by name.

@@ -43,6 +43,8 @@ pub struct Record {
     pub attempt: u32,
     /// After how many crashes.
     pub crashes: u32,
+    /// The word that says why; empty for none.
+    pub reason: String,
 }
 
 /// Reads all.
@@ -125,6 +127,7 @@ impl Record {
     pub fn read(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.split(' ').collect();
         let [outcome, attempt, crashes, ..] = words[..] else { return None };
-        Some(Self { outcome: outcome.to_owned(), attempt: attempt.parse().ok()?, crashes: crashes.parse().ok()? })
+        let (outcome, reason) = (outcome.to_owned(), words.get(4).copied().unwrap_or_default().to_owned());
+        Some(Self { outcome, attempt: attempt.parse().ok()?, crashes: crashes.parse().ok()?, reason })
     }
 }
