@@ -1,4 +1,4 @@
-//! The ten laws, each a pure function over the books that names what breaks it. In the order of the report.
+//! The laws, each a pure function over the books that names what breaks it. In the order of the report.
 
 pub mod attempts;
 pub mod burials;
@@ -9,6 +9,7 @@ pub mod idempotency;
 pub mod liveness;
 pub mod loss;
 pub mod orphans;
+pub mod outcomes;
 pub mod phantoms;
 pub mod projection;
 
@@ -25,7 +26,7 @@ pub struct Law {
 }
 
 /// All of them.
-pub const LAWS: [Law; 10] = [
+pub const LAWS: [Law; 11] = [
     Law { name: "I1 loss", sentence: "what was acknowledged has ended, every subtask once", check: loss::check },
     Law { name: "I2 conservation", sentence: "counters add up and nobody added work", check: conservation::check },
     Law { name: "I3 phantom", sentence: "nothing exists or ran that nobody asked for", check: phantoms::check },
@@ -36,6 +37,7 @@ pub const LAWS: [Law; 10] = [
     Law { name: "I8 projection", sentence: "what people read follows from the log", check: projection::check },
     Law { name: "I9 idempotency", sentence: "one key is one task, and children wait", check: idempotency::check },
     Law { name: "I10 liveness", sentence: "after every fault the system works again in time", check: liveness::check },
+    Law { name: "I11 outcomes", sentence: "how a subtask ended is what its last run did", check: outcomes::check },
 ];
 
 #[cfg(test)]

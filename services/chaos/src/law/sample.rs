@@ -13,6 +13,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::facts::Facts;
 use crate::snapshot::tasks::{Record, TaskBook};
 use crate::workload::canary::Song;
+use crate::workload::order::Script;
 use std::collections::HashMap;
 
 /// The task.
@@ -50,6 +51,7 @@ pub fn books() -> Books {
         submissions: vec![Submission {
             seq: 1,
             parents: vec![vec![], vec![0]],
+            scripts: vec![Script { failures: 0, is_fatal: false, max_attempts: 5 }; 2],
             tries: vec![accepted],
             delay_ms: 0,
             cancel: Cancel::Never,

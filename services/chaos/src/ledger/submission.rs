@@ -1,6 +1,7 @@
 //! The client's ledger: what was sent, and what the client was told.
 
 use crate::clock::Moment;
+use crate::workload::order::Script;
 use std::sync::Arc;
 
 /// One order and everything that was said about it.
@@ -10,6 +11,8 @@ pub struct Submission {
     pub seq: u64,
     /// Its subtasks, each with its parents.
     pub parents: Vec<Vec<u32>>,
+    /// What each of them is to do.
+    pub scripts: Vec<Script>,
     /// Each try and what came of it.
     pub tries: Vec<Try>,
     /// How long nothing of it was to start, in ms.
@@ -66,7 +69,7 @@ pub enum Cancel {
     /// Never asked for.
     #[default]
     Never,
-    /// Asked for; whether it happened is not known.
+    /// Asked for; it may have happened, whatever the answer was: a repeated call finds that the first one did it.
     Asked,
     /// Acknowledged.
     Acknowledged,

@@ -66,6 +66,7 @@ impl Client {
             let submission = submissions.entry(order.seq).or_insert_with(|| Submission {
                 seq: order.seq,
                 parents: order.parents(),
+                scripts: order.scripts(),
                 tries: Vec::new(),
                 delay_ms: order.delay_ms.unwrap_or(0),
                 cancel: Cancel::Never,
@@ -89,10 +90,8 @@ impl Client {
         let set = |cancel| self.change(seq, |submission| submission.cancel = cancel);
         set(Cancel::Asked);
         let answer = self.http.post(format!("{}/tasks/{task_id}/cancel", self.address())).send().await;
-        match answer.map(|answer| answer.status().as_u16()) {
-            Ok(200) => set(Cancel::Acknowledged),
-            Ok(404 | 405 | 409) => set(Cancel::Never), // it had ended
-            _ => {}
+        if answer.is_ok_and(|answer| answer.status().as_u16() == 200) {
+            set(Cancel::Acknowledged);
         }
     }
 

@@ -24,6 +24,17 @@ pub enum Habit {
     Replays,
 }
 
+/// How the handler is told to behave in one subtask, and how often it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Script {
+    /// How many of its attempts fail before one succeeds.
+    pub failures: u32,
+    /// Whether it fails for good instead.
+    pub is_fatal: bool,
+    /// The attempt after which a failure is final.
+    pub max_attempts: u32,
+}
+
 /// One order.
 #[derive(Debug, Clone)]
 pub struct Order {
@@ -76,6 +87,16 @@ impl Order {
     /// Its subtasks' parents.
     pub fn parents(&self) -> Vec<Vec<u32>> {
         self.steps.iter().map(|step| step.parents.clone()).collect()
+    }
+
+    /// What its subtasks are to do.
+    pub fn scripts(&self) -> Vec<Script> {
+        let script = |Step { params: Params { failures, is_fatal, .. }, max_attempts, .. }: &Step| Script {
+            failures: *failures,
+            is_fatal: *is_fatal,
+            max_attempts: *max_attempts,
+        };
+        self.steps.iter().map(script).collect()
     }
 
     /// The document to post; `is_other` makes it another one of the same key.
