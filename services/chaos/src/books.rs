@@ -91,16 +91,25 @@ impl Books {
 
     /// The part of a time in which the machine or Redis stood still by itself.
     pub fn stalled(&self, from: Moment, to: Moment) -> f64 {
-        let is_stall = |fault: &&Fault| matches!(fault.kind, Kind::MachineStall | Kind::RedisStall);
-        let mut stalls: Vec<(Moment, Moment)> =
-            self.faults.iter().filter(is_stall).map(|stall| (stall.from.max(from), stall.to.min(to))).collect();
+        self.stalled_ms((from, to), 0, |kind| matches!(kind, Kind::MachineStall | Kind::RedisStall)) as f64
+            / to.saturating_sub(from).max(1) as f64
+    }
+
+    /// How long in a time some of these stalls went on, each taken to be `slack` ms longer on both sides.
+    pub fn stalled_ms(&self, (from, to): (Moment, Moment), slack: u64, counts: fn(Kind) -> bool) -> u64 {
+        let mut stalls: Vec<(Moment, Moment)> = self
+            .faults
+            .iter()
+            .filter(|fault| counts(fault.kind))
+            .map(|stall| (stall.from.saturating_sub(slack).max(from), (stall.to + slack).min(to)))
+            .collect();
         stalls.sort_unstable();
         let (mut sum, mut seen) = (0, from);
         for (start, end) in stalls {
             sum += end.saturating_sub(start.max(seen));
             seen = seen.max(end);
         }
-        sum as f64 / to.saturating_sub(from).max(1) as f64
+        sum
     }
 
     /// What was asked to run again, by task.

@@ -133,6 +133,11 @@ kinds! {
 }
 
 impl Kind {
+    /// Whether something stood still by itself.
+    pub fn is_stall(self) -> bool {
+        matches!(self, Self::MachineStall | Self::RedisStall | Self::WorkerStall)
+    }
+
     /// The kinds that a profile inflicts.
     pub fn of(profile: Profile) -> Vec<Self> {
         let belongs = |kind: &Self| match kind {

@@ -4,6 +4,7 @@ pub mod attempts;
 pub mod burials;
 pub mod conservation;
 pub mod effects;
+pub mod exits;
 pub mod finality;
 pub mod idempotency;
 pub mod liveness;
@@ -26,7 +27,7 @@ pub struct Law {
 }
 
 /// All of them.
-pub const LAWS: [Law; 11] = [
+pub const LAWS: [Law; 12] = [
     Law { name: "I1 loss", sentence: "what was acknowledged has ended, every subtask once", check: loss::check },
     Law { name: "I2 conservation", sentence: "counters add up and nobody added work", check: conservation::check },
     Law { name: "I3 phantom", sentence: "nothing exists or ran that nobody asked for", check: phantoms::check },
@@ -38,6 +39,7 @@ pub const LAWS: [Law; 11] = [
     Law { name: "I9 idempotency", sentence: "one key is one task, and children wait", check: idempotency::check },
     Law { name: "I10 liveness", sentence: "after every fault the system works again in time", check: liveness::check },
     Law { name: "I11 outcomes", sentence: "how a subtask ended is what its last run did", check: outcomes::check },
+    Law { name: "I12 exits", sentence: "no process ends by itself", check: exits::check },
 ];
 
 #[cfg(test)]

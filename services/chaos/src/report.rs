@@ -1,9 +1,10 @@
 //! What a run says of itself: one JSON document, and the same for people.
 
 use crate::books::Books;
+use crate::fault::Kind;
 use crate::law::attempts::{Reason, repeated};
 use crate::law::liveness::{late_by_stalls, percentile, recoveries, restarts};
-use crate::law::{LAWS, burials, effects, loss, projection};
+use crate::law::{LAWS, burials, effects, exits, loss, projection};
 use crate::ledger::effect;
 use crate::ledger::submission::Answer;
 use crate::options::Options;
@@ -35,7 +36,7 @@ pub fn document(options: &Options, books: &Books, verdict: &Verdict, around: &Ci
     let kills = books.inflicted().filter(|fault| fault.kind.as_str().starts_with("kill")).count();
     let (calm, restarts) = (calm_songs(books), restarts(books));
     let applied = books.effects.iter().filter(|one| one.answer == effect::Answer::Applied).count();
-    json!({
+    let mut document = json!({
         "colour": format!("{:?}", verdict.colour()).to_lowercase(),
         "sha": around.sha,
         "seed": options.seed,
@@ -69,11 +70,14 @@ pub fn document(options: &Options, books: &Books, verdict: &Verdict, around: &Ci
         "canary_in_calm_ms": spread(&calm),
         "ok_rate_in_calm": ok_rate(books, false),
         "ok_rate_in_faults": ok_rate(books, true),
-        "late_by_stalls": late_by_stalls(books),
         "drained_ms": books.drained_ms,
         "broken": verdict.broken.iter().map(|(law, count, places)| json!({ "law": law, "count": count, "places": places })).collect::<Vec<_>>(),
         "void": verdict.void,
-    })
+    });
+    document["late_by_stalls"] = json!(late_by_stalls(books));
+    document["stalled_ms"] = json!(books.stalled_ms((0, books.healed_at), 0, Kind::is_stall));
+    document["exits_told"] = json!(exits::told(books));
+    document
 }
 
 /// The table.

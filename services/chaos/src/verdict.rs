@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 const TOLD_MAX: usize = 20;
 /// Beyond this part of the time a machine that stands still says more about itself than about Millstream.
 const STALLED_MAX: f64 = 0.15;
+/// The same with a lease on both sides of each stall, which is how far it excuses what goes wrong.
+const EXCUSED_MAX: f64 = 0.1;
 /// In calm at least this part of all submits has to be answered.
 const OK_RATE_MIN: f64 = 0.5;
 
@@ -80,15 +82,27 @@ fn voids(books: &Books) -> Vec<String> {
     if effects::fenced(books) == 0 {
         void.push("no zombie came late to the sink".to_owned());
     }
-    let from = books.inflicted().map(|fault| fault.from).min().unwrap_or(books.healed_at);
-    let stalled = books.stalled(from, books.healed_at);
-    if stalled > STALLED_MAX {
-        void.push(format!("the machine or Redis stood still by itself for {:.0} of 100 ms", stalled * 100.0));
-    }
+    void.extend(standstill(books));
     void.extend(liveness::restarts_missing(books));
     let rate = ok_rate(books, false);
     if rate < OK_RATE_MIN {
         void.push(format!("in calm only {:.0} of 100 submits were answered with 202", rate * 100.0));
+    }
+    void
+}
+
+/// Says that so much stood still by itself that the machine was tried, not Millstream.
+fn standstill(books: &Books) -> Vec<String> {
+    let from = books.inflicted().map(|fault| fault.from).min().unwrap_or(books.healed_at);
+    let all_ms = books.healed_at.saturating_sub(from).max(1) as f64;
+    let part = |slack| books.stalled_ms((from, books.healed_at), slack, Kind::is_stall) as f64 / all_ms;
+    let (stalled, excused) = (part(0), part(LEASE_MS));
+    let mut void = Vec::new();
+    if stalled > STALLED_MAX {
+        void.push(format!("the machine, Redis or a worker stood still by itself for {:.0} of 100 ms", stalled * 100.0));
+    }
+    if excused > EXCUSED_MAX {
+        void.push(format!("within a lease of a stall were {:.0} of 100 ms", excused * 100.0));
     }
     void
 }
@@ -140,9 +154,29 @@ mod tests {
     fn a_machine_that_stands_still_makes_a_run_void() {
         let mut books = books();
         let mut stall = books.faults[0].clone();
-        (stall.kind, stall.from, stall.to) = (crate::fault::Kind::MachineStall, 1_000, 1_500);
+        (stall.kind, stall.from, stall.to) = (Kind::MachineStall, 1_000, 1_500);
         books.faults.extend([stall.clone(), stall]);
-        assert!(voids(&books).iter().any(|why| why == "the machine or Redis stood still by itself for 27 of 100 ms"));
+        let machine = "the machine, Redis or a worker stood still by itself for 27 of 100 ms";
+        assert!(voids(&books).iter().any(|why| why == machine));
+        books.faults.truncate(2);
+        books.faults[1].kind = Kind::WorkerStall;
+        assert!(voids(&books).iter().any(|why| why == machine));
+    }
+
+    #[test]
+    fn stalls_that_excuse_too_much_of_a_run_make_it_void() {
+        let excuse = |count: u64| {
+            let mut books = books();
+            books.healed_at = 150 + 100_000;
+            for at in 1..=count {
+                let mut stall = books.faults[0].clone();
+                (stall.kind, stall.from, stall.to) = (Kind::WorkerStall, at * 10_000, at * 10_000 + 250);
+                books.faults.push(stall);
+            }
+            standstill(&books)
+        };
+        assert_eq!(excuse(4), Vec::<String>::new());
+        assert_eq!(excuse(5), ["within a lease of a stall were 11 of 100 ms"]);
     }
 
     #[test]

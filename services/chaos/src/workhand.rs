@@ -17,7 +17,7 @@ use worker::{Config, Handlers};
 const ASK_EVERY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The exit code of a worker that cannot end a handler, as the real one has it.
-const UNHEALTHY: i32 = 70;
+pub const UNHEALTHY: i32 = 70;
 const GRACE: Duration = Duration::from_secs(3);
 
 /// The execution logs, in the folder of the run.
