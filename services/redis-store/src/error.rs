@@ -45,6 +45,9 @@ const TRANSIENT: [&str; 10] = [
     "UNKILLABLE",
 ];
 
+/// Of these, those of a server that answers reads and refuses every write.
+const UNWRITABLE: [&str; 3] = ["READONLY", "MISCONF", "NOREPLICAS"];
+
 /// Whether an error came from a server: its first word is in capitals. The client's own, such as a command that met no
 /// connection, are sentences.
 fn has_code(text: &str) -> bool {
@@ -56,6 +59,11 @@ impl StoreError {
     /// Whether trying the same again after a pause is the right answer.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_))
+    }
+
+    /// Whether the server is there and refuses to write: a replica, a disk that is full, or too few replicas.
+    pub fn refuses_writes(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if UNWRITABLE.iter().any(|word| error.details().contains(word)))
     }
 }
 
@@ -78,6 +86,25 @@ impl From<Error> for StoreError {
             _ if says("OOM ") => Self::OutOfMemory(error),
             _ if TRANSIENT.iter().any(|word| says(word)) || !has_code(text) => Self::Unavailable(error),
             _ => Self::Refused(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_refuses_writes_is_told_from_one_that_is_not_there() {
+        for (kind, text, expect) in [
+            (ErrorKind::Unknown, "READONLY You can't write against a read only replica.", true),
+            (ErrorKind::Unknown, "MISCONF Redis is configured to save RDB snapshots", true),
+            (ErrorKind::Unknown, "NOREPLICAS Not enough good replicas to write.", true),
+            (ErrorKind::Unknown, "LOADING Redis is loading the dataset in memory", false),
+            (ErrorKind::Unknown, "OOM command not allowed when used memory > 'maxmemory'.", false),
+            (ErrorKind::IO, "Connection closed.", false),
+        ] {
+            assert_eq!(StoreError::from(Error::new(kind, text)).refuses_writes(), expect, "{text}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Tag;
 use crate::context::Context;
+use crate::governor::Stop;
 use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
 use crate::wire::answer::JsonText;
@@ -60,15 +61,20 @@ impl SystemApi {
     /// Whether it can do its work
     ///
     /// Asks Redis who it is and what it promises; says what is missing or what should be changed, and what makes
-    /// submissions be refused.
+    /// submissions be refused. `missing` is `redis` where there is none, and `redis_writable` where it refuses to write: it
+    /// is a replica, cannot save, or has too few replicas.
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
     async fn ready(&self, context: Data<&Arc<Context>>) -> Result<JsonText<Ready>, Refused<Preparing>> {
         if !context.store.is_connected() {
             return Err(Refusal::NotReady(vec!["redis"]).into());
         }
+        let seen = context.gauge.seen();
+        if seen.stop == Some(Stop::Unwritable) {
+            return Err(Refusal::NotReady(vec!["redis_writable"]).into());
+        }
         let asked = async { tokio::try_join!(context.store.server_state(), context.store.dead_letters_count()) };
         match context.ask(asked).await {
-            Ok((server, (_, trimmed))) => Ok(JsonText(Ready::on(server, context.gauge.seen(), trimmed))),
+            Ok((server, (_, trimmed))) => Ok(JsonText(Ready::on(server, seen, trimmed))),
             Err(refusal) => {
                 tracing::debug!(error = &refusal as &(dyn Error + 'static), "redis does not say who it is");
                 Err(Refusal::NotReady(vec!["redis"]).into())

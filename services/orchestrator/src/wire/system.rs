@@ -85,8 +85,8 @@ pub struct Ready {
     pub status: String,
     /// The connected Redis.
     pub redis: RedisState,
-    /// Why submissions are refused, if they are: `memory` (more than 80 % of it is used) or `unfolded_facts` (the
-    /// projectors are too far behind).
+    /// Why submissions are refused, if they are: `memory` (more than 80 % of it is used), `out_of_memory` (all of it is) or
+    /// `unfolded_facts` (the projectors are too far behind).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusing: Option<String>,
     /// `disabled`: none is configured.
@@ -155,6 +155,7 @@ impl Alive {
 impl Ready {
     /// Ready on this Redis, as the governor has seen it.
     pub fn on(server: ServerState, seen: Seen, dead_letters_trimmed: u64) -> Self {
+        let refusing = seen.refusing().map(str::to_owned);
         let mut warnings = Vec::new();
         if seen.losses > 0 {
             warnings.push(format!("redis has lost everything {} times since this process started", seen.losses));
@@ -177,7 +178,6 @@ impl Ready {
             dead_letters_trimmed,
             warnings,
         };
-        let refusing = seen.pressure.map(|pressure| pressure.as_str().to_owned());
         let disabled = || "disabled".to_owned();
         Self { status: "ready".to_owned(), redis, refusing, database: disabled(), reflex_layer: disabled() }
     }

@@ -45,10 +45,32 @@ async fn a_redis_that_is_nearly_full_is_left_to_what_is_under_way() {
     assert_eq!(stage.get(&format!("/tasks/{id}")).await.status, 200, "reading goes on");
     assert_eq!(stage.post(&format!("/tasks/{id}/cancel"), "").await.status, 200, "and so does ending");
     stage.redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
-    eventually(SOON, || async { refusing(&stage).await.is_empty() }).await;
+    // Who is refused hears it from Redis, and who looks must not read that all is well.
+    eventually(SOON, || async { refusing(&stage).await == "out_of_memory" }).await;
     stage.post("/tasks", BODY).await.problem(503, "redis_out_of_memory");
     stage.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    eventually(SOON, || async { refusing(&stage).await.is_empty() }).await;
     stage.submit(BODY).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_refuses_writes_is_not_ready_until_it_takes_them_again() {
+    let stage = quick_stage(1_000_000).await;
+    let is_ready = async || stage.get("/ready").await.status == 200;
+    eventually(SOON, is_ready).await;
+    for (refuse, take) in [
+        (&["CONFIG", "SET", "min-replicas-to-write", "1"][..], &["CONFIG", "SET", "min-replicas-to-write", "0"][..]),
+        (&["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"]),
+    ] {
+        stage.redis.command(refuse);
+        // A client of a replica connects anew each time that it may not write.
+        eventually(SOON, || async { stage.get("/ready").await.json()["missing"] == json!(["redis_writable"]) }).await;
+        for _ in 0..20 {
+            stage.get("/ready").await.problem(503, "not_ready");
+        }
+        stage.redis.command(take);
+        eventually(SOON, is_ready).await;
+    }
 }
 
 #[tokio::test]
