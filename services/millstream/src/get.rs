@@ -1,6 +1,6 @@
 //! `millstream get`: a task as it stands.
 
-use crate::client::{self, Api, Task};
+use crate::client::{self, Api, Subtask, Task};
 use crate::exit::Exit;
 use crate::print::{self, clean};
 use crate::settings::ClientSettings;
@@ -33,31 +33,43 @@ impl Get {
 
 fn shown(task: &Task) -> String {
     let mut text = format!(
-        "{}  {}\n{}\n{} priority, {} of {} subtasks completed, created {}",
+        "{}  {}\n{}\n{} priority, {} of {} subtasks completed, {} failed, {} cancelled\ncreated {}",
         clean(&task.task_id),
         task.status,
         clean(&task.description),
         clean(&task.priority),
         task.completed,
         task.subtasks.len(),
+        task.failed,
+        task.cancelled,
         clean(&task.created_at),
     );
-    if let Some(at) = &task.finished_at {
-        text += &format!(", finished {}", clean(at));
+    let times = [("not before", &task.run_at), ("deadline", &task.deadline_at), ("finished", &task.finished_at)];
+    for (name, at) in times {
+        text.extend(at.as_deref().map(|at| format!(", {name} {}", clean(at))));
     }
+    text + "\n\n" + &plan(&task.subtasks)
+}
+
+/// A row for each subtask; how often they were run again only if one was.
+fn plan(subtasks: &[Subtask]) -> String {
     let count = |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
-    let row = |subtask: &client::Subtask| {
-        vec![
-            clean(&subtask.subtask_id),
-            clean(&subtask.state()),
-            count(subtask.attempt),
-            count(subtask.crashes),
-            clean(&subtask.kind),
-            clean(&subtask.description),
-        ]
-    };
-    let rows: Vec<_> = task.subtasks.iter().map(row).collect();
-    text + "\n\n" + &print::table(&["SUBTASK", "STATUS", "ATTEMPT", "CRASHES", "KIND", "DESCRIPTION"], &rows)
+    let mut columns: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut add = |head, cell: &dyn Fn(&Subtask) -> String| columns.push((head, subtasks.iter().map(cell).collect()));
+    add("SUBTASK", &|it| clean(&it.subtask_id));
+    add("NAME", &|it| it.name.as_deref().map_or_else(|| "-".to_owned(), clean));
+    add("STATUS", &|it| clean(&it.state()));
+    if subtasks.iter().any(|it| it.generation > Some(0)) {
+        add("GENERATION", &|it| it.generation.unwrap_or(0).to_string());
+    }
+    add("ATTEMPT", &|it| count(it.attempt));
+    add("CRASHES", &|it| count(it.crashes));
+    add("KIND", &|it| clean(&it.kind));
+    add("DESCRIPTION", &|it| clean(&it.description));
+    let heads: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
+    let row = |at: usize| columns.iter().map(|(_, cells)| cells[at].clone()).collect();
+    let rows: Vec<Vec<String>> = (0..subtasks.len()).map(row).collect();
+    print::table(&heads, &rows)
 }
 
 #[cfg(test)]
@@ -70,11 +82,32 @@ mod tests {
             r#"{"task_id":"T","description":"build\u001b it","status":"processing","priority":"low","created_at":"then",
             "total":2,"completed":1,"failed":0,"cancelled":0,"revision":3,"subtasks":[
             {"subtask_id":"T-0","kind":"k","description":"a","status":"completed","attempt":1,"crashes":0},
-            {"subtask_id":"T-1","kind":"k","description":"b","status":"queued"}]}"#,
+            {"subtask_id":"T-1","name":"7","kind":"k","description":"b","status":"queued"}]}"#,
+        )
+        .unwrap();
+        let expect = "T  processing\nbuild  it\nlow priority, 1 of 2 subtasks completed, 0 failed, 0 cancelled\n\
+            created then\n\n\
+            SUBTASK  NAME  STATUS     ATTEMPT  CRASHES  KIND  DESCRIPTION\n\
+            T-0      -     completed  1        0        k     a\n\
+            T-1      7     queued     -        -        k     b\n";
+        assert_eq!(shown(&task), expect);
+    }
+
+    #[test]
+    fn times_and_generations_are_shown_where_there_are_any() {
+        let task: Task = serde_json::from_str(
+            r#"{"task_id":"T","description":"d","status":"failed","priority":"low","created_at":"t0","run_at":"t1",
+            "deadline_at":"t3","finished_at":"t2","completed":0,"failed":1,"cancelled":1,"subtasks":[
+            {"subtask_id":"T-0","kind":"k","description":"a","status":"failed","attempt":1,"crashes":0,"generation":2},
+            {"subtask_id":"T-1","kind":"k","description":"b","status":"cancelled","reason":"parent"}]}"#,
         )
         .unwrap();
         let text = shown(&task);
-        assert!(text.starts_with("T  processing\nbuild  it\nlow priority, 1 of 2 subtasks completed"), "{text}");
-        assert!(text.ends_with("T-1      queued     -        -        k     b\n"), "{text}");
+        assert!(text.contains("\nlow priority, 0 of 2 subtasks completed, 1 failed, 1 cancelled\n"), "{text}");
+        assert!(text.contains("\ncreated t0, not before t1, deadline t3, finished t2\n"), "{text}");
+        let table = "SUBTASK  NAME  STATUS              GENERATION  ATTEMPT  CRASHES  KIND  DESCRIPTION\n\
+            T-0      -     failed              2           1        0        k     a\n\
+            T-1      -     cancelled (parent)  0           -        -        k     b\n";
+        assert!(text.ends_with(table), "{text}");
     }
 }

@@ -17,6 +17,10 @@ pub struct Task {
     pub priority: String,
     /// RFC 3339.
     pub created_at: String,
+    /// RFC 3339: not before then, if it is for later.
+    pub run_at: Option<String>,
+    /// RFC 3339: whatever of it has not ended then is cancelled.
+    pub deadline_at: Option<String>,
     /// RFC 3339, once it has ended.
     pub finished_at: Option<String>,
     /// How many subtasks completed.
@@ -34,6 +38,8 @@ pub struct Task {
 pub struct Subtask {
     /// Its id.
     pub subtask_id: String,
+    /// The client's name for it.
+    pub name: Option<String>,
     /// What runs it.
     pub kind: String,
     /// What it does.
@@ -44,6 +50,8 @@ pub struct Subtask {
     pub attempt: Option<u32>,
     /// After how many crashes.
     pub crashes: Option<u32>,
+    /// How often it was run again, if it was.
+    pub generation: Option<u32>,
     /// Why it ended, in a word.
     pub reason: Option<String>,
 }
