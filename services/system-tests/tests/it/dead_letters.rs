@@ -39,6 +39,8 @@ fn a_handler_that_fails_is_tried_again_then_buried_and_an_operator_gives_it_back
     let wrong = json!({ "entry_ids": [second], "confirm": 2 });
     let wrong = stack.client.post("/dead-letters/discard", &wrong);
     assert_eq!(wrong.status, 409, "{}", wrong.body);
+    let missing = letters(&stack, &["discard", &letter, "--yes"]);
+    assert_eq!(missing.code, Some(1), "what is not there cannot be thrown away: {missing:?}");
     assert_eq!(letters(&stack, &["discard", "--all", "--yes"]).code, Some(0));
     assert_eq!(stack.length("XLEN", "dead-letters"), 0);
     stack.audit();

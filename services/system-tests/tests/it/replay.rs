@@ -70,6 +70,8 @@ fn replay_by_the_command_line_names_a_single_subtask() {
     let stack: Stack = Plan::workers(1).start();
     let id = stack.client.submit(&body::graph(&["a", "0: a"]));
     stack.await_status(&id, "completed");
+    let shown = stack.run_client(&["get", &id]).out;
+    assert!(shown.lines().any(|line| line.starts_with(&format!("{id}-1  0 "))), "the name to type: {shown}");
     let replayed = stack.run_client(&["replay", &id, "--subtask", "0"]);
     assert_eq!(replayed.code, Some(0), "{replayed:?}");
     stack.await_status(&id, "completed");
