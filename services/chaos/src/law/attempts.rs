@@ -52,15 +52,15 @@ pub fn repeated(books: &Books) -> impl Iterator<Item = (&Run, &Run, Reason)> {
     let mut all = Vec::new();
     for runs in books.subtasks().values() {
         for at in 1..runs.len() {
-            all.push((runs[at - 1], runs[at], reason(books, &reopened, &runs[..=at])));
+            all.push((runs[at - 1], runs[at], reason(books, &reopened, runs, at)));
         }
     }
     all.into_iter()
 }
 
-/// Why the last of these runs of one subtask was run.
-fn reason(books: &Books, reopened: &HashMap<&str, Vec<&Reopening>>, runs: &[&Run]) -> Reason {
-    let [.., before, run] = runs else { return Reason::Retry };
+/// Why one of the runs of a subtask, not the first, was run.
+fn reason(books: &Books, reopened: &HashMap<&str, Vec<&Reopening>>, runs: &[&Run], at: usize) -> Reason {
+    let (before, run) = (runs[at - 1], runs[at]);
     let asked = reopened.get(run.task_id.as_str()).map_or(&[][..], |asked| asked);
     let is_asked_since = |from: Moment| asked.iter().any(|one| one.is_between(from, run.from));
     if run.attempt == 1 && is_asked_since(before.from) {
@@ -156,6 +156,10 @@ mod tests {
         let mut killed = again(1_651, 9, 4);
         killed.runs[1].end = None;
         assert!(is_found(&killed), "after the fact was read");
+        let mut handed_back = again(1_640, 9, 2);
+        handed_back.runs[3].crashes = 1;
+        handed_back.runs.extend(again(1_610, 8, 4).runs.pop());
+        assert!(!is_found(&handed_back), "the process that is recorded had run the same attempt before");
         let mut may_go_back = again(1_700, 9, 4);
         may_go_back.profile = Profile::Everysec;
         assert!(!is_found(&may_go_back), "what is lost may run again");
