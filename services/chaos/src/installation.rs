@@ -1,6 +1,7 @@
 //! A whole installation in a folder of its own: one Redis, two orchestrators, two projectors, four workers, the effect
 //! sink, and a proxy in front of everything that is connected to.
 
+use crate::disk::Disk;
 use crate::error::{ChaosError, io};
 use crate::guard::Guard;
 use crate::handler::KIND;
@@ -12,7 +13,7 @@ use crate::shim::Shim;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use system_tests::process::Signal;
 use system_tests::redis::find_program;
@@ -24,7 +25,6 @@ pub const LEASE_MS: u64 = 1_000;
 const SLOTS: usize = 8;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const READY_WITHIN: Duration = Duration::from_secs(30);
-const DISK_BYTES: &str = "size=192m";
 
 /// Everything that runs, and where it is connected.
 pub struct Installation {
@@ -44,13 +44,10 @@ pub struct Installation {
     pub shim: Shim,
     /// Where Redis keeps its data.
     pub data: PathBuf,
-    _disk: Option<Disk>,
+    disk: Mutex<Option<Disk>>,
     _guard: Guard,
     network: Option<Runtime>,
 }
-
-/// A file system of its own for Redis.
-struct Disk(PathBuf);
 
 impl Installation {
     /// Starts it all in `folder`, an absolute path; returns when the API is ready.
@@ -94,7 +91,7 @@ impl Installation {
             quiet,
             shim,
             data,
-            _disk: disk,
+            disk: Mutex::new(disk),
             _guard: guard,
             network: Some(network),
         });
@@ -141,7 +138,7 @@ impl Installation {
         self.wait_ready().await
     }
 
-    /// Ends everything, each process by its pid, and waits for it.
+    /// Ends everything, each process by its pid, and waits for it; what Redis had on a disk of its own stays as a copy.
     pub async fn end(&self) {
         let all: Vec<_> = self.members.iter().chain([&self.redis]).collect();
         for member in &all {
@@ -149,6 +146,10 @@ impl Installation {
         }
         while all.iter().any(|member| member.pid().is_some()) {
             tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Err(error)) = disk.map(Disk::give_back) {
+            eprintln!("the disk of Redis is left as it is: {error}"); // the books are judged all the same
         }
     }
 
@@ -274,21 +275,4 @@ fn sink(options: &Options, folder: &Path, group: i32) -> Member {
         command.arg("sink");
         command
     })
-}
-
-impl Disk {
-    /// Mounts a small file system that only lives in memory; only root may.
-    fn mount(at: &Path) -> Result<Self, ChaosError> {
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", DISK_BYTES, "chaos"]).arg(at).status();
-        match mounted.map_err(io("starting mount"))?.success() {
-            true => Ok(Self(at.to_owned())),
-            false => Err(ChaosError::Setup("the profile diskfull needs root, to mount a small disk".to_owned())),
-        }
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
 }

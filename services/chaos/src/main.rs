@@ -3,7 +3,7 @@
 //! `chaos run` is the conductor; `chaos worker` and `chaos sink` are processes that it starts beside the real
 //! `millstream`. Everything is drawn from one seed, so a run can be had again, as far as the machine lets it.
 //!
-//! In reading order: [`run`] the phases; [`installation`] what is broken, with [`member`], [`proxy`], [`shim`], [`guard`]
+//! In reading order: [`run`] the phases; [`installation`] what is broken, with [`member`], [`disk`], [`proxy`], [`shim`], [`guard`]
 //! and [`probe`]; [`crew`] who works beside it; [`workload`] what it is given to do, with [`handler`], [`workhand`] and [`sink`]; [`fault`] how it is
 //! broken, and [`stall`] what breaks by itself; [`ledger`] what is known of it all, with [`scribe`] that copies the log; [`drain`] and [`snapshot`] how it ends;
 //! [`books`], [`law`], [`verdict`], [`report`] what it is worth.
@@ -14,6 +14,7 @@
 mod books;
 mod clock;
 mod crew;
+mod disk;
 mod drain;
 mod error;
 mod fault;
