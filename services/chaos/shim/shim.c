@@ -1,8 +1,9 @@
 /* Loaded into redis-server before libc (LD_PRELOAD). Two lies and one confession:
  *
  * - the wall clock is off by the microseconds in the file CHAOS_CLOCK (8 bytes, native order), which the harness writes;
- * - after each fsync of an append-only file N ("....N.incr.aof") that succeeded, the size that the file had before it
- *   stands in slot N of the file CHAOS_SYNCED (8 bytes each). What lies beyond would be gone after a power loss.
+ * - after each fsync of an append-only file N ("....N.incr.aof") that succeeded, the size that the file had before it and
+ *   the moment of that, in ms of the monotonic clock, stand in slot N of the file CHAOS_SYNCED (8 bytes each). What lies
+ *   beyond, and was written after, would be gone after a power loss.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,7 +21,7 @@
 #define SLOTS 4096
 
 static volatile int64_t *offset_us;
-static volatile uint64_t *synced;
+static volatile struct { uint64_t size, ms; } *synced;
 static int (*real_gettimeofday)(struct timeval *, void *);
 static int (*real_clock_gettime)(clockid_t, struct timespec *);
 static int (*real_fdatasync)(int);
@@ -93,10 +94,17 @@ static int slot(int fd) {
 
 static int sync_and_tell(int fd, int (*real)(int)) {
     int at = synced ? slot(fd) : -1;
+    struct timespec now = {0};
+    if (!real_clock_gettime) start();
+    real_clock_gettime(CLOCK_MONOTONIC, &now);
     struct stat before;
     int known = at >= 0 && fstat(fd, &before) == 0;
     int answer = real(fd);
-    if (answer == 0 && known) synced[at] = (uint64_t)before.st_size;
+    if (answer == 0 && known) {
+        /* Whoever dies in between says that more is gone than is. */
+        synced[at].size = (uint64_t)before.st_size;
+        synced[at].ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    }
     return answer;
 }
 

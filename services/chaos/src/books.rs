@@ -7,13 +7,15 @@ use crate::ledger::effect::Effect;
 use crate::ledger::fault::Fault;
 use crate::ledger::run::{Fence, Run};
 use crate::ledger::sighting::Sighting;
-use crate::ledger::submission::{Reopening, Submission};
+use crate::ledger::submission::{Reopening, Submission, Try};
+use crate::ledger::telling::Telling;
 use crate::options::Profile;
 use crate::snapshot::Snapshot;
 use crate::workload::canary::Song;
 use std::collections::HashMap;
 
-/// What `everysec` may lose, in ms before the power fails: a second, and the second that a write may wait for a sync.
+/// What `everysec` may lose, in ms before the power fails: a second, and the second that a write may wait for a sync. Where
+/// the clock of Redis was turned, or it was killed before, it may be more: then what the shim saw counts.
 pub const WINDOW_MS: u64 = 2_000;
 
 /// The books of one run.
@@ -37,12 +39,14 @@ pub struct Books {
     pub songs: Vec<Song>,
     /// When the last submission had been sent and everything was healed.
     pub healed_at: Moment,
+    /// Why it could not be healed in the end; then Redis could not be read at rest, and only the ledgers are judged.
+    pub unhealed: Option<String>,
     /// How long it then took until nothing was left to do; `None` if that did not happen in time.
     pub drained_ms: Option<u64>,
     /// What `millstream audit` found.
     pub audit: Vec<String>,
-    /// How many losses of everything the API says it has seen.
-    pub losses_told: u64,
+    /// What each orchestrator told of losses of everything.
+    pub tellings: Vec<Telling>,
     /// Redis at rest.
     pub snapshot: Snapshot,
 }
@@ -72,7 +76,7 @@ impl Books {
     pub fn may_be_gone(&self, sent_at: Moment, acknowledged_at: Moment) -> bool {
         self.inflicted().any(|fault| match (self.profile, fault.kind) {
             (Profile::Everysec, Kind::PowerLoss) => {
-                acknowledged_at + WINDOW_MS >= fault.from && sent_at <= fault.from + LEASE_MS / 10
+                acknowledged_at >= lost_from(fault) && sent_at <= fault.from + LEASE_MS / 10
             }
             (Profile::Flushall, Kind::FlushAll) => sent_at <= fault.to,
             _ => false,
@@ -86,7 +90,14 @@ impl Books {
             Kind::FlushAll => self.profile == Profile::Flushall,
             _ => false,
         };
-        self.inflicted().any(|fault| loses(fault) && fault.meets(from, to, WINDOW_MS))
+        let reaches = |fault: &Fault| lost_from(fault).saturating_sub(WINDOW_MS) <= to && from <= fault.to + WINDOW_MS;
+        self.inflicted().any(|fault| loses(fault) && reaches(fault))
+    }
+
+    /// Whether the key of an order may have been free again when another try of it was answered.
+    pub fn key_may_be_gone(&self, order: &Submission, by: &Try) -> bool {
+        let first = order.tries.iter().filter(|one| !one.is_other_body).map(|one| one.from).min();
+        first.is_some_and(|first| first < by.from && self.may_be_gone(first, by.to))
     }
 
     /// The part of a time in which the machine or Redis stood still by itself.
@@ -124,5 +135,13 @@ impl Books {
     /// The greatest fence under which a subtask ran.
     pub fn greatest_fence(runs: &[&Run]) -> Option<Fence> {
         runs.iter().map(|run| run.fence).max()
+    }
+}
+
+/// From when on what was written may be gone with a fault.
+fn lost_from(fault: &Fault) -> Moment {
+    match fault.kind {
+        Kind::PowerLoss => fault.lost_from.unwrap_or(fault.from.saturating_sub(WINDOW_MS)),
+        _ => fault.from,
     }
 }

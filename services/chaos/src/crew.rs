@@ -7,6 +7,7 @@ use crate::installation::Installation;
 use crate::ledger::effect::Effect;
 use crate::ledger::fault::Fault;
 use crate::ledger::run::{self, Line, Run};
+use crate::ledger::telling::Telling;
 use crate::ledger::{self, Lines};
 use crate::member::{Life, Role};
 use crate::options::Options;
@@ -17,11 +18,11 @@ use crate::workhand::LEDGER_ENDING;
 use crate::workload::canary::Canary;
 use crate::workload::client::Client;
 use crate::workload::exhumer;
-use crate::workload::inquirer;
+use crate::workload::inquirer::Inquirer;
 use crate::workload::load::Load;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +35,7 @@ pub struct Crew {
     /// Copies the log.
     pub scribe: Arc<Scribe>,
     load: Arc<Load>,
-    losses: Arc<AtomicU64>,
+    inquirer: Arc<Inquirer>,
     stalls: Arc<Stalls>,
     sending: CancellationToken,
     watching: CancellationToken,
@@ -60,14 +61,16 @@ impl Crew {
         let (stalls, scribe) = (Arc::new(Stalls::default()), Arc::new(Scribe::default()));
         stalls.watch(installation.quiet, Lines::open(&folder.join("stalls.ledger"))?, &watching);
         scribe.start(installation.probe, folder, &watching)?;
-        let losses = Arc::new(AtomicU64::new(0));
-        let at_work = vec![
+        let inquirer = Arc::new(Inquirer::default());
+        let mut at_work = vec![
             tokio::spawn(load.clone().run(client.clone(), options.rate, sending.clone())),
             tokio::spawn(canary.clone().run(client.clone(), sending.clone())),
             tokio::spawn(exhumer::run(client.clone(), sending.clone())),
-            tokio::spawn(inquirer::run(client.clone(), losses.clone(), sending.clone())),
         ];
-        Ok(Self { client, canary, scribe, load, losses, stalls, sending, watching, at_work })
+        for number in 1..=installation.doors.len() {
+            at_work.push(tokio::spawn(inquirer.clone().run(client.clone(), number, sending.clone())));
+        }
+        Ok(Self { client, canary, scribe, load, inquirer, stalls, sending, watching, at_work })
     }
 
     /// No more orders.
@@ -93,9 +96,9 @@ impl Crew {
         self.load.left_out.load(Ordering::Relaxed)
     }
 
-    /// The most losses of everything that an orchestrator told of.
-    pub fn losses_told(&self) -> u64 {
-        self.losses.load(Ordering::Relaxed)
+    /// What orchestrators told of losses of everything.
+    pub fn tellings(&self) -> Vec<Telling> {
+        self.inquirer.tellings()
     }
 
     /// Reads the ledgers of the other processes; adds to the faults what broke by itself.
@@ -135,7 +138,16 @@ fn count_interrupted(faults: &mut [Fault], runs: &[Run]) {
 fn starved(line: &Line) -> Option<Fault> {
     let Line::Starved { pid, worker, from, to } = line else { return None };
     let (targets, note) = (vec![worker.clone()], format!("{} ms", to - from));
-    Some(Fault { kind: Kind::WorkerStall, targets, pids: vec![*pid], from: *from, to: *to, hits: 1, note })
+    Some(Fault {
+        kind: Kind::WorkerStall,
+        targets,
+        pids: vec![*pid],
+        from: *from,
+        to: *to,
+        hits: 1,
+        lost_from: None,
+        note,
+    })
 }
 
 /// A process that ended although nobody had told it to.
@@ -143,5 +155,5 @@ fn own_exit(life: &Life) -> Option<Fault> {
     let to = life.to.filter(|_| !life.is_ended_by_us)?;
     let targets = vec![life.member.clone()];
     let note = format!("{} {}", life.member, life.end);
-    Some(Fault { kind: Kind::OwnExit, targets, pids: vec![life.pid], from: to, to, hits: 1, note })
+    Some(Fault { kind: Kind::OwnExit, targets, pids: vec![life.pid], from: to, to, hits: 1, lost_from: None, note })
 }

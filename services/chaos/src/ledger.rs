@@ -1,7 +1,7 @@
 //! What the harness knows without Redis: who asked for what, what ran, what took effect, what readers saw, what was
 //! broken and when.
 //!
-//! In the order in which a task meets them: [`submission`], [`run`], [`effect`], [`sighting`]; beside them [`fault`]. All
+//! In the order in which a task meets them: [`submission`], [`run`], [`effect`], [`sighting`], [`telling`]; beside them [`fault`]. All
 //! times are of the one [`crate::clock`]. What other processes write is appended line by line, each with one write(2),
 //! so that it survives whatever kills them.
 
@@ -10,6 +10,7 @@ pub mod fault;
 pub mod run;
 pub mod sighting;
 pub mod submission;
+pub mod telling;
 
 use crate::error::{ChaosError, io};
 use std::fs::{File, OpenOptions};

@@ -3,8 +3,8 @@
 use crate::books::Books;
 use crate::fault::Kind;
 use crate::law::attempts::{Reason, repeated};
-use crate::law::liveness::{late_by_stalls, percentile, recoveries, restarts};
-use crate::law::{LAWS, burials, effects, exits, loss, projection};
+use crate::law::liveness::{late_by_stalls, percentile, recoveries};
+use crate::law::{LAWS, burials, effects, exits, loss, projection, restarts};
 use crate::ledger::effect;
 use crate::ledger::submission::Answer;
 use crate::options::Options;
@@ -19,7 +19,7 @@ pub struct Circumstances {
     pub sha: String,
     /// How long faults were inflicted, in seconds.
     pub seconds: f64,
-    /// Orders of which nobody knew at the end whether they were stored.
+    /// Orders of which nobody could say in the end, asked again and again, whether they were stored.
     pub unknown: usize,
     /// Orders that were not sent because too many clients waited.
     pub left_out: u64,
@@ -34,7 +34,7 @@ pub fn document(options: &Options, books: &Books, verdict: &Verdict, around: &Ci
     let accepted = books.submissions.iter().filter(|one| one.task_id().is_some());
     let inflicted = books.inflicted().count();
     let kills = books.inflicted().filter(|fault| fault.kind.as_str().starts_with("kill")).count();
-    let (calm, restarts) = (calm_songs(books), restarts(books));
+    let (calm, restarts) = (calm_songs(books), restarts::all(books));
     let applied = books.effects.iter().filter(|one| one.answer == effect::Answer::Applied).count();
     let mut document = json!({
         "colour": format!("{:?}", verdict.colour()).to_lowercase(),

@@ -11,7 +11,7 @@ use crate::installation::Installation;
 use crate::ledger::Lines;
 use crate::options::Options;
 use crate::report::{self, Circumstances};
-use crate::snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::verdict::{Colour, Verdict};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -32,19 +32,12 @@ pub async fn run(options: &Options) -> Result<Colour, ChaosError> {
     let faults = campaign::run(options, &installation, &log).await;
     let seconds = started.elapsed().as_secs_f64();
     crew.stop_sending();
-    installation.heal().await?;
+    let unhealed = installation.heal().await.err().map(|error| error.to_string());
     crew.wait().await?;
-    let unknown = drain::settle(&crew.client).await;
+    let unknown = if unhealed.is_none() { drain::settle(&crew.client).await } else { crew.client.indefinite().len() };
     let healed_at = now();
-    let drained_ms = drain::wait(&installation).await;
-    let audit = drain::audit(options, installation.probe.port()).await?;
-    let probe = installation.probe;
-    let snapshot = tokio::task::spawn_blocking(move || snapshot::read(&probe)).await;
-    let mut snapshot = snapshot.map_err(|error| ChaosError::Setup(error.to_string()))??;
+    let rest = if unhealed.is_none() { rest(options, &installation, &crew).await? } else { Rest::default() };
     crew.stop_watching();
-    if options.profile.is_lossless() {
-        snapshot.facts = crew.scribe.facts();
-    }
     installation.end().await;
 
     let evidence = crew.evidence(&installation, &folder, faults?)?;
@@ -58,12 +51,34 @@ pub async fn run(options: &Options) -> Result<Colour, ChaosError> {
         faults: evidence.faults,
         songs: crew.canary.songs(),
         healed_at,
-        drained_ms,
-        audit,
-        losses_told: crew.losses_told(),
-        snapshot,
+        unhealed,
+        drained_ms: rest.drained_ms,
+        audit: rest.audit,
+        tellings: crew.tellings(),
+        snapshot: rest.snapshot,
     };
     conclude(options, &folder, &books, &Circumstances { sha, seconds, unknown, left_out: crew.left_out() })
+}
+
+/// What is to be known of the installation when nothing moves any more.
+#[derive(Default)]
+struct Rest {
+    drained_ms: Option<u64>,
+    audit: Vec<String>,
+    snapshot: Snapshot,
+}
+
+/// Waits until nothing is left to do, and reads what there is.
+async fn rest(options: &Options, installation: &Installation, crew: &Crew) -> Result<Rest, ChaosError> {
+    let drained_ms = drain::wait(installation).await;
+    let audit = drain::audit(options, installation.probe.port()).await?;
+    let probe = installation.probe;
+    let snapshot = tokio::task::spawn_blocking(move || snapshot::read(&probe)).await;
+    let mut snapshot = snapshot.map_err(|error| ChaosError::Setup(error.to_string()))??;
+    if options.profile.is_lossless() {
+        snapshot.facts = crew.scribe.facts();
+    }
+    Ok(Rest { drained_ms, audit, snapshot })
 }
 
 /// An empty folder of our own.
@@ -89,6 +104,6 @@ fn conclude(options: &Options, folder: &Path, books: &Books, around: &Circumstan
         println!("ledgers, logs and data: {}", folder.display());
     }
     let (profile, seconds) = (options.profile.as_str(), options.duration.as_secs());
-    println!("again: make chaos SEED={} DURATION={seconds} PROFILE={profile}", options.seed);
+    println!("again: make chaos SEED={} DURATION={seconds} PROFILE={profile} RATE={}", options.seed, options.rate);
     Ok(verdict.colour())
 }

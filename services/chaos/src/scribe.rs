@@ -9,11 +9,10 @@ use crate::error::{ChaosError, io};
 use crate::ledger::Lines;
 use crate::ledger::run::Fence;
 use crate::probe::{Probe, sound};
-use crate::snapshot::facts::Facts;
+use crate::snapshot::facts::{Facts, lines_of};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use system_tests::books::fields;
 use system_tests::redis::{Connection, Reply};
 use tokio_util::sync::CancellationToken;
 
@@ -86,8 +85,9 @@ impl Scribe {
         let mut copied = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if at > copied.last {
             copied.last = at;
-            let lines = entry.items().get(1).map(fields).unwrap_or_default().remove("facts").unwrap_or_default();
-            for line in lines.lines() {
+            let lines = lines_of(entry);
+            copied.facts.malformed += u64::from(lines.is_none());
+            for line in lines.unwrap_or_default().lines() {
                 ledger.write(&format!("{id} {line}")).map_err(io("copying the log"))?;
                 copied.facts.take(line, now());
             }
@@ -124,6 +124,8 @@ mod tests {
         write("T 1 0 failed 1 0 w 3");
         eventually(Duration::from_secs(10), "copied", || (count("failed") == 1).then_some(()));
         assert_eq!((count("created"), count("completed"), scribe.facts().malformed), (1, 1, 0));
+        redis.command(&["XADD", "events", "*", "v", "1", "by", "w"]);
+        eventually(Duration::from_secs(10), "copied", || (scribe.facts().malformed == 1).then_some(()));
         over.cancel();
     }
 }

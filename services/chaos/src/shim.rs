@@ -1,6 +1,7 @@
 //! The library that lies to Redis about the time and tells us what it has synced: built at the start of a run by the C
 //! compiler of the machine, read and written through two small files.
 
+use crate::clock::{Moment, now};
 use crate::error::{ChaosError, io};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -9,6 +10,8 @@ use std::process::Command;
 
 const SOURCE: &str = include_str!("../shim/shim.c");
 const SLOTS: u64 = 4_096;
+/// A size and a moment.
+const SLOT_BYTES: usize = 16;
 const ENDING: &str = ".incr.aof";
 
 /// The built library and its files.
@@ -23,8 +26,10 @@ pub struct Shim {
 pub struct Torn {
     /// Bytes that had been written but not synced.
     pub bytes: u64,
-    /// Append-only files that were looked at.
+    /// Append-only files that may lose something: one, or none.
     pub files: u64,
+    /// What was written after that may be among them; `None` if nobody knows.
+    pub since: Option<Moment>,
 }
 
 impl Shim {
@@ -38,7 +43,7 @@ impl Shim {
         let source = folder.join("shim.c");
         std::fs::write(&source, SOURCE).map_err(io("writing the shim"))?;
         std::fs::write(&shim.clock, [0; 8]).map_err(io("writing the shim's clock"))?;
-        std::fs::write(&shim.synced, vec![0; SLOTS as usize * 8]).map_err(io("writing the shim's slots"))?;
+        std::fs::write(&shim.synced, vec![0; SLOTS as usize * SLOT_BYTES]).map_err(io("writing the shim's slots"))?;
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
         let built = Command::new(&compiler)
             .args(["-O1", "-shared", "-fPIC", "-o"])
@@ -72,23 +77,30 @@ impl Shim {
         file.write_all_at(&(ms * 1_000).to_ne_bytes(), 0).map_err(io("writing the shim's clock"))
     }
 
-    /// Cuts every append-only file below `folder` to what was synced of it; its server must have ended.
+    /// Cuts the newest append-only file in `folder` to what was synced of it; its server must have ended. The others were
+    /// closed when it was begun, and a server does not start if one of them is short.
     pub fn lose_power(&self, folder: &Path) -> Result<Torn, ChaosError> {
         let slots = std::fs::read(&self.synced).map_err(io("reading the shim's slots"))?;
-        let mut torn = Torn::default();
-        for file in std::fs::read_dir(folder).map_err(io("listing the append-only files"))?.flatten() {
-            let Some(number) = number_of(&file.path()) else { continue };
-            let at = (number % SLOTS) as usize * 8;
-            let synced = slots[at..at + 8].try_into().map_or(0, u64::from_ne_bytes);
-            let length = file.metadata().map_err(io("measuring an append-only file"))?.len();
-            torn.files += 1;
-            if length > synced {
-                torn.bytes += length - synced;
-                let file = OpenOptions::new().write(true).open(file.path());
-                file.and_then(|file| file.set_len(synced)).map_err(io("cutting an append-only file"))?;
-            }
+        let files = std::fs::read_dir(folder).map_err(io("listing the append-only files"))?.flatten();
+        let newest = files.filter_map(|file| Some((number_of(&file.path())?, file.path()))).max();
+        let Some((number, path)) = newest else { return Ok(Torn::default()) };
+        let at = (number % SLOTS) as usize * SLOT_BYTES;
+        let word =
+            |at: usize| slots.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes);
+        let (synced, moment) = (word(at), word(at + 8));
+        let file = OpenOptions::new().write(true).open(&path).map_err(io("opening an append-only file"))?;
+        let about = file.metadata().map_err(io("measuring an append-only file"))?;
+        let bytes = about.len().saturating_sub(synced);
+        if bytes > 0 {
+            file.set_len(synced).map_err(io("cutting an append-only file"))?;
         }
-        Ok(torn)
+        let age = || about.created().ok()?.elapsed().ok();
+        let since = match moment {
+            _ if bytes == 0 => Some(now()),
+            0 => age().map(|age| now().saturating_sub(age.as_millis() as u64)), // never synced: since it was begun
+            moment => Some(moment),
+        };
+        Ok(Torn { bytes, files: 1, since })
     }
 }
 
@@ -102,18 +114,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_cut_to_what_its_slot_says_and_others_are_left_alone() {
+    fn the_newest_file_is_cut_to_what_its_slot_says_and_others_are_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let shim = Shim::build(folder.path()).unwrap();
-        let aof = folder.path().join("appendonly.aof.7.incr.aof");
-        let base = folder.path().join("appendonly.aof.7.base.rdb");
-        std::fs::write(&aof, "0123456789").unwrap();
-        std::fs::write(&base, "0123456789").unwrap();
-        OpenOptions::new().write(true).open(&shim.synced).unwrap().write_all_at(&4_u64.to_ne_bytes(), 56).unwrap();
+        let [older, newest, base] = ["9.incr.aof", "10.incr.aof", "11.base.rdb"]
+            .map(|name| folder.path().join(format!("appendonly.aof.{name}")));
+        for file in [&older, &newest, &base] {
+            std::fs::write(file, "0123456789").unwrap();
+        }
+        let begun = shim.lose_power(folder.path()).unwrap();
+        assert_eq!(begun.bytes, 10);
+        assert!(begun.since.unwrap() + 60_000 > now(), "it was never synced");
+        std::fs::write(&newest, "0123456789").unwrap();
+        let slots = OpenOptions::new().write(true).open(&shim.synced).unwrap();
+        slots.write_all_at(&[4_u64.to_ne_bytes(), 77_u64.to_ne_bytes()].concat(), 160).unwrap();
         let torn = shim.lose_power(folder.path()).unwrap();
-        assert_eq!((torn.bytes, torn.files), (6, 1));
-        assert_eq!(std::fs::read_to_string(&aof).unwrap(), "0123");
-        assert_eq!(std::fs::read_to_string(&base).unwrap(), "0123456789");
+        assert_eq!((torn.bytes, torn.files, torn.since), (6, 1, Some(77)));
+        assert_eq!(std::fs::read_to_string(&newest).unwrap(), "0123");
+        for file in [older, base] {
+            assert_eq!(std::fs::read_to_string(file).unwrap(), "0123456789");
+        }
     }
 
     #[test]
@@ -132,8 +152,11 @@ mod tests {
         let aof = folder.path().join("a.3.incr.aof");
         let dd = ["if=/dev/zero", &format!("of={}", aof.display()), "bs=100", "count=1", "conv=fdatasync"];
         assert!(Command::new("dd").args(dd).envs(shim.environment()).output().unwrap().status.success());
+        let synced_at = now();
         assert_eq!(shim.lose_power(folder.path()).unwrap().bytes, 0);
         std::fs::write(&aof, vec![0; 150]).unwrap();
-        assert_eq!(shim.lose_power(folder.path()).unwrap().bytes, 50);
+        let torn = shim.lose_power(folder.path()).unwrap();
+        assert_eq!(torn.bytes, 50);
+        assert!((synced_at - 10_000..=synced_at).contains(&torn.since.unwrap()), "{torn:?} {synced_at}");
     }
 }

@@ -76,7 +76,16 @@ impl Stalls {
     fn note(&self, kind: Kind, from: Moment, to: Moment, log: &Lines) {
         let note = format!("{} ms", to - from);
         // Whatever stands still for all reaches every run.
-        let stall = Fault { kind, targets: vec!["redis".to_owned()], pids: Vec::new(), from, to, hits: 1, note };
+        let stall = Fault {
+            kind,
+            targets: vec!["redis".to_owned()],
+            pids: Vec::new(),
+            from,
+            to,
+            hits: 1,
+            lost_from: None,
+            note,
+        };
         let _ = log.write(&stall.encode()); // without it the run is judged all the same
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(stall);
     }
@@ -88,7 +97,7 @@ mod tests {
 
     fn fault(kind: Kind, target: &str, from: Moment) -> Fault {
         let targets = vec![target.to_owned()];
-        Fault { kind, targets, pids: Vec::new(), from, to: from + 100, hits: 1, note: String::new() }
+        Fault { kind, targets, pids: Vec::new(), from, to: from + 100, hits: 1, lost_from: None, note: String::new() }
     }
 
     #[test]

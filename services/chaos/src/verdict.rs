@@ -4,7 +4,7 @@ use crate::books::Books;
 use crate::fault::Kind;
 use crate::installation::LEASE_MS;
 use crate::law::attempts::{Reason, repeated};
-use crate::law::{LAWS, effects, liveness};
+use crate::law::{LAWS, effects, projection, restarts};
 use crate::ledger::submission::Answer;
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ impl Verdict {
     /// Judges the books.
     pub fn of(books: &Books) -> Self {
         let mut broken = Vec::new();
-        for law in &LAWS {
+        for law in LAWS.iter().filter(|law| books.unhealed.is_none() || !law.needs_rest) {
             let mut found = (law.check)(books);
             let count = found.len();
             found.truncate(TOLD_MAX);
@@ -82,8 +82,11 @@ fn voids(books: &Books) -> Vec<String> {
     if effects::fenced(books) == 0 {
         void.push("no zombie came late to the sink".to_owned());
     }
+    if projection::compared(books) == 0 {
+        void.push("no task could be compared with the log".to_owned());
+    }
     void.extend(standstill(books));
-    void.extend(liveness::restarts_missing(books));
+    void.extend(restarts::missing(books));
     let rate = ok_rate(books, false);
     if rate < OK_RATE_MIN {
         void.push(format!("in calm only {:.0} of 100 submits were answered with 202", rate * 100.0));
@@ -144,10 +147,23 @@ mod tests {
         assert!(verdict.void.iter().any(|why| why == "power-loss was never drawn"));
         assert!(verdict.void.iter().any(|why| why.starts_with("no zombie")));
         assert!(!verdict.void.iter().any(|why| why.starts_with("kill-worker")), "{:?}", verdict.void);
+        assert!(!verdict.void.iter().any(|why| why.starts_with("no task")), "{:?}", verdict.void);
         let mut broken = books();
         broken.snapshot.tasks.clear();
         let verdict = Verdict::of(&broken);
         assert_eq!((verdict.colour(), verdict.count("I1 ")), (Colour::Red, 1));
+        assert!(verdict.void.iter().any(|why| why == "no task could be compared with the log"));
+    }
+
+    #[test]
+    fn what_could_not_be_healed_is_red_and_judged_by_its_ledgers() {
+        let mut books = books();
+        books.snapshot = crate::snapshot::Snapshot::default();
+        books.unhealed = Some("redis does not come back".to_owned());
+        let verdict = Verdict::of(&books);
+        assert_eq!(verdict.broken.iter().map(|(law, ..)| *law).collect::<Vec<_>>(), ["I10 liveness"]);
+        books.sightings[1].revision = 0;
+        assert_eq!(Verdict::of(&books).count("I4 "), 1);
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) async fn inflict(kind: Kind, installation: &Installation, rng: &mut R
     }
     let hits = link.touched() - touched;
     let targets = vec![link.name.clone()];
-    Ok(Fault { kind, targets, pids: Vec::new(), from, to: now(), hits, note })
+    Ok(Fault { kind, targets, pids: Vec::new(), from, to: now(), hits, lost_from: None, note })
 }
 
 fn choose(kind: Kind, installation: &Installation, rng: &mut Rng) -> Arc<Link> {

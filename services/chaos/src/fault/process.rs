@@ -57,7 +57,7 @@ pub(super) async fn inflict(kind: Kind, installation: &Installation, rng: &mut R
     }
     let targets = victims.iter().map(|victim| victim.name.clone()).collect();
     let hits = pids.len() as u64;
-    Ok(Fault { kind, targets, pids, from, to: now(), hits, note: String::new() })
+    Ok(Fault { kind, targets, pids, from, to: now(), hits, lost_from: None, note: String::new() })
 }
 
 /// Waits until each runs as another process than those.

@@ -6,6 +6,7 @@ use crate::clock::now;
 use crate::error::ChaosError;
 use crate::installation::Installation;
 use crate::ledger::fault::Fault;
+use crate::shim::Torn;
 use fastrand::Rng;
 use std::time::Duration;
 use system_tests::process::Signal;
@@ -18,7 +19,7 @@ const JUMPS_MS: [i64; 5] = [-600_000, -20_000, -2_000, 2_000, 15_000];
 pub(super) async fn inflict(kind: Kind, installation: &Installation, rng: &mut Rng) -> Result<Fault, ChaosError> {
     let from = now();
     let lasting = rng.u64(200..3_000);
-    let mut pids = Vec::new();
+    let (mut pids, mut lost_from) = (Vec::new(), None);
     let (hits, note) = match kind {
         Kind::StopRedis => {
             pids.extend(installation.redis.signal(Signal::STOP));
@@ -34,7 +35,12 @@ pub(super) async fn inflict(kind: Kind, installation: &Installation, rng: &mut R
             pids.extend(installation.redis.end(Signal::KILL, Some(now() + lasting / 2)));
             (pids.len() as u64, String::new())
         }
-        Kind::PowerLoss => lose_power(installation, lasting / 2, &mut pids).await?,
+        Kind::PowerLoss => {
+            let torn = lose_power(installation, lasting / 2, &mut pids).await?;
+            lost_from = torn.since.map(|since| since.min(from));
+            let hits = if pids.is_empty() { 0 } else { torn.files };
+            (hits, format!("{} bytes were not synced since {:?}", torn.bytes, torn.since))
+        }
         Kind::OutOfMemory => run_out_of_memory(installation, lasting).await?,
         Kind::ScriptFlush => forget_scripts(installation, lasting).await?,
         Kind::ClockJump => {
@@ -53,12 +59,12 @@ pub(super) async fn inflict(kind: Kind, installation: &Installation, rng: &mut R
         back(std::slice::from_ref(&installation.redis), &pids).await;
     }
     installation.probe.wait_ready(READY_WITHIN).await;
-    Ok(Fault { kind, targets: vec!["redis".to_owned()], pids, from, to: now(), hits, note })
+    Ok(Fault { kind, targets: vec!["redis".to_owned()], pids, from, to: now(), hits, lost_from, note })
 }
 
 type Blow = Result<(u64, String), ChaosError>;
 
-async fn lose_power(installation: &Installation, dark_ms: u64, pids: &mut Vec<u32>) -> Blow {
+async fn lose_power(installation: &Installation, dark_ms: u64, pids: &mut Vec<u32>) -> Result<Torn, ChaosError> {
     let redis = &installation.redis;
     pids.extend(redis.end(Signal::KILL, None));
     while redis.pid().is_some() {
@@ -67,8 +73,7 @@ async fn lose_power(installation: &Installation, dark_ms: u64, pids: &mut Vec<u3
     let torn = installation.shim.lose_power(&installation.append_only())?;
     pause(dark_ms).await;
     redis.release();
-    let hits = if pids.is_empty() { 0 } else { torn.files };
-    Ok((hits, format!("{} bytes were not synced", torn.bytes)))
+    Ok(torn)
 }
 
 async fn run_out_of_memory(installation: &Installation, lasting: u64) -> Blow {
@@ -92,7 +97,11 @@ async fn forget_scripts(installation: &Installation, lasting: u64) -> Blow {
 }
 
 async fn turn_clock(installation: &Installation, jump_ms: i64, back_after: Option<u64>) -> Blow {
-    let time = async || installation.probe.command(&["TIME"]).await.map(|time| time.items()[0].integer());
+    let time = async || {
+        let time = installation.probe.command(&["TIME"]).await?;
+        let part = |at: usize| time.items().get(at).and_then(|part| part.text().parse::<i64>().ok()).unwrap_or(0);
+        Ok::<_, ChaosError>(part(0) * 1_000 + part(1) / 1_000)
+    };
     let offset_ms = installation.shim.offset_ms()?;
     let before = time().await?;
     installation.shim.set_offset_ms(offset_ms + jump_ms)?;
@@ -101,8 +110,12 @@ async fn turn_clock(installation: &Installation, jump_ms: i64, back_after: Optio
         pause(lasting).await;
         installation.shim.set_offset_ms(offset_ms)?;
     }
-    let is_turned = (turned * 1_000 - jump_ms).abs() < 5_000;
-    Ok((u64::from(is_turned), format!("{jump_ms} ms")))
+    Ok((u64::from(is_turned(turned, jump_ms)), format!("{jump_ms} ms")))
+}
+
+/// Whether a clock that moved so far followed the jump: by more than half, because time went on meanwhile.
+fn is_turned(moved_ms: i64, jump_ms: i64) -> bool {
+    (moved_ms - jump_ms).abs() < jump_ms.abs() / 2
 }
 
 async fn fill_disk(installation: &Installation, lasting: u64) -> Blow {
@@ -130,4 +143,17 @@ fn fill(path: &std::path::Path) -> u64 {
         }
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_only_went_on_was_not_turned() {
+        for jump_ms in JUMPS_MS {
+            assert!(is_turned(jump_ms + 300, jump_ms), "{jump_ms}");
+            assert!(!is_turned(300, jump_ms), "{jump_ms}");
+        }
+    }
 }

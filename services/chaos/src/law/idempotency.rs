@@ -6,7 +6,7 @@ use crate::fault::Kind;
 use crate::installation::LEASE_MS;
 use crate::ledger::fault::Fault;
 use crate::ledger::run::{End, Run};
-use crate::ledger::submission::{Answer, Submission};
+use crate::ledger::submission::{Answer, Submission, Try};
 use std::collections::HashMap;
 
 /// What two clocks that nobody turned may differ by over a delay, in ms.
@@ -62,6 +62,7 @@ fn answers(books: &Books, one: &Submission) -> Vec<String> {
     let (mut found, mut first) = (Vec::new(), None);
     for one_try in &one.tries {
         match &one_try.answer {
+            Answer::Accepted(_) if one_try.is_other_body && books.key_may_be_gone(one, one_try) => {}
             Answer::Accepted(task_id) if one_try.is_other_body => {
                 found.push(format!("order {}: another body was accepted as {task_id}", one.seq));
             }
@@ -75,16 +76,27 @@ fn answers(books: &Books, one: &Submission) -> Vec<String> {
             Answer::Refused(status) if one_try.is_other_body && ![422, 429].contains(status) => {
                 found.push(format!("order {}: another body was refused with {status}", one.seq));
             }
+            Answer::Refused(422) if !one_try.is_other_body && is_taken(books, one) => {}
+            Answer::Refused(status) if !one_try.is_other_body && ![429, 503].contains(status) => {
+                found.push(format!("order {}: its own body was refused with {status}", one.seq));
+            }
             Answer::Refused(_) | Answer::Indefinite => {}
         }
     }
     found
 }
 
+/// Whether another body may have come under the key of an order, once that was lost.
+fn is_taken(books: &Books, one: &Submission) -> bool {
+    let stored = |other: &Try| other.is_other_body && !matches!(other.answer, Answer::Refused(_));
+    one.tries.iter().any(|other| stored(other) && books.key_may_be_gone(one, other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law::sample::{TASK, assert_breaks};
+    use crate::law::sample::{TASK, assert_breaks, books};
+    use crate::options::Profile;
 
     #[test]
     fn two_tasks_of_a_key_and_impatient_children_are_found() {
@@ -105,9 +117,28 @@ mod tests {
                     books.submissions[0].tries[0].is_other_body = true;
                     books.submissions[0].tries[0].answer = Answer::Refused(400);
                 }),
+                ("a refusal of the same", |books| {
+                    let mut again = books.submissions[0].tries[0].clone();
+                    again.answer = Answer::Refused(400);
+                    books.submissions[0].tries.push(again);
+                }),
                 ("a delay", |books| books.submissions[0].delay_ms = 1_000),
                 ("a child", |books| books.runs[2].from = 1_599),
             ],
         );
+    }
+
+    #[test]
+    fn being_too_busy_is_no_answer_and_a_lost_key_is_free_for_another_body() {
+        let mut books = books();
+        let one = |from, is_other_body, answer| Try { from, to: from + 10, is_other_body, answer };
+        books.submissions[0].tries.push(one(150, false, Answer::Refused(429)));
+        assert_eq!(check(&books), Vec::<String>::new());
+        books.submissions[0].tries.push(one(300, true, Answer::Accepted("U".into())));
+        books.submissions[0].tries.push(one(400, false, Answer::Refused(422)));
+        assert_eq!(check(&books).len(), 2);
+        books.profile = Profile::Flushall;
+        (books.faults[0].kind, books.faults[0].from, books.faults[0].to) = (Kind::FlushAll, 200, 201);
+        assert_eq!(check(&books), Vec::<String>::new());
     }
 }

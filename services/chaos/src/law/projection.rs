@@ -14,6 +14,10 @@ pub fn check(books: &Books) -> Vec<String> {
     if facts.malformed > 0 {
         found.push(format!("{} lines of the log cannot be read", facts.malformed));
     }
+    if books.profile.is_lossless() {
+        let untold = books.snapshot.tasks.keys().filter(|task_id| !facts.created.contains(*task_id));
+        found.extend(untold.map(|task_id| format!("task {task_id}: the log does not tell that it was created")));
+    }
     for (task_id, book) in books.snapshot.tasks.iter().filter(|(task_id, _)| facts.created.contains(*task_id)) {
         let ends = facts.ends.get(task_id).unwrap_or(&empty);
         let mut tell = |what: String| found.push(format!("task {task_id}: {what}"));
@@ -92,6 +96,7 @@ mod tests {
                     books.snapshot.facts.ends.get_mut(TASK).unwrap().remove(&(0, 1));
                 }),
                 ("a cancel that was not recorded", |books| books.snapshot.facts.take("T 1 0 cancelled 0 0 api 9", 9)),
+                ("an untold task", |books| books.snapshot.facts.created.clear()),
                 ("a counter", |books| books.snapshot.tasks.get_mut(TASK).unwrap().counters = [1, 1, 0]),
                 ("the status", |books| books.snapshot.tasks.get_mut(TASK).unwrap().status = "failed".to_owned()),
                 ("a bad line", |books| books.snapshot.facts.take("T", 9)),

@@ -44,6 +44,7 @@ pub fn books() -> Books {
         from: 150,
         to: 900,
         hits: 1,
+        lost_from: None,
         note: String::new(),
     };
     Books {
@@ -73,9 +74,10 @@ pub fn books() -> Books {
         faults: vec![fault],
         songs: vec![Song { from: 950, to: 1_000 }],
         healed_at: 2_000,
+        unhealed: None,
         drained_ms: Some(100),
         audit: Vec::new(),
-        losses_told: 0,
+        tellings: Vec::new(),
         snapshot: snapshot(),
     }
 }

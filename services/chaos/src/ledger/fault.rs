@@ -18,6 +18,8 @@ pub struct Fault {
     pub to: Moment,
     /// How much it hit; 0 is a blow into the air.
     pub hits: u64,
+    /// What was written from then on was not synced; of a power loss only, and `None` if nobody knows.
+    pub lost_from: Option<Moment>,
     /// What else is to be known.
     pub note: String,
 }
@@ -36,7 +38,7 @@ impl Fault {
 
     /// The line as it is appended.
     pub fn encode(&self) -> String {
-        let Self { kind, targets, pids, from, to, hits, note } = self;
+        let Self { kind, targets, pids, from, to, hits, note, .. } = self;
         let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
         let (targets, pids) = (targets.join(","), pids.join(","));
         format!("{from} {to} {} {targets} pids={pids} hits={hits} {note}", kind.as_str())

@@ -44,10 +44,17 @@ pub(super) fn read(redis: &mut Connection) -> Result<Facts, ChaosError> {
         let Some(last) = page.items().last() else { return Ok(facts) };
         after = format!("({}", last.items().first().map(Reply::text).unwrap_or_default());
         for entry in page.items() {
-            let lines = entry.items().get(1).map(fields).unwrap_or_default().remove("facts").unwrap_or_default();
-            lines.lines().for_each(|line| facts.take(line, now()));
+            match lines_of(entry) {
+                Some(lines) => lines.lines().for_each(|line| facts.take(line, now())),
+                None => facts.malformed += 1,
+            }
         }
     }
+}
+
+/// The lines of an entry of the log; `None` if it is none.
+pub fn lines_of(entry: &Reply) -> Option<String> {
+    entry.items().get(1).map(fields)?.remove("facts")
 }
 
 impl Facts {

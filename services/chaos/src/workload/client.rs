@@ -112,12 +112,11 @@ impl Client {
         Some(())
     }
 
-    /// How many losses of everything in Redis the API says it has seen; 0 if it does not say.
-    pub async fn losses(&self) -> u64 {
-        let Ok(answer) = self.http.get(format!("{}/ready", self.address())).send().await else { return 0 };
-        let document: Value =
-            answer.bytes().await.ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
-        document["redis"]["losses"].as_u64().unwrap_or(0)
+    /// How many losses of everything in Redis orchestrator `number`, from 1, says it has seen; `None` if it does not say.
+    pub async fn losses(&self, number: usize) -> Option<u64> {
+        let answer = self.http.get(format!("{}/ready", self.addresses.get(number - 1)?)).send().await.ok()?;
+        let document: Value = serde_json::from_slice(&answer.bytes().await.ok()?).ok()?;
+        document["redis"]["losses"].as_u64()
     }
 
     /// Reads a task; `None` if no whole answer came.
