@@ -14,8 +14,8 @@ use crate::snapshot::Snapshot;
 use crate::workload::canary::Song;
 use std::collections::HashMap;
 
-/// What `everysec` may lose, in ms before the power fails: a second, and the second that a write may wait for a sync. Where
-/// the clock of Redis was turned, or it was killed before, it may be more: then what the shim saw counts.
+/// What `everysec` may lose, in ms before the power fails: a second, and the second that a write may wait for a sync. It may
+/// be more where the clock of Redis was turned, or it was killed before. What the shim saw counts.
 pub const WINDOW_MS: u64 = 2_000;
 
 /// The books of one run.

@@ -1,5 +1,5 @@
-//! A small file system of its own for Redis, which a fault can fill. It lives in memory: what it holds is copied before it
-//! goes, and its folder can be removed after.
+//! A small file system of its own for Redis, which a fault can fill. It lives in memory: what it holds is copied before
+//! it goes, and its folder can be removed after.
 
 use crate::error::{ChaosError, io};
 use std::path::{Path, PathBuf};

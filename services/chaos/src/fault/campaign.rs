@@ -22,6 +22,7 @@ pub async fn run(options: &Options, installation: &Arc<Installation>, log: &Line
     let mut faults = Vec::new();
     while started.elapsed() < options.duration {
         let hand = deck.draw();
+        tokio::time::sleep(hand.before).await;
         for fault in strike(installation, &hand).await? {
             log.write(&fault.encode()).map_err(io("writing the fault log"))?;
             faults.push(fault);

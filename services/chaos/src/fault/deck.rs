@@ -9,6 +9,11 @@ use std::time::Duration;
 /// How often a second fault, of another realm, is laid over the first.
 const OVERLAPPED: f64 = 0.15;
 
+/// Around the kill of one worker there is calm enough, with the shortest of every round, to tell how long it takes until its
+/// work starts again: otherwise what came before has a part in most of these times.
+const BEFORE_KILL: Duration = Duration::from_millis(2_600);
+const AFTER_KILL_MS: u64 = 2_000;
+
 /// What is left of the cards.
 pub struct Deck {
     kinds: Vec<Kind>,
@@ -21,6 +26,8 @@ pub struct Deck {
 pub struct Hand {
     /// One fault, or two of different realms.
     pub kinds: Vec<Kind>,
+    /// More calm before it.
+    pub before: Duration,
     /// The calm after it.
     pub calm: Duration,
     /// From which each fault draws its targets and times.
@@ -45,9 +52,13 @@ impl Deck {
                 kinds.push(second);
             }
         }
-        let calm = Duration::from_millis(self.rng.u64(500..2_000));
+        let mut calm_ms = self.rng.u64(500..2_000);
         let seeds = kinds.iter().map(|_| self.rng.u64(..)).collect();
-        Hand { kinds, calm, seeds }
+        let mut before = Duration::ZERO;
+        if kinds == [Kind::KillWorker] {
+            (before, calm_ms) = (BEFORE_KILL, calm_ms.max(AFTER_KILL_MS));
+        }
+        Hand { kinds, before, calm: Duration::from_millis(calm_ms), seeds }
     }
 
     fn card(&mut self) -> Kind {
@@ -85,6 +96,16 @@ mod tests {
         assert_eq!(seen, Kind::of(Profile::Always).into_iter().collect());
         let realms = |hand: &Hand| hand.kinds.iter().map(|kind| kind.realm()).collect::<Vec<_>>();
         assert!(draw(7).iter().all(|hand| realms(hand).windows(2).all(|pair| pair[0] != pair[1])));
+    }
+
+    #[test]
+    fn a_worker_that_is_killed_alone_is_killed_in_calm() {
+        let mut deck = Deck::new(Profile::Always, 5);
+        for hand in std::iter::repeat_with(|| deck.draw()).take(200) {
+            let is_lone_kill = hand.kinds == [Kind::KillWorker];
+            assert_eq!(hand.before + Duration::from_millis(500) > Duration::from_secs(3), is_lone_kill, "{hand:?}");
+            assert!(!is_lone_kill || hand.calm >= Duration::from_secs(2), "{hand:?}");
+        }
     }
 
     #[test]
