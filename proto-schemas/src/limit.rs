@@ -20,7 +20,8 @@ pub const TOKEN_CHARS_MAX: usize = 64;
 pub const RECORD_BYTES_MAX: usize = 64;
 /// Characters of a failure message kept in a result or a dead letter.
 pub const MESSAGE_CHARS_MAX: usize = 1_024;
-/// Fact lines of one `events` entry, and items of one settle call.
+/// Fact lines of one `events` entry, fewer where they are about [`SUBTASKS_MAX`] subtasks together, and items of one
+/// settle call.
 pub const BATCH_ITEMS_MAX: usize = 128;
 /// Bytes of results that one settle call carries.
 pub const BATCH_BYTES_MAX: usize = 1 << 20;

@@ -129,17 +129,9 @@ impl Fold {
 
 impl Folded {
     fn add(&mut self, counts: FoldCounts, entries: usize) {
-        add(&mut self.counts, counts);
+        self.counts.add(counts);
         self.acknowledged += entries;
     }
-}
-
-/// Adds up what several calls did.
-pub(crate) fn add(sum: &mut FoldCounts, counts: FoldCounts) {
-    sum.counted += counts.counted;
-    sum.progressed += counts.progressed;
-    sum.duplicate += counts.duplicate;
-    sum.ignored += counts.ignored;
 }
 
 /// Whether the same may succeed a little later.

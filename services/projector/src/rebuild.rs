@@ -7,7 +7,6 @@
 //! generation moves no counter, so only a count sees its time.
 
 use crate::chunk::chunks;
-use crate::fold::add;
 use crate::task_pages::TaskPages;
 use proto_schemas::{ConsumerName, FactKind, TaskId};
 use redis_store::events::EventEntry;
@@ -89,7 +88,7 @@ impl Rebuild<'_> {
             self.keep(&mut page, &is_kind);
             for chunk in chunks(&page) {
                 let counts = self.store.fold_again(self.consumer, self.task_ttl, chunk).await?;
-                add(&mut self.report.counts, counts);
+                self.report.counts.add(counts);
             }
         }
         Ok(entries)

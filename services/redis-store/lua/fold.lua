@@ -1,6 +1,8 @@
 -- Folds facts into the tasks they are about and acknowledges the entries they came in. HSETNX of a terminal record is
 -- the gate: a counter moves only when it answers 1; a dependant is released only while it waits for that parent. So
 -- order, repetition and parallel projectors change nothing, and an end that is told again tells whoever missed it.
+-- A call for many tasks may be more work than Redis should do at once: then it is to come again in parts, the entry ids
+-- and bad lines with the last of them.
 -- KEYS  events, dead-letters, meta, lifetimes, delayed, delayed:body, cancelled, tasks:queued, tasks:processing,
 --       tasks:completed, tasks:failed, tasks:cancelled, then for each queue: bell and its four streams, then for each
 --       task: task hash, outcomes hash, plan
@@ -8,8 +10,8 @@
 --       names; the entry ids; the bad lines (entry no, line); then for each task: task id, count of facts, and for each
 --       fact: index, generation, fact, record or progress, ms
 -- Answers folded, counted, progressed, duplicate, ignored (no such task, index or generation, or a hash that is no
---       task's); or keys_missing, the names of the queues that a plan needs and whose keys were not given (nothing was
---       written)
+--       task's); or, with nothing written, keys_missing, the names of the queues that a plan needs and whose keys were
+--       not given; or too_much, of how many tasks one call does the work (the first ones, one at least)
 -- Appends the fact `cancelled` for what it cancels itself: dependants that are skipped, or all that is open
 --       (fail_fast).
 local events, dead_letters, meta, lifetimes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -25,6 +27,9 @@ local tells = {
   returned = true, parked = true,
 }
 local moves = { started = true, retrying = true }
+-- Facts and dependants of one call, unless a single task has more: some 40 ms. An edge of a plan takes about so many
+-- bytes.
+local work_max, edge_bytes = 4000, 10
 
 local counted = is_consumer(by) and task_ttl_ms and hint_ms and number(dead_letters_max) and queue_count and entry_count
   and bad_count and task_count and #KEYS == 12 + 5 * queue_count + 3 * task_count
@@ -53,10 +58,31 @@ end
 redis.call('ZCARD', lifetimes)
 for _, index in pairs(index_of) do redis.call('ZCARD', index) end
 local queues, first_task = queues_of(10, queue_count, 13), 13 + 5 * queue_count
-local books, has_plan = {}, {}
+local books, has_plan, work = {}, {}, 0
+
+-- How many dependants the facts of a task may move at most: those of each subtask that completed, and all there are if
+-- one did not.
+local function dependants(book, outcomes, plan, first, last)
+  local moved, skipped = 0, 0
+  for at = first, last, 5 do
+    local index, generation, fact = unpack(ARGV, at, at + 2)
+    local edges = is_terminal[fact] and redis.call('HSTRLEN', plan, 'e:' .. index) or 0
+    if edges > 0 then
+      local stands = redis.call('HGET', outcomes, record_field(tonumber(index), tonumber(generation)))
+      if (stands and string.match(stands, '^%l+') or fact) == 'completed' then
+        moved = moved + math.ceil(edges / edge_bytes)
+      else
+        skipped = book.total
+      end
+    end
+  end
+  return moved + skipped
+end
+
 for t = 1, task_count do
   local first = first_task + 3 * (t - 1)
   books[t] = read_task(KEYS[first])
+  work = work + tonumber(ARGV[first_of[t] + 2])
   redis.call('HLEN', KEYS[first + 1])
   local named = redis.call('HGET', KEYS[first + 2], 'queues')
   if named then
@@ -71,9 +97,15 @@ for t = 1, task_count do
         return { 'keys_missing', named }
       end
     end
+    if books[t] then
+      local facts_at, count = first_of[t] + 3, tonumber(ARGV[first_of[t] + 2])
+      work = work + dependants(books[t], KEYS[first + 1], KEYS[first + 2], facts_at, facts_at - 1 + 5 * count)
+    end
   end
+  if t > 1 and work > work_max then return { 'too_much', t - 1 } end
 end
 
+if entry_count == 0 then redis.call('XACK', events, group, '0-0') end -- a first write that is never out of memory
 local at, live = 9 + queue_count, {}
 for e = 1, entry_count do
   live[e] = redis.call('XACK', events, group, ARGV[at + e]) == 1 and ARGV[at + e]
@@ -128,11 +160,12 @@ end
 -- where an edge says so, everything that is open; says whether that changed anything. `ended` grows while it is walked:
 -- who is skipped has ended too.
 local function release(task_id, book, outcomes, plan, ended)
-  local waits, waited, touched, skipped, fails_fast, at = {}, {}, {}, {}, false, 1
+  local waits, waited, touched, skipped, fails_fast, at, seen = {}, {}, {}, {}, false, 1, {}
   while ended[at] do
     local parent, outcome = ended[at][1], ended[at][2]
-    at = at + 1
-    for child, on_failure in string.gmatch(redis.call('HGET', plan, 'e:' .. parent) or '', '(%d+):([%l_]+)') do
+    local edges = not seen[parent] and redis.call('HGET', plan, 'e:' .. parent) or '' -- told twice, it is walked once
+    at, seen[parent] = at + 1, true
+    for child, on_failure in string.gmatch(edges, '(%d+):([%l_]+)') do
       if waits[child] == nil then
         -- false: it does not wait any more, or is no subtask of this plan
         waits[child] = tonumber(child) < book.total and redis.call('HGET', plan, 'w:' .. child)

@@ -23,7 +23,8 @@ pub struct FoldCounts {
 }
 
 impl Store {
-    /// Folds entries of the log and acknowledges them, in one script call. Folding an entry again changes nothing.
+    /// Folds entries of the log and acknowledges them, in one script call; in several if it is too much work for one, of
+    /// which the last acknowledges: an error before it leaves every entry to be folded again. That changes nothing.
     pub async fn fold(
         &self,
         by: &ConsumerName,
@@ -70,21 +71,69 @@ impl Store {
                 }
             }
         }
+        let tasks: Vec<(&TaskId, Vec<Value>)> = tasks.into_iter().collect();
+        let (mut counts, mut rest, mut size) = (FoldCounts::default(), &tasks[..], tasks.len());
+        loop {
+            let (part, after) = rest.split_at(size.min(rest.len()));
+            // The last part acknowledges what all of them have folded.
+            let (ids, lines): (&[&str], &[Value]) = if after.is_empty() { (acknowledge, &bad) } else { (&[], &[]) };
+            match self.fold_part((by, task_ttl), ids, lines, part).await? {
+                Part::Folded(some) => counts.add(some),
+                Part::TooMuch(fewer) if (1..part.len()).contains(&fewer) => {
+                    size = fewer;
+                    continue;
+                }
+                Part::TooMuch(_) => return Err(StoreError::Reply("fold")),
+            }
+            if after.is_empty() {
+                return Ok(counts);
+            }
+            rest = after;
+        }
+    }
+
+    /// One call, again while it lacks the keys of a queue that a plan names.
+    async fn fold_part(
+        &self,
+        (by, task_ttl): (&ConsumerName, Duration),
+        acknowledge: &[&str],
+        bad: &[Value],
+        tasks: &[(&TaskId, Vec<Value>)],
+    ) -> Result<Part, StoreError> {
         loop {
             let queues = self.known_queues();
-            let (keys, args) = call(by, task_ttl, &queues, acknowledge, (&bad, &tasks));
+            let (keys, args) = call(by, task_ttl, &queues, acknowledge, (bad, tasks));
             let answer = value::array(self.eval(&script::FOLD, keys, args).await?, "fold")?;
             let word = |at: usize| answer.get(at).and_then(Value::as_string).ok_or(StoreError::Reply("fold"));
             let count = |at: usize| word(at)?.parse().map_err(|_| StoreError::Reply("fold"));
             match word(0)?.as_str() {
                 "folded" => {
                     let (counted, progressed) = (count(1)?, count(2)?);
-                    return Ok(FoldCounts { counted, progressed, duplicate: count(3)?, ignored: count(4)? });
+                    let (duplicate, ignored) = (count(3)?, count(4)?);
+                    return Ok(Part::Folded(FoldCounts { counted, progressed, duplicate, ignored }));
                 }
+                "too_much" => return Ok(Part::TooMuch(count(1)? as usize)),
                 "keys_missing" if self.learn_queues(&word(1)?, &queues) => {}
                 _ => return Err(StoreError::Reply("fold")),
             }
         }
+    }
+}
+
+/// The answer to one call.
+enum Part {
+    Folded(FoldCounts),
+    /// Nothing was written; so many tasks, from the first on, are work enough.
+    TooMuch(usize),
+}
+
+impl FoldCounts {
+    /// Adds up what several calls did.
+    pub fn add(&mut self, other: FoldCounts) {
+        self.counted += other.counted;
+        self.progressed += other.progressed;
+        self.duplicate += other.duplicate;
+        self.ignored += other.ignored;
     }
 }
 
@@ -94,7 +143,7 @@ fn call(
     task_ttl: Duration,
     queues: &[QueueName],
     acknowledge: &[&str],
-    (bad, tasks): (&[Value], &BTreeMap<&TaskId, Vec<Value>>),
+    (bad, tasks): (&[Value], &[(&TaskId, Vec<Value>)]),
 ) -> (Vec<String>, Vec<Value>) {
     let first =
         [key::EVENTS, key::DEAD_LETTERS, key::META, key::LIFETIMES, key::DELAYED, key::DELAYED_BODY, key::CANCELLED];

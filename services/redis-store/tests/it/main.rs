@@ -20,6 +20,7 @@ mod exorcise;
 mod expire;
 mod fold;
 mod fold_order;
+mod fold_parts;
 mod foreign;
 mod gate;
 mod generations;

@@ -3,9 +3,10 @@
 use crate::history::check;
 use crate::workers::read_log;
 use crate::world::World;
-use proto_schemas::limit;
+use proto_schemas::{OnFailure, Parent, Priority, SubtaskDefinition, limit};
 use redis_store::events::EventEntry;
 use redis_store::fold::FoldCounts;
+use redis_store::submit::{Admission, Submission};
 use std::time::Duration;
 use task_core::law::StreamName;
 use task_core::law::fold::{Fold, LogEntry};
@@ -30,6 +31,32 @@ fn fold_keeps_to_its_law() {
     );
 }
 
+/// Random histories have small plans.
+#[test]
+fn what_is_skipped_in_wide_plans_is_told_in_entries_of_a_thousand() {
+    let mut world = World::start(1);
+    world.begin_history();
+    let admission = Admission { backlog_max: 9_999, deadline: Duration::from_secs(60) };
+    for task in ["a", "b", "c"] {
+        let mut subtasks = vec![SubtaskDefinition::new("k".parse().unwrap(), "d", Priority::Low); 401];
+        for subtask in &mut subtasks[1..] {
+            subtask.depends_on = vec![Parent { name: "p".parse().unwrap(), index: 0, on_failure: OnFailure::Skip }];
+        }
+        let order = Submission::new(task.parse().unwrap(), world.consumer(), "d".to_owned(), subtasks);
+        world.run(async |store| store.submit(&order, admission).await);
+        world.stranger(&["XADD", "events", "*", "v", "1", "by", "w", "facts", &format!("{task} 0 0 failed 1 0 w 5")]);
+    }
+    world.accept_all();
+    while world.read.len() < 6 {
+        read_log(&mut world);
+    }
+    let entries = world.read.clone();
+    fold(&mut world, &entries, Duration::from_secs(60), true);
+    let log = &world.books.streams[&StreamName::Events].entries;
+    let told: Vec<usize> = log.values().rev().take(2).map(|told| read_lines(told).len()).collect();
+    assert_eq!(told, [1, 2]);
+}
+
 pub fn call(world: &mut World) {
     read_log(world);
     if world.read.is_empty() {
@@ -42,6 +69,12 @@ pub fn call(world: &mut World) {
     world.random.shuffle(&mut entries);
     let task_ttl = Duration::from_secs(world.pick([60, 604_800]));
     let acknowledge = world.random.u8(..4) > 0;
+    for _ in 0..world.sendings() {
+        fold(world, &entries, task_ttl, acknowledge);
+    }
+}
+
+fn fold(world: &mut World, entries: &[EventEntry], task_ttl: Duration, acknowledge: bool) {
     let order = Fold {
         by: world.consumer(),
         task_ttl_ms: task_ttl.as_millis() as u64,
@@ -54,39 +87,36 @@ pub fn call(world: &mut World) {
     };
     let ended =
         |world: &World| world.books.tasks.values().filter(|task| task.state.status.is_terminal()).count() as u64;
-    for _ in 0..world.sendings() {
-        let (ended_before, work_before, later_before) = (ended(world), work(world), later(world));
-        let last_before = world.books.streams[&StreamName::Events].last_id;
-        let counts = world.call(
-            &order,
-            async |store| match acknowledge {
-                true => store.fold(&order.by, task_ttl, &entries).await,
-                false => store.fold_again(&order.by, task_ttl, &entries).await,
-            },
-            |books, moment| {
-                let law = books.fold(moment, &order);
-                FoldCounts {
-                    counted: law.counted,
-                    progressed: law.progressed,
-                    duplicate: law.duplicate,
-                    ignored: law.ignored,
-                }
-            },
-        );
-        world.count("fold counted", counts.counted);
-        world.count("fold progressed", counts.progressed);
-        world.count("fold duplicate", counts.duplicate);
-        world.count("fold ignored", counts.ignored);
-        world.count("fold again", u64::from(!acknowledge));
-        world.count("fold ended a task", ended(world) - ended_before);
-        world.count("fold released", work(world) - work_before);
-        world.count("fold counted a later generation", later(world).saturating_sub(later_before));
-        let log = &world.books.streams[&StreamName::Events].entries;
-        let told: Vec<_> =
-            log.iter().filter(|(id, _)| **id > last_before).flat_map(|(_, told)| read_lines(told)).collect();
-        for reason in told.into_iter().flatten().filter_map(|fact| fact.reason) {
-            world.count(format!("fold {reason}"), 1);
-        }
+    let (ended_before, work_before, later_before) = (ended(world), work(world), later(world));
+    let last_before = world.books.streams[&StreamName::Events].last_id;
+    let counts = world.call(
+        &order,
+        async |store| match acknowledge {
+            true => store.fold(&order.by, task_ttl, entries).await,
+            false => store.fold_again(&order.by, task_ttl, entries).await,
+        },
+        |books, moment| {
+            let law = books.fold(moment, &order);
+            FoldCounts {
+                counted: law.counted,
+                progressed: law.progressed,
+                duplicate: law.duplicate,
+                ignored: law.ignored,
+            }
+        },
+    );
+    world.count("fold counted", counts.counted);
+    world.count("fold progressed", counts.progressed);
+    world.count("fold duplicate", counts.duplicate);
+    world.count("fold ignored", counts.ignored);
+    world.count("fold again", u64::from(!acknowledge));
+    world.count("fold ended a task", ended(world) - ended_before);
+    world.count("fold released", work(world) - work_before);
+    world.count("fold counted a later generation", later(world).saturating_sub(later_before));
+    let log = &world.books.streams[&StreamName::Events].entries;
+    let told: Vec<_> = log.iter().filter(|(id, _)| **id > last_before).flat_map(|(_, told)| read_lines(told)).collect();
+    for reason in told.into_iter().flatten().filter_map(|fact| fact.reason) {
+        world.count(format!("fold {reason}"), 1);
     }
 }
 

@@ -150,12 +150,21 @@ impl Books {
         has_ended
     }
 
-    /// Appends the facts of one call to the log, one entry for each 128; nothing if there are none.
-    pub(crate) fn append_facts(&mut self, moment: &mut Moment, by: &ConsumerName, lines: &[String]) {
-        for lines in lines.chunks(limit::BATCH_ITEMS_MAX) {
-            let facts = lines.join("\n");
+    /// Appends the facts of one call to the log, one entry for each 128, or for fewer that are about 1,000 subtasks
+    /// together; nothing if there are none.
+    pub(crate) fn append_facts(&mut self, moment: &mut Moment, by: &ConsumerName, mut lines: &[String]) {
+        while !lines.is_empty() {
+            let mut told = 0;
+            let fits = |line: &&String| {
+                told += subtasks_of(line);
+                told <= limit::SUBTASKS_MAX
+            };
+            let count = lines.iter().take(limit::BATCH_ITEMS_MAX).take_while(fits).count().max(1);
+            let (entry, after) = lines.split_at(count);
+            let facts = entry.join("\n");
             let fields = [("v", "1"), ("by", by.as_str()), ("facts", &facts)];
             self.append(moment, &StreamName::Events, fields.map(text_field).into());
+            lines = after;
         }
     }
 
@@ -167,6 +176,13 @@ impl Books {
             self.bells.insert(queue.clone(), rung);
         }
     }
+}
+
+/// How many subtasks a line of the log is about.
+fn subtasks_of(line: &str) -> usize {
+    let range = line.split(' ').nth(1).and_then(|place| place.split_once('-'));
+    let ends = range.and_then(|(first, last)| first.parse().ok().zip(last.parse().ok()));
+    ends.map_or(1, |(first, last): (usize, usize)| (last + 1).saturating_sub(first))
 }
 
 const BELL_TOKENS_MAX: usize = limit::BELL_TOKENS_MAX as usize;
@@ -196,6 +212,22 @@ impl TaskBook {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entry_of_the_log_is_about_a_thousand_subtasks_at_most() {
+        let entries = |lines: &[&str]| {
+            let lines: Vec<String> = lines.iter().map(|place| format!("T {place} 0 cancelled 0 0 w 1")).collect();
+            let mut books = Books::default();
+            books.append_facts(&mut Moment::at(1), &ConsumerName::new("w").unwrap(), &lines);
+            let log = books.streams.remove(&StreamName::Events).unwrap_or_default().entries;
+            let lines_of = |entry: &Fields| entry[2].1.split(|byte| *byte == b'\n').count();
+            log.values().map(lines_of).collect::<Vec<_>>()
+        };
+        assert_eq!(entries(&[]), [0; 0]);
+        assert_eq!(entries(&["7"; 300]), [128, 128, 44]);
+        assert_eq!(entries(&["0-498", "0-498", "1", "2", "3"]), [4, 1]);
+        assert_eq!(entries(&["0-999", "-", "0-999", "0-4999", "1"]), [1, 1, 1, 1, 1]);
+    }
 
     #[test]
     fn a_bell_holds_64_tokens() {
