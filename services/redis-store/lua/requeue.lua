@@ -8,7 +8,8 @@
 --       counts of queues and items; the queue names; for each item a JSON list: index, the generation it replaces,
 --       queue, rank of priority, then names and values of its entry as a first attempt (its generation and its deadline
 --       are set here); then for each item who depends on it, as `<index>:<on_failure> …`
--- Answers requeued · gone (a generation is not the current one, or has not ended, or there is no such task or letter)
+-- Answers requeued · gone (a generation is not the current one, or has not ended, or depends on one that is left as it
+--       ended and did not complete, or there is no such task or letter)
 -- Appends the fact `requeued` for each.
 local task, outcomes, plan, events, lifetimes, cancelled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local dead_letters = KEYS[7]
@@ -66,17 +67,26 @@ for i, item in ipairs(items) do
 end
 if letter_id ~= '' and #redis.call('XRANGE', dead_letters, letter_id, letter_id) == 0 then return 'gone' end
 
--- What an item waits for: parents that run again, and parents that have not ended.
+-- What an item waits for: parents that run again, and parents that have not ended; nil if another has ended so that the
+-- item cannot start.
 local function awaited(item)
   local at, waits = place_of(item.fields, 'parents'), {}
-  for index in string.gmatch(at and item.fields[at] or '', '=(%d+):') do
+  for index, on_failure in string.gmatch(at and item.fields[at] or '', '=(%d+):([%l_]+)') do
     local generation = current_generation(redis.call('HGET', outcomes, string.format('g:%.0f', index)))
-    local ended = redis.call('HEXISTS', outcomes, record_field(tonumber(index), generation)) == 1
-    if again[tonumber(index)] or not ended then waits[#waits + 1] = string.format('%.0f', index) end
+    local record = redis.call('HGET', outcomes, record_field(tonumber(index), generation))
+    local outcome = record and string.match(record, '^%l+')
+    if again[tonumber(index)] or not record then
+      waits[#waits + 1] = string.format('%.0f', index)
+    elseif on_failure ~= 'continue' and (outcome == 'failed' or outcome == 'cancelled') then
+      return nil
+    end
   end
   return waits
 end
-for _, item in ipairs(items) do item.waits = awaited(item) end
+for _, item in ipairs(items) do
+  item.waits = awaited(item)
+  if not item.waits then return 'gone' end
+end
 
 local now, lines, named = now_ms(), {}, {}
 local asked_ms, deadline_at = unpack(redis.call('HMGET', task, 'deadline_after_ms', 'deadline_at'))

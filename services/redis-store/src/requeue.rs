@@ -38,7 +38,8 @@ pub struct RequeueItem<'a> {
 pub enum Requeued {
     /// The task is open again.
     Requeued,
-    /// A generation is not the current one or has not ended, or the task or the letter is gone: nothing was written.
+    /// A generation is not the current one or has not ended, or depends on one that is left as it ended and did not
+    /// complete, or the task or the letter is gone: nothing was written.
     Gone,
 }
 

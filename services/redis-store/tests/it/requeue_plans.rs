@@ -46,11 +46,40 @@ async fn a_failure_of_the_second_life_skips_again() {
     assert_eq!(told, ["T 1-2 0 cancelled 0 0 p skipped", "T 1-2 1 cancelled 0 0 p skipped"]);
 }
 
+/// A task whose last subtask failed as the first did; the second completed.
+async fn failed(parents: &str) -> (Stage, Submission) {
+    let stage = stage().await;
+    let order = plan("T", &["", "", parents]);
+    stage.accept(&order).await;
+    stage.running().await;
+    stage.fold(&["T 1 0 completed 1 0 w 5\nT 0 0 failed 1 0 w 5\nT 2 0 failed 1 0 w 5"]).await;
+    stage.running().await;
+    assert_eq!(stage.head("T").split(' ').next(), Some("failed"));
+    (stage, order)
+}
+
 #[tokio::test]
 async fn who_depends_on_what_has_ended_runs_at_once() {
-    let (stage, order) = skipped().await;
-    requeue_with(&stage, &order.subtasks, &[(2, 0, "")], None).await.unwrap();
+    let (stage, order) = failed("0:continue 1:skip").await;
+    assert_eq!(requeue_with(&stage, &order.subtasks, &[(2, 0, "")], None).await.unwrap(), Requeued::Requeued);
     assert_eq!((stage.running().await, stage.raw(&["EXISTS", "plan:T"]).integer()), (vec![2], 0));
+}
+
+#[tokio::test]
+async fn without_a_parent_that_it_cannot_do_without_nothing_runs_again() {
+    for parents in ["0:skip", "1:skip 0:fail_fast"] {
+        let (stage, order) = failed(parents).await;
+        let letter_id = stage.raw(&["XADD", "dead-letters", "*", "a", "b"]).text();
+        let before = stage.exact();
+        for items in [&[(2, 0, "")][..], &[(1, 0, "2:skip"), (2, 0, "")]] {
+            let answer = requeue_with(&stage, &order.subtasks, items, Some(&letter_id)).await.unwrap();
+            assert_eq!((answer, stage.exact()), (Requeued::Gone, before.clone()), "{parents}");
+        }
+        let whole = [(0, 0, "2:skip"), (2, 0, "")];
+        assert_eq!(requeue_with(&stage, &order.subtasks, &whole, None).await.unwrap(), Requeued::Requeued);
+        // Now it has another generation, and as long as that is open it is waited for.
+        assert_eq!(stage.raw(&["HGET", "plan:T", "w:2"]).text(), ",0,");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::history::check;
 use crate::world::World;
-use proto_schemas::{OnFailure, SubtaskDefinition, TaskId};
+use proto_schemas::{OnFailure, Outcome, SubtaskDefinition, TaskId};
 use redis_store::requeue::{RequeueItem, RequeueOrder};
 use std::time::Duration;
 use task_core::law::{self, EntryId, StreamName};
@@ -14,6 +14,7 @@ fn requeue_keeps_to_its_law() {
         &[
             "requeue Requeued",
             "requeue Gone",
+            "requeue Gone for a parent",
             "requeue of an ended task",
             "requeue of an ended task with a deadline",
             "requeue of an open task with a deadline",
@@ -103,6 +104,7 @@ fn send(world: &mut World, order: &law::requeue::Requeue, plan: &[SubtaskDefinit
             .collect(),
         dead_letter: letter.as_deref(),
     };
+    let lacks_parent = lacks_parent(world, order);
     let was_over = world.books.tasks[&order.task_id].state.status.is_terminal();
     let answer = world.call(
         order,
@@ -110,6 +112,7 @@ fn send(world: &mut World, order: &law::requeue::Requeue, plan: &[SubtaskDefinit
         |books, moment| books.requeue(moment, order),
     );
     world.count(format!("requeue {answer:?}"), 1);
+    world.count("requeue Gone for a parent", u64::from(lacks_parent));
     let done = |what: bool| u64::from(what && answer == redis_store::requeue::Requeued::Requeued);
     let has_deadline = world.books.tasks[&order.task_id].deadline_after_ms.is_some();
     world.count("requeue of an ended task", done(was_over));
@@ -118,4 +121,19 @@ fn send(world: &mut World, order: &law::requeue::Requeue, plan: &[SubtaskDefinit
     world.count("requeue with dependencies", done(world.books.plans.contains_key(&order.task_id)));
     world.count("requeue with its letter", done(letter.is_some()));
     world.count("requeue of a later generation", done(order.items.iter().any(|item| item.generation > 0)));
+}
+
+/// Whether all that speaks against it is a parent that is left as it ended and did not complete.
+fn lacks_parent(world: &World, order: &law::requeue::Requeue) -> bool {
+    let state = &world.books.tasks[&order.task_id].state;
+    let is_current = |item: &law::requeue::RequeueItem| state.generation(item.entry.index) == item.generation;
+    let has_ended = |item: &law::requeue::RequeueItem| state.record(item.entry.index).is_some();
+    let stays = |index: u32| order.items.iter().all(|item| item.entry.index != index);
+    let mut parents = order.items.iter().flat_map(|item| &item.entry.parents);
+    order.dead_letter.is_none()
+        && order.items.iter().all(|item| is_current(item) && has_ended(item))
+        && parents.any(|parent| {
+            let record = state.record(parent.index).filter(|_| stays(parent.index));
+            parent.on_failure != OnFailure::Continue && record.is_some_and(|it| it.outcome != Outcome::Completed)
+        })
 }

@@ -4,7 +4,7 @@ use super::body::pack;
 use super::entry::set_field;
 use super::stream::text_field;
 use super::{Books, EntryId, Fields, Moment, StreamName};
-use proto_schemas::{ConsumerName, OnFailure, Priority, QueueName, TaskId, TaskStatus, WorkEntry};
+use proto_schemas::{ConsumerName, OnFailure, Outcome, Parent, Priority, QueueName, TaskId, TaskStatus, WorkEntry};
 use std::collections::BTreeSet;
 
 /// Subtasks of one task to run again, all of them or none.
@@ -42,7 +42,8 @@ pub struct RequeueItem {
 pub enum Requeued {
     /// The task is open again.
     Requeued,
-    /// A generation is not the current one or has not ended, or the task or the letter is gone: nothing was written.
+    /// A generation is not the current one or has not ended, or depends on one that is left as it ended and did not
+    /// complete, or the task or the letter is gone: nothing was written.
     Gone,
 }
 
@@ -60,10 +61,11 @@ impl Books {
         if !order.items.iter().all(has_ended) || !letter_is_there {
             return Requeued::Gone;
         }
+        let waits: Option<Vec<Vec<u32>>> = order.items.iter().map(|item| self.awaited(order, item)).collect();
+        let Some(waits) = waits else { return Requeued::Gone };
         if let Some(letter_id) = order.dead_letter {
             self.delete(&StreamName::DeadLetters, letter_id);
         }
-        let waits: Vec<Vec<u32>> = order.items.iter().map(|item| self.awaited(order, item)).collect();
         self.renew_deadline(order, was, now_ms);
         for (item, waits) in order.items.iter().zip(waits) {
             self.reopen(moment, task_id, item, waits);
@@ -78,12 +80,20 @@ impl Books {
         Requeued::Requeued
     }
 
-    /// What an item waits for: parents that run again, and parents that have not ended.
-    fn awaited(&self, order: &Requeue, item: &RequeueItem) -> Vec<u32> {
+    /// What an item waits for: parents that run again, and parents that have not ended; `None` if another has ended so that
+    /// the item cannot start.
+    fn awaited(&self, order: &Requeue, item: &RequeueItem) -> Option<Vec<u32>> {
         let again: BTreeSet<u32> = order.items.iter().map(|item| item.entry.index).collect();
         let state = &self.tasks[&order.task_id].state;
-        let parents = item.entry.parents.iter().map(|parent| parent.index);
-        parents.filter(|parent| again.contains(parent) || state.record(*parent).is_none()).collect()
+        let mut waits = Vec::new();
+        for Parent { index, on_failure, .. } in &item.entry.parents {
+            match state.record(*index).filter(|_| !again.contains(index)) {
+                None => waits.push(*index),
+                Some(record) if record.outcome == Outcome::Completed || *on_failure == OnFailure::Continue => {}
+                Some(_) => return None,
+            }
+        }
+        Some(waits)
     }
 
     /// A task that has ended gets a new deadline, as far from now as its client once asked for; an open one keeps its
@@ -136,7 +146,7 @@ mod tests {
     use super::*;
     use crate::law::TaskBook;
     use crate::law::entry::field;
-    use proto_schemas::{Kind, Parent, Record, SubtaskDefinition};
+    use proto_schemas::{Kind, Record, SubtaskDefinition};
     use std::collections::BTreeMap;
 
     /// One task of two subtasks that failed, the second of which skips what the first did not complete.
@@ -179,6 +189,25 @@ mod tests {
         assert_eq!((books.backlog(&order.items[0].queue), books.lifetimes[&task_id]), (1, 110));
         let before = books.clone();
         assert_eq!((books.requeue(&mut Moment::at(20), &order), &books), (Requeued::Gone, &before));
+    }
+
+    #[test]
+    fn who_cannot_start_for_a_parent_that_is_left_as_it_ended_does_not_run_again() {
+        for (record, on_failure, expected) in [
+            ("failed 1 0 5", OnFailure::Skip, Requeued::Gone),
+            ("cancelled 1 0 5", OnFailure::FailFast, Requeued::Gone),
+            ("failed 1 0 5", OnFailure::Continue, Requeued::Requeued),
+            ("completed 1 0 5", OnFailure::Skip, Requeued::Requeued),
+        ] {
+            let (mut books, mut order) = failed();
+            let state = &mut books.tasks.get_mut(&order.task_id).unwrap().state;
+            state.records.insert((0, 0), Record::decode(record).unwrap());
+            order.items.remove(0);
+            order.items[0].entry.parents[0].on_failure = on_failure;
+            let before = books.clone();
+            assert_eq!(books.requeue(&mut Moment::at(10), &order), expected, "{record} {on_failure}");
+            assert_eq!(books == before, expected == Requeued::Gone, "{record} {on_failure}");
+        }
     }
 
     #[test]

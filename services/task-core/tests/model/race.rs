@@ -173,6 +173,13 @@ pub fn definition(plan: u8, index: u8) -> SubtaskDefinition {
     definition
 }
 
+/// Whether `child` cannot run again without `parent`, because that ended and did not complete.
+pub fn needs(state: &State, child: u8, parent: u8) -> bool {
+    let has_failed = state.record(parent).is_some_and(|(outcome, _)| outcome != Word::Completed);
+    let edges = PLANS[state.plan as usize].iter();
+    has_failed && edges.filter(|edge| (edge.0, edge.1) == (parent, child)).any(|edge| edge.2 != OnFailure::Continue)
+}
+
 /// A plan that was just accepted.
 fn submitted(plan: u8) -> State {
     let mut stage = Stage::empty();

@@ -1,6 +1,6 @@
 //! One step: a state becomes books, a law changes them, and what is left is the next state.
 
-use crate::race::{Action, Event, Race, definition, task_id};
+use crate::race::{Action, Event, Race, definition, needs, task_id};
 use crate::stage::{NOW_MS, Stage, edges, fact, moment, work, worker};
 use crate::state::{It, Lease, SUBTASKS, State, Word};
 use proto_schemas::{ConsumerName, Kind, Outcome, Priority, QueueName, SubtaskId};
@@ -192,8 +192,9 @@ fn fold(race: &Race, stage: &mut Stage, places: &[usize], acknowledge: bool) {
 fn ask(before: &State, mut stage: Stage, action: Action) -> State {
     let mut asked = before.clone();
     let indexes = match action {
-        Action::RequeueOne(index) => index..index + 1,
-        _ => 0..SUBTASKS,
+        // In these plans, what it needs needs nothing in its turn.
+        Action::RequeueOne(index) => (0..SUBTASKS).filter(|it| *it == index || needs(before, index, *it)).collect(),
+        _ => (0..SUBTASKS).collect::<Vec<u8>>(),
     };
     if matches!(action, Action::Cancel) {
         asked.was_cancelled = true;
@@ -210,7 +211,7 @@ fn ask(before: &State, mut stage: Stage, action: Action) -> State {
         priority: Priority::Medium,
         edges: edges(before.plan, index),
     };
-    let items = indexes.filter(|index| before.record(*index).is_some()).map(item).collect();
+    let items = indexes.into_iter().filter(|index| before.record(*index).is_some()).map(item).collect();
     let order = Requeue { by: worker(), task_id: task_id(), deadline_ms: 9_000, items, dead_letter: None };
     assert_eq!(stage.books.requeue(&mut moment(), &order), Requeued::Requeued);
     stage.strike(&asked)
