@@ -27,6 +27,9 @@ pub const BATCH_ITEMS_MAX: usize = 128;
 pub const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Attempts of a subtask unless its definition says otherwise.
 pub const ATTEMPTS_DEFAULT: u32 = 5;
+/// Times that a subtask may be run again: each leaves a record with its task.
+pub const GENERATIONS_MAX: u32 = 100;
+
 /// Crashes after which an entry is buried, counted apart from attempts.
 pub const CRASHES_MAX: u32 = 3;
 /// Milliseconds one attempt may take unless its definition says otherwise.

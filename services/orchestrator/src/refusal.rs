@@ -71,6 +71,9 @@ pub enum Refusal {
     /// The task has not ended, or runs again already.
     #[error("task cannot be replayed")]
     NotReplayable,
+    /// A subtask has run again as often as it may.
+    #[error("runs are exhausted")]
+    RunsExhausted,
     /// No dead letter has this id.
     #[error("dead letter not found")]
     LetterNotFound,

@@ -4,7 +4,7 @@ use crate::body::violation::{Class, Pointer, Violations};
 use crate::context::{self, Context};
 use crate::refusal::Refusal;
 use crate::wire::replay::{NewReplay, SubtaskName};
-use proto_schemas::limit::{RESULT_TTL_SECONDS, SUBTASKS_MAX};
+use proto_schemas::limit::{GENERATIONS_MAX, RESULT_TTL_SECONDS, SUBTASKS_MAX};
 use proto_schemas::{SubtaskDefinition, TaskId, WorkEntry};
 use redis_store::read::TaskView;
 use redis_store::requeue::{RequeueItem, RequeueOrder, Requeued};
@@ -50,6 +50,9 @@ pub async fn requeue(
     }
     if order.items.is_empty() {
         return Ok(Requeued::Gone);
+    }
+    if items.iter().any(|item| item.generation >= GENERATIONS_MAX) {
+        return Err(Refusal::RunsExhausted);
     }
     context.admit()?;
     context.ask(context.store.requeue(&context::by(), &order)).await

@@ -67,15 +67,25 @@ for i, item in ipairs(items) do
 end
 if letter_id ~= '' and #redis.call('XRANGE', dead_letters, letter_id, letter_id) == 0 then return 'gone' end
 
+-- How a parent has ended, false if it has not; each is asked once, however many depend on it.
+local outcome_of = {}
+local function ended_as(index)
+  if outcome_of[index] == nil then
+    local generation = current_generation(redis.call('HGET', outcomes, string.format('g:%.0f', index)))
+    local record = redis.call('HGET', outcomes, record_field(index, generation))
+    outcome_of[index] = record and (string.match(record, '^%l+') or '')
+  end
+  return outcome_of[index]
+end
+
 -- What an item waits for: parents that run again, and parents that have not ended; nil if another has ended so that the
 -- item cannot start.
 local function awaited(item)
   local at, waits = place_of(item.fields, 'parents'), {}
   for index, on_failure in string.gmatch(at and item.fields[at] or '', '=(%d+):([%l_]+)') do
-    local generation = current_generation(redis.call('HGET', outcomes, string.format('g:%.0f', index)))
-    local record = redis.call('HGET', outcomes, record_field(tonumber(index), generation))
-    local outcome = record and string.match(record, '^%l+')
-    if again[tonumber(index)] or not record then
+    index = tonumber(index)
+    local outcome = ended_as(index)
+    if again[index] or not outcome then
       waits[#waits + 1] = string.format('%.0f', index)
     elseif on_failure ~= 'continue' and (outcome == 'failed' or outcome == 'cancelled') then
       return nil
@@ -127,7 +137,8 @@ if has_plan then
   redis.call('HSET', plan, 'queues', table.concat(names, ' '))
 end
 if letter_id ~= '' then redis.call('XDEL', dead_letters, letter_id) end
-redis.call('ZREM', cancelled, task_id)
+-- The hint stays: what is left of the earlier generation asks for its record, and runs nothing.
+if number(deadline_at, nil, ms_max) then redis.call('ZADD', cancelled, 'XX', 'GT', deadline_at, task_id) end
 redis.call('HDEL', task, 'finished_at')
 redis.call('HSET', task, 'status', 'processing', 'completed', book.completed, 'failed', book.failed, 'cancelled',
   book.cancelled, 'updated_at', string.format('%.0f', math.max(book.updated_at, now)), 'revision',

@@ -122,7 +122,7 @@ impl Giving<'_> {
 /// Whether it is about this letter or its task, and the next one may fare better.
 fn is_of_the_letter(refusal: &Refusal) -> bool {
     use StoreError::{Document, Refused, Reply, WrongType};
-    matches!(refusal, Refusal::Store(Document(_) | Refused(_) | Reply(_) | WrongType(_)))
+    matches!(refusal, Refusal::RunsExhausted | Refusal::Store(Document(_) | Refused(_) | Reply(_) | WrongType(_)))
 }
 
 /// Whether the entry is a subtask of this task and not only names it.

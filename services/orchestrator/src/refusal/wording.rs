@@ -49,6 +49,8 @@ impl Refusal {
                 "The task has completed or failed, so there is nothing to cancel."),
             Self::NotReplayable => say(409, "not_replayable", "The task cannot run again now",
                 "The task has not ended, or was made to run again a moment ago."),
+            Self::RunsExhausted => say(409, "runs_exhausted", "The task has run again too often",
+                "A subtask may run again at most 100 times; submit a new task."),
             Self::LetterNotFound => say(404, "dead_letter_not_found", "No such dead letter", "Dead letter not found"),
             Self::LetterGone => say(409, "gone", "The dead letter is out of date",
                 "Its subtask has run again since, or its end is not recorded yet."),

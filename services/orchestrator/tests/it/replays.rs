@@ -76,6 +76,20 @@ async fn a_cancelled_task_runs_again() {
 }
 
 #[tokio::test]
+async fn what_has_run_again_a_hundred_times_is_not_replayed() {
+    let stage = stage().await;
+    let id = stage.submit(CHAIN).await;
+    stage.post(&format!("/tasks/{id}/cancel"), "").await;
+    let outcomes = format!("outcomes:{id}");
+    stage.redis.command(&["HSET", &outcomes, "g:2", "100", "2@100", "cancelled 0 0 5"]);
+    let before = stage.footprint();
+    replay(&stage, &id, "").await.problem(409, "runs_exhausted");
+    assert_eq!(stage.footprint(), before);
+    stage.redis.command(&["HSET", &outcomes, "g:2", "99", "2@99", "cancelled 0 0 5"]);
+    assert_eq!(replay(&stage, &id, "").await.status, 202);
+}
+
+#[tokio::test]
 async fn an_open_task_is_not_replayed_and_a_doubled_replay_runs_once() {
     let stage = stage().await;
     let id = stage.submit(CHAIN).await;

@@ -135,7 +135,10 @@ impl Books {
         task.state.move_on(now_ms, true);
         task.has_generations = true;
         task.revision += 1;
-        self.cancelled.remove(task_id);
+        let deadline_at_ms = task.deadline_at_ms;
+        if let Some(until_ms) = self.cancelled.get_mut(task_id) {
+            *until_ms = deadline_at_ms.max(*until_ms); // what is left of the earlier generation asks for its record
+        }
         self.by_status.remove(&(was, task_id.clone()));
         self.by_status.insert((TaskStatus::Processing, task_id.clone()), created_at_ms);
     }
