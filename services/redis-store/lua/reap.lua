@@ -2,6 +2,7 @@
 -- At most two rounds a second in the whole fleet, whoever asks first; while Redis is out of memory everyone may run it.
 -- A crash buries at crashes_max if that attempt ran alone in its worker, which the worker marks with a delivery count
 -- of alone_deliveries, and at crashes_cap in any case: nobody is buried for what ran beside it.
+-- A round looks past what living workers hold until it finds something, at some 20,000 leases in a call.
 -- KEYS  maintenance, events, dead-letters, bell, meta, delayed, then the streams
 -- ARGV  group, by, lease_ms, count (entries a stream and round), crashes_max, crashes_cap, alone_deliveries,
 --       dead_letters_max, not_after ('' or a time: a call that hung in an outage must not judge those who hung too),
@@ -70,9 +71,25 @@ local function recover(stream, entry, it, is_buried)
   end
 end
 
+-- Takes what was left in a stream from a cursor on, and answers as the server does. One look of its is at ten leases
+-- for each that it may take: the next round may be another worker's, which knows nothing of where this one stopped. A
+-- stream has one look at least.
+local looks = 20
+local function claim(stream, cursor)
+  repeat
+    local claimed = redis.pcall('XAUTOCLAIM', stream, group, by, lease_ms, cursor, 'COUNT', count, 'JUSTID')
+    if claimed.err then return claimed end
+    looks = looks - 1
+    answer[5] = answer[5] + (claimed[3] and #claimed[3] or 0)
+    cursor = claimed[1]
+    if #claimed[2] > 0 or cursor == '0-0' then return claimed end
+  until looks <= 0
+  return { cursor, {} }
+end
+
 for i = 7, #KEYS do
   local stream = KEYS[i]
-  local claimed = redis.pcall('XAUTOCLAIM', stream, group, by, lease_ms, ARGV[3 + i], 'COUNT', count, 'JUSTID')
+  local claimed = claim(stream, ARGV[3 + i])
   if claimed.err and answer[2] + answer[3] + answer[4] == 0 and not string.find(claimed.err, 'NOGROUP', 1, true) then
     return claimed
   elseif claimed.err then
@@ -90,7 +107,6 @@ for i = 7, #KEYS do
         answer[5] = answer[5] + 1
       end
     end
-    answer[5] = answer[5] + (claimed[3] and #claimed[3] or 0)
     answer[#answer + 1] = claimed[1]
   end
 end

@@ -268,3 +268,19 @@ async fn a_server_that_forbids_reaping_says_so_instead_of_reaping_nothing() {
     assert!(matches!(answer, Err(StoreError::Refused(_))), "{answer:?}");
     assert_eq!(stage.since(&before), ["+ maintenance:default: r (expires)"]);
 }
+
+#[tokio::test]
+async fn one_round_looks_past_what_thousands_of_living_leases_hold() {
+    let stage = stage().await;
+    for task in ["A", "B", "C"] {
+        stage.submit(task, 1_000).await;
+    }
+    let held = stage.fetch("w", 3_000).await;
+    let last = &held.last().expect("an entry").entry_id;
+    stage.raw(&["XCLAIM", MEDIUM, "workers", "dead", "0", last, "IDLE", "3600000", "JUSTID"]);
+    stage.raw(&["DEL", "maintenance:default"]);
+    let mut cursors = ReapCursors::default();
+    let reaped = stage.store.reap(&name("r"), &stage.queue, Duration::from_secs(600), &mut cursors).await.unwrap();
+    assert_eq!((reaped, cursors.is_done()), (Some(RETURNED), true));
+    assert_eq!(stage.raw(&["XPENDING", MEDIUM, "workers"]).items()[0].integer(), 2_999);
+}

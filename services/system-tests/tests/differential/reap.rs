@@ -67,6 +67,28 @@ fn a_long_list_of_leases_is_reaped_in_rounds() {
     assert_eq!(rounds, [100, 100, 50, 0]);
 }
 
+#[test]
+fn one_round_looks_past_what_thousands_of_living_leases_hold() {
+    let mut world = World::start(1);
+    world.begin_history();
+    let (queue, consumer) = (QueueName::default_queue(), world.consumer());
+    let name = StreamName::Work(queue.clone(), Priority::Low);
+    for _ in 0..2_200 {
+        add(&mut world, &name, vec![(b"a".to_vec(), b"b".to_vec())]);
+    }
+    let stream = redis_store::Stream { queue: queue.clone(), priority: Priority::Low };
+    world.run(async |store| store.fetch(&consumer, &[stream], 2_200).await);
+    let now_ms = world.now_ms();
+    let ids = world.books.lease(&name, &consumer, 2_200, now_ms);
+    age(&mut world, &name, ids[2_150]);
+    delete_entry(&mut world, &name, ids[50]);
+    delete_entry(&mut world, &name, ids[1_500]);
+    forget_maintenance(&mut world, &queue);
+    let (mut cursors, mut next) = (ReapCursors::default(), Default::default());
+    let reaped = round(&mut world, &queue, (&mut cursors, &mut next), (Instant::now(), None)).unwrap();
+    assert_eq!((reaped.malformed, reaped.ghosts, cursors.is_done()), (1, 2, true));
+}
+
 pub fn call(world: &mut World) {
     let queue = world.pick(queues());
     crash_before(world, &queue);

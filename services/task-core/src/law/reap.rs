@@ -3,13 +3,17 @@
 use super::dead_letter::Epitaph;
 use super::entry::{remember, set_field};
 use super::identity::{Identity, identify};
+use super::stream::{Pending, Stream};
 use super::{Books, EntryId, Fields, Group, Moment, StreamName};
 use proto_schemas::{ConsumerName, FactKind, Priority, QueueName};
+use std::collections::BTreeMap;
 
 /// How long one round keeps the others from running, in ms.
 const ROUND_MS: u64 = 450;
 /// Pending entries that the server looks at for each one it may claim.
 const LOOKS_PER_CLAIM: usize = 10;
+/// How often a round has the server look, in all streams together, while it finds nothing; once at least in each.
+const LOOKS_MAX: usize = 20;
 
 /// One round of maintenance.
 #[derive(Debug, Clone)]
@@ -84,9 +88,10 @@ impl Books {
         }
         let next_due_ms = self.delayed.values().min().map(|due_ms| due_ms.saturating_sub(moment.now_ms));
         let (mut reaped, mut lines) = (Reaped { next_due_ms, ..Reaped::default() }, Vec::new());
+        let mut looks = LOOKS_MAX;
         for (rank, priority) in Priority::ALL.iter().enumerate() {
             let stream = StreamName::Work(order.queue.clone(), *priority);
-            let (left, next) = self.claim(moment.now_ms, &stream, order, order.cursors[rank]);
+            let (left, next) = self.claim(moment.now_ms, &stream, order, (order.cursors[rank], &mut looks));
             reaped.cursors[rank] = next;
             for entry_id in left {
                 let is_alone = self.deliveries(&stream, entry_id) >= order.patience.alone_deliveries;
@@ -109,22 +114,29 @@ impl Books {
         Asked::Ran(reaped)
     }
 
-    /// What the server would claim from `cursor` on: ids that were left and ids whose entry is gone, whoever holds
-    /// them; and where it would go on.
-    fn claim(&self, now_ms: u64, stream: &StreamName, order: &Reap, cursor: EntryId) -> (Vec<EntryId>, EntryId) {
+    /// What a round claims from `cursor` on, whoever holds it, and where the next would go on: it looks on until it has
+    /// found an entry that was left. Ids whose entry is gone are claimed on the way.
+    fn claim(
+        &self,
+        now_ms: u64,
+        stream: &StreamName,
+        order: &Reap,
+        (cursor, looks): (EntryId, &mut usize),
+    ) -> (Vec<EntryId>, EntryId) {
         let Some(stream) = self.streams.get(stream) else { return Default::default() };
         let Some(Group { pending, .. }) = &stream.group else { return Default::default() };
-        let (mut left, mut looks) = (Vec::new(), 0);
-        for (&entry_id, lease) in pending.range(cursor..) {
-            if left.len() == order.count || looks == order.count * LOOKS_PER_CLAIM {
-                return (left, entry_id);
-            }
-            looks += 1;
-            if !stream.entries.contains_key(&entry_id) || lease.since_ms + order.lease_ms <= now_ms {
-                left.push(entry_id);
+        let (mut left, mut next) = (Vec::new(), cursor);
+        loop {
+            *looks = looks.saturating_sub(1);
+            let (some, after) = look(now_ms, (stream, pending), order, next);
+            let is_found = some.iter().any(|entry_id| stream.entries.contains_key(entry_id));
+            left.extend(some);
+            next = after;
+            if is_found || next == EntryId::default() || *looks == 0 {
+                break;
             }
         }
-        (left, EntryId::default())
+        (left, next)
     }
 
     /// How often a pending entry was delivered.
@@ -167,6 +179,26 @@ impl Books {
         self.append(moment, stream, fields);
         (Verdict::Returned, Some(it.line(FactKind::Crashed, by, now_ms, None)))
     }
+}
+
+/// What the server claims when it looks once: ids that were left and ids whose entry is gone; and where it would go on.
+fn look(
+    now_ms: u64,
+    (stream, pending): (&Stream, &BTreeMap<EntryId, Pending>),
+    order: &Reap,
+    cursor: EntryId,
+) -> (Vec<EntryId>, EntryId) {
+    let (mut left, mut looks) = (Vec::new(), 0);
+    for (&entry_id, lease) in pending.range(cursor..) {
+        if left.len() == order.count || looks == order.count * LOOKS_PER_CLAIM {
+            return (left, entry_id);
+        }
+        looks += 1;
+        if !stream.entries.contains_key(&entry_id) || lease.since_ms + order.lease_ms <= now_ms {
+            left.push(entry_id);
+        }
+    }
+    (left, EntryId::default())
 }
 
 /// What became of an entry that was left.
@@ -286,5 +318,23 @@ mod tests {
             assert_eq!((reaped.malformed, reaped.cursors[3].to_string().as_str()), (taken, next));
             order.cursors = reaped.cursors;
         }
+    }
+    #[test]
+    fn a_round_looks_past_two_hundred_leases_for_each_entry_that_it_may_claim() {
+        let (mut books, stream) = left(&[]);
+        for _ in 0..401 {
+            books.append(&mut Moment::at(1), &stream, Vec::new());
+        }
+        let ids = books.lease(&stream, &ConsumerName::new("w").unwrap(), 999, 5_000);
+        books.delete(&stream, ids[50]);
+        books.delete(&stream, ids[400]);
+        let found = round(&mut books, 5_000, &Reap { count: 2, ..order(100) });
+        assert_eq!((found.malformed, found.ghosts), (1, 0), "it looks no further than to what was left");
+        let mut order = Reap { count: 2, ..order(9_000) };
+        let far = round(&mut books, 6_000, &order);
+        assert_eq!((far.ghosts, far.cursors[3]), (1, ids[400]), "an id without an entry does not end it");
+        order.cursors = far.cursors;
+        let rest = round(&mut books, 7_000, &order);
+        assert_eq!((rest.ghosts, rest.cursors[3]), (1, EntryId::default()));
     }
 }
