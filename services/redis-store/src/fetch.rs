@@ -19,12 +19,17 @@ pub struct Fetched {
 }
 
 impl Store {
-    /// Makes sure that the group of every stream of `queue` exists, from its first entry on.
+    /// Makes sure that the group of every stream of `queue` exists, from its first entry on. A key that holds something
+    /// else keeps none of the others; the first such error is answered at the end.
     pub async fn create_worker_groups(&self, queue: &QueueName) -> Result<(), StoreError> {
+        let mut created = Ok(());
         for stream in Stream::of(queue) {
-            self.create_group(&stream.key(), key::WORKERS_GROUP).await?;
+            match self.create_group(&stream.key(), key::WORKERS_GROUP).await {
+                Err(error @ StoreError::WrongType(_)) => created = created.and(Err(error)),
+                other => other?,
+            }
         }
-        Ok(())
+        created
     }
 
     /// Leases at most `count` entries of each of `streams`, in one command that does not block. Sent once: a lost

@@ -111,3 +111,18 @@ async fn the_lease_of_the_first_worker_holds_for_all() {
     assert_eq!(stage.store.agree_on_lease(Duration::from_secs(10)).await.unwrap(), 1_500);
     assert_eq!(stage.raw(&["HGET", "meta", "lease_ms"]).text(), "1500");
 }
+
+#[tokio::test]
+async fn a_key_of_another_type_keeps_no_other_stream_from_its_group() {
+    let stage = stage().await;
+    let priorities = ["critical", "high", "medium", "low"].map(|priority| format!("subtasks:default:{priority}"));
+    for odd in &priorities {
+        stage.raw(&["FLUSHALL"]);
+        stage.raw(&["SET", odd, "of another type"]);
+        let answer = stage.store.create_worker_groups(&stage.queue).await;
+        assert!(matches!(answer, Err(redis_store::StoreError::WrongType(_))), "{odd}: {answer:?}");
+        for stream in priorities.iter().filter(|stream| *stream != odd) {
+            assert_eq!(stage.raw(&["XINFO", "GROUPS", stream]).items().len(), 1, "{odd} keeps {stream}");
+        }
+    }
+}
