@@ -31,7 +31,8 @@ pub struct Heartbeat {
 }
 
 impl Store {
-    /// Says that `consumer` is alive. Idempotent.
+    /// Says that `consumer` is alive. Idempotent. Its place in `workers` comes first, so that whoever dies in between is
+    /// collected; without memory, what it said last lives on.
     pub async fn beat(&self, consumer: &ConsumerName, beat: &Heartbeat) -> Result<(), StoreError> {
         let key = key::worker(consumer.as_str());
         let hash = value::args([
@@ -51,9 +52,11 @@ impl Store {
             "heartbeat_at",
             &beat.at_ms.to_string(),
         ]);
-        self.command("HSET", hash).await?;
+        let place = value::args([key::WORKERS, &beat.at_ms.to_string(), consumer.as_str()]);
+        let placed = unless_full(self.command("ZADD", place).await)?;
+        let said = unless_full(self.command("HSET", hash).await)?;
         self.command("EXPIRE", value::args([&key, &HEARTBEAT_TTL.as_secs().to_string()])).await?;
-        self.command("ZADD", value::args([key::WORKERS, &beat.at_ms.to_string(), consumer.as_str()])).await.map(drop)
+        placed.and(said)
     }
 
     /// Takes back the heartbeat of a worker that leaves in good order.
@@ -80,6 +83,14 @@ impl Store {
             held = ask().await?;
         }
         value::text(held, "HGET")?.parse().map_err(|_| StoreError::Reply("HGET meta lease_ms"))
+    }
+}
+
+/// Sets an error for want of memory aside: what takes no memory can still be done.
+fn unless_full(answer: Result<Value, StoreError>) -> Result<Result<(), StoreError>, StoreError> {
+    match answer {
+        Err(error @ StoreError::OutOfMemory(_)) => Ok(Err(error)),
+        other => other.map(|_| Ok(())),
     }
 }
 

@@ -57,6 +57,15 @@ async fn a_consumer_that_beats_is_busy() {
 }
 
 #[tokio::test]
+async fn a_beat_that_was_cut_off_keeps_nobody_busy_and_goes_with_its_consumer() {
+    let stage = stage().await;
+    appear(&stage);
+    stage.raw(&["HSET", "worker:w", "pid", "7"]);
+    assert_eq!(collect(&stage).await.unwrap(), Collected::Removed);
+    assert_eq!(stage.raw(&["EXISTS", "worker:w", "workers"]).integer(), 0);
+}
+
+#[tokio::test]
 async fn a_consumer_that_holds_one_entry_anywhere_is_busy_and_loses_nothing() {
     let stage = stage().await;
     appear(&stage);

@@ -2,8 +2,8 @@
 //!
 //! `stage` and `state` are what the tests stand on. One file for each script; `fold_order`, `races`, `judgement` and `foreign` hold
 //! what is true of several at once, `plans`, `plan_policies` and `generations` of a task's whole life, `requeue_plans` and
-//! `requeue_deadlines` of its other runs. Then the commands without a script: `lease`, `gate`, `events`, `read`, `server`; and the
-//! connection: `client`, `password`. `lua` looks at the files alone, `page` at docs/protocol.md.
+//! `requeue_deadlines` of its other runs. Then the commands without a script: `lease`, `heartbeat`, `gate`, `events`,
+//! `read`, `server`; and the connection: `client`, `password`. `lua` looks at the files alone, `page` at docs/protocol.md.
 
 mod stage;
 mod state;
@@ -25,6 +25,7 @@ mod foreign;
 mod gate;
 mod generations;
 mod hand_back;
+mod heartbeat;
 mod idempotency;
 mod judgement;
 mod kinds;

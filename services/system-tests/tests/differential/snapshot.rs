@@ -74,7 +74,8 @@ fn reading(key: &str) -> Vec<Command> {
         ]);
     }
     match key.split_once(':').map_or(key, |(head, _)| head) {
-        "task" | "outcomes" | "meta" | "worker" | "plan" => commands(&[&["HGETALL", key]]),
+        "worker" => commands(&[&["HGETALL", key], &["TTL", key]]),
+        "task" | "outcomes" | "meta" | "plan" => commands(&[&["HGETALL", key]]),
         "delayed" if key == "delayed:body" => commands(&[&["HGETALL", key]]),
         "delayed" | "cancelled" => commands(&[&["ZRANGE", key, "0", "-1", "WITHSCORES"]]),
         "result" | "maintenance" | "idempotency" => commands(&[&["GET", key], &["PTTL", key]]),
@@ -128,7 +129,7 @@ fn enter(books: &mut Books, key: &str, replies: &[Reply], now_ms: u64) {
             let round = (parse(&replies[0].text()), expires_at_ms());
             books.maintenance.insert(parse(queue), round);
         }
-        ("worker", consumer) => drop(books.heartbeats.insert(parse(consumer))),
+        ("worker", consumer) => drop(books.heartbeats.insert(parse(consumer), replies[1].integer() >= 0)),
         ("workers", "") => books.workers = read_scores(&replies[0]),
         ("meta", "") => {
             let mut meta = flat(&replies[0]);

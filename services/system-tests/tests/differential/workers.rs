@@ -104,7 +104,11 @@ pub fn beat(world: &mut World) {
     let beat =
         Heartbeat { worker_id: text.clone(), host: text.clone(), pid: 1, kinds: text, slots: 1, running: 0, at_ms };
     world.run(async |store| store.beat(&consumer, &beat).await);
-    world.books.heartbeats.insert(consumer.clone());
+    let is_cut_off = world.random.u8(..4) == 0;
+    if is_cut_off {
+        world.stranger(&["PERSIST", &format!("worker:{consumer}")]); // as if it had died before it said for how long
+    }
+    world.books.heartbeats.insert(consumer.clone(), !is_cut_off);
     world.books.workers.insert(consumer, at_ms);
 }
 

@@ -33,7 +33,7 @@ impl Books {
         let holds = |name| {
             groups(name).is_some_and(|group| group.pending.values().any(|lease| lease.consumer == order.consumer))
         };
-        if self.heartbeats.contains(&order.consumer) || names.iter().any(holds) {
+        if self.heartbeats.get(&order.consumer) == Some(&true) || names.iter().any(holds) {
             return Collected::Busy;
         }
         for name in &names {
@@ -41,6 +41,7 @@ impl Books {
                 group.consumers.remove(&order.consumer);
             }
         }
+        self.heartbeats.remove(&order.consumer);
         self.workers.remove(&order.consumer);
         Collected::Removed
     }
@@ -59,14 +60,15 @@ mod tests {
         books.create_group(&stream);
         let entry_id = books.append(&mut Moment::at(1), &stream, Vec::new());
         books.lease(&stream, &consumer, 1, 1);
-        books.heartbeats.insert(consumer.clone());
+        books.heartbeats.insert(consumer.clone(), true);
         books.workers.insert(consumer.clone(), 1);
         let order = CollectConsumer { consumer: consumer.clone(), queues: vec![queue] };
         assert_eq!(books.collect_consumer(&order), Collected::Busy);
-        books.heartbeats.clear();
+        books.heartbeats.insert(consumer.clone(), false);
         assert_eq!(books.collect_consumer(&order), Collected::Busy);
         books.acknowledge(&stream, entry_id);
         assert_eq!(books.collect_consumer(&order), Collected::Removed);
-        assert!(books.workers.is_empty() && books.streams[&stream].group.as_ref().unwrap().consumers.is_empty());
+        assert!(books.workers.is_empty() && books.heartbeats.is_empty());
+        assert!(books.streams[&stream].group.as_ref().unwrap().consumers.is_empty());
     }
 }
