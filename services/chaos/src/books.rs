@@ -97,7 +97,7 @@ impl Books {
     /// Whether the key of an order may have been free again when another try of it was answered.
     pub fn key_may_be_gone(&self, order: &Submission, by: &Try) -> bool {
         let first = order.tries.iter().filter(|one| !one.is_other_body).map(|one| one.from).min();
-        first.is_some_and(|first| first < by.from && self.may_be_gone(first, by.to))
+        first.is_some_and(|first| self.may_be_gone(first, by.to))
     }
 
     /// The part of a time in which the machine or Redis stood still by itself.

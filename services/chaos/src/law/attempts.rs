@@ -166,8 +166,13 @@ mod tests {
         let mut reopened = again(1_700, 9, 4);
         reopened.reopenings.push(Reopening { task_id: "T".into(), from: 1_650, to: 1_690 });
         assert!(!is_found(&reopened), "somebody asked for it");
-        let mut zombie = again(1_700, 1, 1);
-        zombie.runs[3].crashes = 0;
+        (reopened.runs[3].crashes, reopened.runs[3].end) = (0, Some((1_710, End::Retry)));
+        let mut retry = again(1_800, 10, 4).runs.pop().unwrap();
+        (retry.crashes, retry.attempt) = (0, 2);
+        reopened.runs.push(retry);
+        assert!(!is_found(&reopened), "and it may be tried again");
+        let mut zombie = again(1_700, 5, 1);
+        (zombie.runs[3].crashes, zombie.runs[3].fence.1) = (0, 1);
         assert!(!is_found(&zombie), "a late start under an earlier entry is the fence's matter");
     }
 

@@ -174,6 +174,12 @@ mod tests {
         }
         books.snapshot.facts.ends.get_mut("B").unwrap().get_mut(&(0, 0)).unwrap()[0].seen_at = 17_500;
         assert_eq!(check(&books).len(), 1);
+        let mut other = buried();
+        let mut killed = other.runs[4].clone();
+        (killed.pid, killed.fence, killed.from) = (20, Fence(9, 0), 1_000);
+        other.runs[4] = killed;
+        (other.faults[2].pids, other.faults[2].from, other.faults[2].to) = (vec![20], 1_100, 1_200);
+        assert_eq!(check(&other).len(), 1, "the crash of another life");
         let mut earlier = buried();
         let mut fatal = earlier.runs[3].clone();
         (fatal.attempt, fatal.fence) = (2, Fence(9, 0));
