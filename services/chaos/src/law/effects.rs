@@ -41,7 +41,9 @@ pub fn check(books: &Books) -> Vec<String> {
             }
             let greatest = subtasks.get(&subtask).and_then(|runs| Books::greatest_fence(runs));
             let winner = book.winners.get(&index).copied();
-            if winner.is_none() || winner != greatest {
+            let later = || subtasks.get(&subtask).into_iter().flatten().filter(|run| Some(run.fence) > winner);
+            let is_last = winner == greatest || later().all(|run| is_forgotten(books, run));
+            if winner.is_none() || !is_last {
                 let text = |fence: Option<_>| fence.map_or_else(|| "none".to_owned(), |it: Fence| it.to_string());
                 let (winner, greatest) = (text(winner), text(greatest));
                 found.push(format!("task {task_id} subtask {index}: recorded by {winner}, the last run is {greatest}"));
@@ -58,6 +60,11 @@ fn is_excused(books: &Books, task_id: &str, at: Moment) -> bool {
     books.may_go_back(first, at)
 }
 
+/// Whether a power loss may have taken all that a run recorded, and what asked for it, so that an earlier record stands.
+fn is_forgotten(books: &Books, run: &Run) -> bool {
+    books.may_be_gone(run.from, run.end.map_or(books.healed_at, |(at, _)| at))
+}
+
 /// How many late runs the sink refused.
 pub fn fenced(books: &Books) -> usize {
     books.effects.iter().filter(|effect| effect.answer == Answer::Refused).count()
@@ -66,7 +73,9 @@ pub fn fenced(books: &Books) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law::sample::{TASK, assert_breaks};
+    use crate::fault::Kind;
+    use crate::law::sample::{TASK, assert_breaks, books};
+    use crate::options::Profile;
 
     #[test]
     fn missing_and_double_effects_and_records_by_late_runs_are_found() {
@@ -85,5 +94,21 @@ mod tests {
                 }),
             ],
         );
+    }
+
+    #[test]
+    fn an_earlier_record_may_stand_again_if_the_later_run_was_not_synced() {
+        let mut books = books();
+        let mut replayed = books.runs[2].clone();
+        (replayed.fence, replayed.from, replayed.end) =
+            (Fence(9, 0), 5_000, Some((5_010, crate::ledger::run::End::Done)));
+        books.runs.push(replayed);
+        books.faults[0].kind = Kind::PowerLoss;
+        (books.faults[0].from, books.faults[0].to, books.faults[0].lost_from) = (5_400, 6_000, Some(4_900));
+        assert_eq!(check(&books).len(), 1, "always loses nothing");
+        books.profile = Profile::Everysec;
+        assert_eq!(check(&books), Vec::<String>::new());
+        books.faults[0].lost_from = Some(5_100);
+        assert_eq!(check(&books).len(), 1, "it had been synced");
     }
 }
