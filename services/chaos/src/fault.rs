@@ -62,8 +62,8 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// SIGKILL of one worker.
-    KillWorker = "kill-worker", Process, 7, true;
+    /// SIGKILL of one worker. Each interrupts two runs or so, and twenty restarts have to be told in 240 s.
+    KillWorker = "kill-worker", Process, 14, true;
     /// SIGKILL of all workers at once.
     KillEveryWorker = "kill-every-worker", Process, 1, true;
     /// SIGKILL of a worker, and again within a second.
