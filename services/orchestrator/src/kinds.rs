@@ -2,7 +2,9 @@
 //! some worker has announced within the last seven days.
 //!
 //! What workers announce is remembered for a second, so that submissions do not ask Redis for it each time; a kind that
-//! is not among what is remembered is asked for before it is refused.
+//! is not among what is remembered is asked for before it is refused. What Redis said within the last minute is accepted
+//! even if it says so no more: after a loss of all data workers take up to ten seconds to announce themselves again, and
+//! what a client is told to be wrong, it does not send again.
 
 use crate::context::Context;
 use crate::refusal::Refusal;
@@ -16,11 +18,20 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const REMEMBERED: Duration = Duration::from_secs(1);
+/// How long a kind outlives its announcement in this process.
+const OUTLIVES: Duration = Duration::from_secs(60);
 
 /// The kinds of one server.
 pub struct Kinds {
     built_in: BTreeMap<Kind, QueueName>,
-    announced: Mutex<Option<(Instant, Vec<KnownKind>)>>,
+    announced: Mutex<Announced>,
+}
+
+/// What Redis said, and when of each it said so last.
+#[derive(Default)]
+struct Announced {
+    asked_at: Option<Instant>,
+    kinds: BTreeMap<Kind, (Instant, KnownKind)>,
 }
 
 /// The kinds that are accepted at one moment.
@@ -48,8 +59,7 @@ impl Kinds {
             return Ok(remembered);
         }
         let announced = context.ask(context.store.known_kinds()).await?;
-        *self.announced.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), announced.clone()));
-        Ok(self.with(announced))
+        Ok(self.with(self.remember(announced)))
     }
 
     /// Every kind that is accepted, for people.
@@ -66,7 +76,16 @@ impl Kinds {
 
     fn remembered(&self) -> Option<Vec<KnownKind>> {
         let remembered = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.as_ref().filter(|(at, _)| at.elapsed() < REMEMBERED).map(|(_, announced)| announced.clone())
+        remembered.asked_at.filter(|at| at.elapsed() < REMEMBERED).map(|_| remembered.list())
+    }
+
+    /// Takes in what Redis says now; answers that and what it said within a minute.
+    fn remember(&self, announced: Vec<KnownKind>) -> Vec<KnownKind> {
+        let (mut remembered, now) = (self.announced.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+        remembered.asked_at = Some(now);
+        remembered.kinds.extend(announced.into_iter().map(|known| (known.kind.clone(), (now, known))));
+        remembered.kinds.retain(|_, (said_at, _)| said_at.elapsed() < OUTLIVES);
+        remembered.list()
     }
 
     /// The queue of a built-in kind is not a worker's to change.
@@ -76,6 +95,12 @@ impl Kinds {
         let mut served: BTreeMap<Kind, QueueName> = fresh.map(|known| (known.kind, known.queue)).collect();
         served.extend(self.built_in.clone());
         Served(served)
+    }
+}
+
+impl Announced {
+    fn list(&self) -> Vec<KnownKind> {
+        self.kinds.values().map(|(_, known)| known.clone()).collect()
     }
 }
 

@@ -57,3 +57,16 @@ async fn the_list_of_kinds_says_where_they_wait_and_when_they_were_seen() {
     assert_eq!(kinds["kinds"][1]["queue"], "default", "the queue of a built-in kind is not a worker's to change");
     assert!(kinds["kinds"][2].get("last_seen").is_none());
 }
+
+#[tokio::test]
+async fn after_a_loss_of_all_data_a_kind_is_accepted_until_its_workers_say_so_again() {
+    let stage = stage().await;
+    announce(&stage, "render", "gpu", now_ms(&stage).await).await;
+    let body = r#"{"description":"d","subtasks":[{"description":"s","kind":"render"}]}"#;
+    stage.submit(body).await;
+    stage.redis.command(&["FLUSHALL"]);
+    let unknown = r#"{"description":"d","subtasks":[{"description":"s","kind":"rinder"}]}"#;
+    assert_eq!(stage.post("/tasks", unknown).await.status, 422, "it asks, and Redis knows of none");
+    stage.submit(body).await;
+    assert_eq!(stage.redis.command(&["XLEN", "subtasks:gpu:medium"]).integer(), 1);
+}

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use system_tests::body;
+use system_tests::eventually::eventually;
 use system_tests::stack::{Plan, SOON, Stack};
 
 const PAYLOAD_MAX: usize = 64 * 1024;
@@ -17,6 +18,7 @@ fn the_largest_payloads_run_by_the_batch_and_one_byte_more_is_refused() {
     for id in &ids {
         stack.await_status(id, "completed");
     }
+    eventually(SOON, "nobody rings any more", || (stack.length("EXISTS", "bell:default") == 0).then_some(()));
     let before = stack.keys();
     let refused = stack.client.post("/tasks", &body::laden(1, PAYLOAD_MAX + 1));
     assert_eq!((refused.status, &refused.json()["code"]), (413, &json!("payload_too_large")), "{}", refused.body);
