@@ -1,5 +1,5 @@
 //! Room for one: an entry that several workers have died with runs alone in this one, so that nothing dies beside it and
-//! its next crash is its own. In a fleet one worker in a lease begins to make room, so that the others go on with all else.
+//! its next crash is its own. In a fleet one worker at a time makes room, so that the others go on with all else.
 
 use crate::lease::LeaseKey;
 use crate::returner;
@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-/// How long one waits for its turn, and the others may take to finish, before they are handed back; at most a lease.
+/// How long one waits for its turn, and the others may take to finish, before they are handed back. Not shorter: what is
+/// handed back runs again from its beginning.
 const REST_MAX: Duration = Duration::from_secs(10);
-/// How often a worker asks whether it may make room: ten times in a lease, and then it does.
-const ASKS_MAX: u32 = 60;
+/// How many workers before it one waits for at most: a mark that never ends is a stranger's.
+const AHEAD_MAX: u32 = 6;
 
 /// The slots of a worker, and who waits to have them all.
 pub(crate) struct Solitude {
@@ -75,11 +76,10 @@ impl Solitude {
     /// `None` if the worker has no slots any more, or if another is before it for too long: then it is this one that is
     /// handed back, for another worker. May be dropped.
     pub(crate) async fn enter(&self, shared: &Shared, key: &LeaseKey, slot: OwnedSemaphorePermit) -> Option<Alone> {
-        let rest = shared.lease.min(REST_MAX);
         let here = tokio::select! {
             here = self.turn.clone().lock_owned() => Some(here),
             () = self.begins.notified() => None,
-            () = tokio::time::sleep(rest) => None,
+            () = tokio::time::sleep(REST_MAX) => None,
         };
         let Some(_here) = here else {
             shared.held.set_aside(key);
@@ -94,7 +94,7 @@ impl Solitude {
         drop(slot);
         self.begins.notify_waiters();
         let mut all = std::pin::pin!(self.free.clone().acquire_many_owned(self.slots));
-        let slots = match tokio::time::timeout(rest, &mut all).await {
+        let slots = match tokio::time::timeout(REST_MAX, &mut all).await {
             Ok(slots) => slots,
             Err(_) => {
                 shared.held.set_aside_all_but(key);
@@ -102,7 +102,7 @@ impl Solitude {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the rest is handed back later");
                 }
                 // One that never awaits keeps its slot: then it is this one that goes elsewhere.
-                tokio::time::timeout(rest, all).await.ok().or_else(|| {
+                tokio::time::timeout(REST_MAX, all).await.ok().or_else(|| {
                     shared.held.set_aside(key);
                     None
                 })?
@@ -111,22 +111,27 @@ impl Solitude {
         Some(Alone { slots: slots.ok()?, turn })
     }
 
-    /// The attempt is over: another worker may begin before the lease has passed.
+    /// The attempt is over: another worker may begin at once.
     pub(crate) async fn leave(&self, shared: &Shared, turn: Turn) {
-        if turn.since.elapsed() < shared.lease
+        if turn.since.elapsed() < barred_for(shared)
             && let Err(error) = shared.store.end_solitude().await
         {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the next to run alone waits for a lease");
+            tracing::warn!(error = &error as &dyn std::error::Error, "the next to run alone waits for the mark to end");
         }
     }
 }
 
-/// Waits until no other worker has begun to make room within a lease; answers since when it is this one. A mark that never
-/// ends is a stranger's and stops nobody for ever.
+/// How long a worker that begins to make room bars the others: as long as that takes at most, and a lease.
+fn barred_for(shared: &Shared) -> Duration {
+    REST_MAX + shared.lease
+}
+
+/// Waits until no other worker makes room; answers since when it is this one.
 async fn wait_for_fleet(shared: &Shared) -> Instant {
-    for _ in 0..ASKS_MAX {
+    let asked_at = Instant::now();
+    while asked_at.elapsed() < barred_for(shared) * AHEAD_MAX {
         let since = Instant::now();
-        match shared.store.begin_solitude(&shared.consumer, shared.lease).await {
+        match shared.store.begin_solitude(&shared.consumer, barred_for(shared)).await {
             Ok(true) => return since,
             Ok(false) => {}
             Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot ask to make room yet"),
