@@ -88,9 +88,10 @@ fn ended_since(books: &Books, runs: &[&Run], run: &Run) -> Option<Moment> {
     let by_workers = told.flat_map(|(_, told)| told).filter(|told| told.record.outcome != "cancelled");
     let ended = by_workers.filter_map(|told| {
         let known = || runs.iter().filter(|known| known.from <= told.seen_at);
-        let recorded = known().rev().find_map(|known| Some((known, known.end?.0)).filter(|_| told.is_of(known)));
+        let ended = |known: &&Run| known.end.map(|(at, _)| at).filter(|at| *at <= told.seen_at && told.is_of(known));
+        let recorded = known().rev().find_map(|known| Some((known, ended(&known)?)));
         let (last, at, since) = match recorded {
-            Some((last, end)) => (last, end.min(told.seen_at), end.min(told.seen_at)),
+            Some((last, end)) => (last, end, end),
             None => known().next_back().map(|last| (last, told.seen_at, last.from))?,
         };
         (run.fence > last.fence && run.from >= at).then_some(since)
@@ -171,6 +172,12 @@ mod tests {
         (retry.crashes, retry.attempt) = (0, 2);
         reopened.runs.push(retry);
         assert!(!is_found(&reopened), "and it may be tried again");
+        let mut next_life = again(1_700, 9, 4);
+        next_life.reopenings.push(Reopening { task_id: "T".into(), from: 1_605, to: 1_615 });
+        let next =
+            Run { from: 1_620, fence: Fence(8, 0), end: Some((2_000, End::Refused)), ..next_life.runs[1].clone() };
+        next_life.runs.push(next);
+        assert!(!is_found(&next_life), "whoever is recorded had begun its next life when the fact was read");
         let mut zombie = again(1_700, 5, 1);
         (zombie.runs[3].crashes, zombie.runs[3].fence.1) = (0, 1);
         assert!(!is_found(&zombie), "a late start under an earlier entry is the fence's matter");

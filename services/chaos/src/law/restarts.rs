@@ -18,7 +18,7 @@ const SLOWEST_WITHIN_MS: u64 = LEASE_MS + 2 * ROUND_MS;
 /// Fewer restarts than this say nothing about a hundredth.
 const HUNDRED: usize = 100;
 /// Fewer restarts than this say nothing.
-const RESTARTS_MIN: usize = 20;
+const RESTARTS_MIN: usize = 10;
 /// After so many crashes an entry runs alone in its worker.
 const ALONE_FROM: u32 = 2;
 /// A run that lasts so long, in ms, has to show that many.
@@ -163,8 +163,8 @@ mod tests {
     fn a_hundredth_may_be_slow_of_a_hundred_and_none_of_fewer() {
         let is_slow = |count, late_ms| slow(&restarted(count, late_ms)).is_some();
         assert!(is_slow(99, 700) && !is_slow(99, 600), "a hundred");
-        assert!(!is_slow(98, 700) && !is_slow(98, 1_600) && is_slow(19, 1_700), "fewer");
-        assert!(!is_slow(18, 5_000), "too few");
+        assert!(!is_slow(98, 700) && !is_slow(98, 1_600) && is_slow(9, 1_700), "fewer");
+        assert!(!is_slow(8, 5_000), "too few");
         let mut one = restarted(99, 0);
         one.runs.last_mut().unwrap().from += 5_000;
         assert_eq!(slow(&one), None);
@@ -172,11 +172,11 @@ mod tests {
 
     #[test]
     fn a_long_run_without_restarts_is_named() {
-        let mut books = restarted(18, 0);
+        let mut books = restarted(8, 0);
         assert_eq!(missing(&books), None);
         books.healed_at = 150 + LONG_MS;
-        assert_eq!(missing(&books).as_deref(), Some("only 19 restarts after a kill could be measured"));
-        let mut enough = restarted(19, 0);
+        assert_eq!(missing(&books).as_deref(), Some("only 9 restarts after a kill could be measured"));
+        let mut enough = restarted(9, 0);
         enough.healed_at = 150 + LONG_MS;
         assert_eq!(missing(&enough), None);
     }
