@@ -62,7 +62,7 @@ impl Books {
             subtasks.entry((&run.task_id, run.index)).or_default().push(run);
         }
         for runs in subtasks.values_mut() {
-            runs.sort_by_key(|run| run.fence);
+            runs.sort_by_key(|run| (run.fence, run.from));
         }
         subtasks
     }
