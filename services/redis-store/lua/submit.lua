@@ -72,7 +72,7 @@ for q = 1, queue_count do
   if backlog[q] + added[q] > backlog_max then return { 'overloaded' } end
 end
 local parents_of, waits_of, edges = cjson.decode(ARGV[at + 3 * subtask_count + 1]), {}, {}
-for i = 0, subtask_count - 1 do
+for i = 0, next(parents_of) and subtask_count - 1 or -1 do
   local parents, waits = parents_of[tostring(i)], {}
   if parents == '' or not is_parents(parents) then return refuse('parents of ' .. i) end
   for parent, on_failure in string.gmatch(parents or '', '=(%d+):([%l_]+)') do
