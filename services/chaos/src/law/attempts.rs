@@ -89,7 +89,7 @@ fn ended_since(books: &Books, runs: &[&Run], run: &Run) -> Option<Moment> {
     let ended = by_workers.filter_map(|told| {
         let known = || runs.iter().filter(|known| known.from <= told.seen_at);
         let ended = |known: &&Run| known.end.map(|(at, _)| at).filter(|at| *at <= told.seen_at && told.is_of(known));
-        let recorded = known().rev().find_map(|known| Some((known, ended(&known)?)));
+        let recorded = known().rev().find_map(|known| Some((known, ended(known)?)));
         let (last, at, since) = match recorded {
             Some((last, end)) => (last, end, end),
             None => known().next_back().map(|last| (last, told.seen_at, last.from))?,
