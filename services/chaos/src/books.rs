@@ -62,7 +62,11 @@ impl Books {
             subtasks.entry((&run.task_id, run.index)).or_default().push(run);
         }
         for runs in subtasks.values_mut() {
-            runs.sort_by_key(|run| (run.fence, run.from));
+            // Where what was acknowledged may be lost, an earlier entry may be handed out again after a later one.
+            match self.profile.is_lossless() {
+                true => runs.sort_by_key(|run| (run.fence, run.from)),
+                false => runs.sort_by_key(|run| run.from),
+            }
         }
         subtasks
     }
