@@ -37,7 +37,8 @@ pub(crate) struct Alone {
 /// The right to make room, in this worker and in the fleet.
 pub(crate) struct Turn {
     _here: OwnedMutexGuard<()>,
-    since: Instant,
+    /// Since when the mark in Redis is this worker's; `None` if it did not wait for it any longer.
+    marked_at: Option<Instant>,
 }
 
 /// Counts who waits, however the wait ends.
@@ -87,7 +88,7 @@ impl Solitude {
         };
         self.waiting_for_fleet.fetch_add(1, Ordering::Relaxed);
         let waiting = Waiting(&self.waiting_for_fleet);
-        let turn = Turn { _here, since: wait_for_fleet(shared).await };
+        let turn = Turn { _here, marked_at: wait_for_fleet(shared).await };
         drop(waiting);
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
@@ -101,19 +102,23 @@ impl Solitude {
                 if let Err(error) = returner::run_once(shared, &shared.store).await {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the rest is handed back later");
                 }
-                // One that never awaits keeps its slot: then it is this one that goes elsewhere.
-                tokio::time::timeout(REST_MAX, all).await.ok().or_else(|| {
-                    shared.held.set_aside(key);
-                    None
-                })?
+                match tokio::time::timeout(REST_MAX, all).await {
+                    Ok(slots) => slots,
+                    // One that never awaits keeps its slot: then it is this one that goes elsewhere.
+                    Err(_) => {
+                        shared.held.set_aside(key);
+                        self.leave(shared, turn).await;
+                        return None;
+                    }
+                }
             }
         };
         Some(Alone { slots: slots.ok()?, turn })
     }
 
-    /// The attempt is over: another worker may begin at once.
+    /// The attempt is over: another worker may begin at once. What may be another's mark by now stays.
     pub(crate) async fn leave(&self, shared: &Shared, turn: Turn) {
-        if turn.since.elapsed() < barred_for(shared)
+        if turn.marked_at.is_some_and(|at| at.elapsed() < barred_for(shared))
             && let Err(error) = shared.store.end_solitude().await
         {
             tracing::warn!(error = &error as &dyn std::error::Error, "the next to run alone waits for the mark to end");
@@ -126,17 +131,17 @@ fn barred_for(shared: &Shared) -> Duration {
     REST_MAX + shared.lease
 }
 
-/// Waits until no other worker makes room; answers since when it is this one.
-async fn wait_for_fleet(shared: &Shared) -> Instant {
+/// Waits until no other worker makes room; answers since when it is this one. `None` if it is not to wait any longer.
+async fn wait_for_fleet(shared: &Shared) -> Option<Instant> {
     let asked_at = Instant::now();
     while asked_at.elapsed() < barred_for(shared) * AHEAD_MAX {
         let since = Instant::now();
         match shared.store.begin_solitude(&shared.consumer, barred_for(shared)).await {
-            Ok(true) => return since,
+            Ok(true) => return Some(since),
             Ok(false) => {}
             Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot ask to make room yet"),
         }
         tokio::time::sleep(shared.lease / 10).await;
     }
-    Instant::now()
+    None
 }

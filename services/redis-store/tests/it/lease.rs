@@ -81,6 +81,8 @@ async fn a_renewed_lease_is_young_again_and_a_lost_one_is_not_answered() {
     let mut cursors = Default::default();
     stage.store.reap(&name("r"), &stage.queue, Duration::ZERO, &mut cursors).await.unwrap();
     assert!(stage.store.renew(&name("w"), &medium(), &ids).await.unwrap().is_empty(), "reaped is lost");
+    stage.raw(&["XGROUP", "DESTROY", MEDIUM, "workers"]);
+    assert!(stage.store.pending_among(&name("w"), &medium(), &ids).await.unwrap().is_empty(), "without its group too");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What workers have died with runs alone.
 
 use crate::doing::{Watch, handlers};
-use crate::stage::{Stage, doings, eventually, patient, slots, stage};
+use crate::stage::{Running, Stage, doings, eventually, patient, slots, stage};
 use proto_schemas::Priority;
 use serde_json::Value;
 use std::sync::Arc;
@@ -172,14 +172,20 @@ async fn the_rest_may_finish_and_is_handed_back_after_ten_seconds_and_nothing_ne
     worker.stop().await.expect("a clean end");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_cancelled_while_it_waits_to_run_alone_does_not_begin() {
-    let (stage, watch) = (stage().await, Watch::default());
+/// A worker in which a neighbour runs until the gate of `watch` opens, and a suspect waits for it to end.
+async fn beside_a_neighbour(stage: &Stage, watch: &Watch) -> Running {
     stage.submit("N", doings(1, Priority::Medium)).await;
     let worker = stage.work(patient(4), watch.hold());
     eventually("a neighbour runs", || watch.running() == 1).await;
-    add_suspect(&stage, "S-0");
+    add_suspect(stage, "S-0");
     eventually("the suspect waits", || stage.pending().len() == 2).await;
+    worker
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_cancelled_while_it_waits_to_run_alone_does_not_begin() {
+    let (stage, watch) = (stage().await, Watch::default());
+    let worker = beside_a_neighbour(&stage, &watch).await;
     let since = Instant::now();
     eventually("it has waited", || since.elapsed() > Duration::from_millis(600)).await;
     stage.redis.command(&["HSET", "outcomes:S", "0", "cancelled 0 0 5"]);
@@ -193,11 +199,7 @@ async fn what_is_cancelled_while_it_waits_to_run_alone_does_not_begin() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_stops_hands_back_what_waits_to_run_alone() {
     let (stage, watch) = (stage().await, Watch::default());
-    stage.submit("N", doings(1, Priority::Medium)).await;
-    let worker = stage.work(patient(4), watch.hold());
-    eventually("a neighbour runs", || watch.running() == 1).await;
-    add_suspect(&stage, "S-0");
-    eventually("the suspect waits", || stage.pending().len() == 2).await;
+    let worker = beside_a_neighbour(&stage, &watch).await;
     worker.shutdown.cancel();
     watch.gate.cancel(); // now every slot is free, and it is too late to begin
     worker.ended().await.expect("a clean end");
