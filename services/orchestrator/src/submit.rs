@@ -32,11 +32,7 @@ pub struct Stored {
 
 /// The task that an earlier request with the same key stored. It is answered before anything is judged: what is refused
 /// by now, an unknown kind or any more work, was not when it was stored, and nothing is stored again.
-pub async fn resent(
-    context: &Context,
-    idempotency: Option<&Idempotency>,
-    deadline: Option<Duration>,
-) -> Result<Option<Stored>, Refusal> {
+pub async fn resent(context: &Context, idempotency: Option<&Idempotency>) -> Result<Option<Stored>, Refusal> {
     let Some(idempotency) = idempotency else { return Ok(None) };
     let found = context.ask(async {
         let Some(task_id) = context.store.task_of_request(idempotency).await? else { return Ok(None) };
@@ -45,7 +41,7 @@ pub async fn resent(
     let Some(view) = found.await? else { return Ok(None) };
     let task = view.ok_or(Refusal::IdempotencyTaskGone)?.task;
     replicated(context).await?;
-    let view = accepted::of_stored(task, deadline.unwrap_or(context.admission.deadline));
+    let view = accepted::of_stored(task, context.admission.deadline);
     Ok(Some(Stored { view, was_there: true }))
 }
 
@@ -110,7 +106,7 @@ pub async fn store(context: &Context, submission: Submission) -> Result<Stored, 
     let found = timeout(READ_BACK_DEADLINE, context.store.task(&task_id)).await.ok().and_then(Result::ok);
     let deadline = submission.deadline.unwrap_or(context.admission.deadline);
     let view = match found {
-        Some(Some(view)) => accepted::of_stored(view.task, deadline),
+        Some(Some(view)) => accepted::of_stored(view.task, context.admission.deadline),
         Some(None) if was_there => return Err(Refusal::IdempotencyTaskGone),
         Some(None) | None => accepted::of_submission(Submission { task_id, ..submission }, deadline),
     };

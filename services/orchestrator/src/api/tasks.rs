@@ -19,7 +19,6 @@ use proto_schemas::{TaskId, TaskStatus};
 use redis_store::cancel::{CancelOrder, Cancelled};
 use redis_store::read::TaskView;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The operations on tasks.
 pub struct TasksApi;
@@ -133,8 +132,7 @@ impl TasksApi {
         body: JsonBody<NewTask>,
     ) -> Result<Accepted, Refused<Submitting>> {
         let (new, idempotency) = (body.document, key.of(body.fingerprint));
-        let deadline = new.deadline_seconds.map(Duration::from_secs);
-        let stored = match submit::resent(&context, idempotency.as_ref(), deadline).await? {
+        let stored = match submit::resent(&context, idempotency.as_ref()).await? {
             Some(stored) => stored,
             None => submit::store(&context, submit::native(&context, new, idempotency).await?).await?,
         };

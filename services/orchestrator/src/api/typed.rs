@@ -76,7 +76,7 @@ impl TypedApi {
         body: JsonBody<NewAssignment>,
     ) -> Result<Assigned, Refused<Assigning>> {
         let (new, idempotency) = (body.document, key.of(body.fingerprint));
-        let stored = match submit::resent(&context, idempotency.as_ref(), None).await? {
+        let stored = match submit::resent(&context, idempotency.as_ref()).await? {
             Some(stored) => stored,
             None => submit::store(&context, submit::typed(&context, new, idempotency).await?).await?,
         };

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 /// A stored task as nothing had happened to it yet. One that was run again has another deadline now than it had then:
-/// `deadline` is what its request asked for.
-pub fn of_stored(stored: Task, deadline: Duration) -> TaskView {
+/// it has kept what its request asked for, `default` is for one that asked for none.
+pub fn of_stored(stored: Task, default: Duration) -> TaskView {
     let created_at_ms = stored.created_at_ms;
+    let deadline_after_ms = stored.deadline_after_ms.unwrap_or(default.as_millis() as u64);
     let task = Task {
         status: TaskStatus::Queued,
         completed: 0,
@@ -18,7 +19,7 @@ pub fn of_stored(stored: Task, deadline: Duration) -> TaskView {
         cancelled: 0,
         updated_at_ms: created_at_ms,
         finished_at_ms: None,
-        deadline_at_ms: Some(stored.run_at_ms.unwrap_or(created_at_ms) + deadline.as_millis() as u64),
+        deadline_at_ms: Some(stored.run_at_ms.unwrap_or(created_at_ms) + deadline_after_ms),
         revision: 1,
         ..stored
     };
