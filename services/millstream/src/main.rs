@@ -39,6 +39,10 @@ use exit::Exit;
 use settings::InForce;
 use std::process::ExitCode;
 
+/// Half of what a worker does beside Redis is taking and giving back small pieces of memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A task orchestrator on Redis Streams
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 120, arg_required_else_help = true)]

@@ -44,7 +44,7 @@ impl Role<'_> {
     pub fn run<F, T>(self, body: F) -> anyhow::Result<Exit>
     where
         F: FnOnce(Store, Pulse, CancellationToken) -> T,
-        T: Future<Output = anyhow::Result<Exit>>,
+        T: Future<Output = anyhow::Result<Exit>> + Send + 'static,
     {
         parent::die_with_it(Signal::KILL)?;
         let guard = self.settings.log.init(self.speaker)?;
@@ -58,7 +58,7 @@ impl Role<'_> {
     async fn serve<F, T>(self, body: F) -> anyhow::Result<Exit>
     where
         F: FnOnce(Store, Pulse, CancellationToken) -> T,
-        T: Future<Output = anyhow::Result<Exit>>,
+        T: Future<Output = anyhow::Result<Exit>> + Send + 'static,
     {
         let shutdown = CancellationToken::new();
         signals::watch(shutdown.clone(), || std::process::exit(Exit::Interrupted as i32))?;
@@ -73,7 +73,9 @@ impl Role<'_> {
             let _ = std::fs::remove_file(&file);
             tokio::spawn(health::show(file, pulse.clone()));
         }
-        let ended = body(store.clone(), pulse, shutdown).await;
+        // On a thread of the runtime: on this one, each answer of Redis would have to wake another.
+        let ended = tokio::spawn(body(store.clone(), pulse, shutdown)).await;
+        let ended = ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         store.close().await;
         match &ended {
             Ok(exit) => tracing::info!(role = self.name, code = *exit as u8, "ended"),

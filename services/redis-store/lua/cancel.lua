@@ -36,7 +36,7 @@ redis.call('ZADD', cancelled, string.format('%.0f', math.max(deadline, now + hin
 book.cancelled = book.cancelled + #open
 book.updated_at, book.outcome_at = math.max(book.updated_at, now), math.max(book.outcome_at, now)
 write_task(task, task_id, book, index_of, lifetimes, task_ttl_ms)
-local lines = {}
-cancelled_lines(lines, task_id, open, by, now, reason)
-append_facts(events, by, lines)
+local lines, about = {}, {}
+cancelled_lines(lines, about, task_id, open, by, now, reason)
+append_facts(events, by, lines, about)
 return { 'cancelled', #open }

@@ -14,6 +14,7 @@
 --       not given; or too_much, of how many tasks one call does the work (the first ones, one at least)
 -- Appends the fact `cancelled` for what it cancels itself: dependants that are skipped, or all that is open
 --       (fail_fast).
+local KEYS, ARGV, tonumber = KEYS, ARGV, tonumber
 local events, dead_letters, meta, lifetimes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local delayed, bodies, cancelled = KEYS[5], KEYS[6], KEYS[7]
 local index_of = {
@@ -43,8 +44,9 @@ for t = 1, task_count do
   local fact_count = tonumber(ARGV[place + 2])
   if not fact_count or place + 2 + 5 * fact_count > #ARGV then return refuse('count of facts') end
   for at = place + 2, place + 1 + 5 * fact_count, 5 do
-    local index, generation, ms = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 5])
-    local sound = index and generation and ms and index >= 0 and generation >= 0 and ms >= 0 and ms <= ms_max
+    local index, generation, ms = tonumber(ARGV[at + 1]), ARGV[at + 2], tonumber(ARGV[at + 5])
+    local sound = index and index >= 0 and (generation == '0' or (tonumber(generation) or -1) >= 0)
+      and ms and ms >= 0 and ms <= ms_max
     if not (sound and tells[ARGV[at + 3]]) then return refuse('fact') end
   end
   place = place + 2 + 5 * fact_count
@@ -57,7 +59,7 @@ if bad_count > 0 then
 end
 redis.call('ZCARD', lifetimes)
 for _, index in pairs(index_of) do redis.call('ZCARD', index) end
-local queues, first_task = queues_of(10, queue_count, 13), 13 + 5 * queue_count
+local queues, first_task = {}, 13 + 5 * queue_count
 local books, has_plan, work = {}, {}, 0
 
 -- How many dependants the facts of a task may move at most: those of each subtask that completed, and all there are if
@@ -87,6 +89,7 @@ for t = 1, task_count do
   local named = redis.call('HGET', KEYS[first + 2], 'queues')
   if named then
     has_plan[t] = true
+    if not next(queues) then queues = queues_of(10, queue_count, 13) end
     redis.call('ZCARD', delayed)
     redis.call('HLEN', bodies)
     redis.call('ZCARD', cancelled)
@@ -133,7 +136,7 @@ local function greater(one, other)
   return one
 end
 
-local now, lines = now_ms(), {}
+local now, lines, about = now_ms(), {}, {}
 
 -- Adds an entry that waits for nothing any more to its stream; what a hand broke stays, and an audit names it.
 local function add_ready(plan, child)
@@ -192,7 +195,7 @@ local function release(task_id, book, outcomes, plan, ended)
   if #skipped > 0 then
     table.sort(skipped, function(one, other) return one[1] < other[1] end)
     record_cancelled(outcomes, delayed, bodies, task_id, skipped, now, 'skipped')
-    cancelled_lines(lines, task_id, skipped, by, now, 'skipped')
+    cancelled_lines(lines, about, task_id, skipped, by, now, 'skipped')
   end
   local open = {}
   if fails_fast then
@@ -202,7 +205,7 @@ local function release(task_id, book, outcomes, plan, ended)
   if #open > 0 then
     local deadline = tonumber(redis.call('ZSCORE', lifetimes, task_id) or 0)
     record_cancelled(outcomes, delayed, bodies, task_id, open, now, 'fail_fast')
-    cancelled_lines(lines, task_id, open, by, now, 'fail_fast')
+    cancelled_lines(lines, about, task_id, open, by, now, 'fail_fast')
     redis.call('ZADD', cancelled, string.format('%.0f', math.max(deadline, now + hint_ms)), task_id)
   end
   local changed = fails_fast
@@ -228,25 +231,23 @@ for t = 1, task_count do
   local first = first_task + 3 * (t - 1)
   local task, outcomes, plan, book = KEYS[first], KEYS[first + 1], KEYS[first + 2], books[t]
   local task_id, known = ARGV[first_of[t] + 1], book and index_of[book.status]
-  local updated_before, changed, moved, told_off, ended = book and book.updated_at, false, false, {}, {}
+  local changed, moved, told_off, ended = false, false, {}, {}
+  local total, generations = known and book.total or 0, known and book.generations
+  local updated_at, outcome_at = known and book.updated_at, known and book.outcome_at
   for fact_at = first_of[t] + 3, first_of[t] + 2 + 5 * tonumber(ARGV[first_of[t] + 2]), 5 do
     local index, generation, fact, value, ms = unpack(ARGV, fact_at, fact_at + 4)
-    local current = known and book.generations and current_generation(redis.call('HGET', outcomes, 'g:' .. index)) or 0
+    local current = generations and current_generation(redis.call('HGET', outcomes, 'g:' .. index)) or 0
+    local field = generation == '0' and index or index .. '@' .. generation
     generation, ms = tonumber(generation), tonumber(ms)
-    local field = generation == 0 and index or index .. '@' .. generation
-    if not known or tonumber(index) >= book.total or generation > current then
+    if tonumber(index) >= total or generation > current then
       ignored = ignored + 1
-    elseif fact == 'requeued' then
-      book.updated_at, moved = math.max(book.updated_at, ms), true
-      progressed = progressed + 1
     else
-      book.updated_at = math.max(book.updated_at, ms)
+      if ms > updated_at then updated_at = ms end
       if is_terminal[fact] then
         moved = true
         if redis.call('HSETNX', outcomes, field, value) == 1 and generation == current then
-          book[fact], counted = book[fact] + 1, counted + 1
-          changed = true
-          book.outcome_at = math.max(book.outcome_at, ms)
+          book[fact], counted, changed = book[fact] + 1, counted + 1, true
+          if ms > outcome_at then outcome_at = ms end
           told_off[#told_off + 1] = '~' .. index
           if has_plan[t] then ended[#ended + 1] = { index, fact } end
         else
@@ -255,6 +256,8 @@ for t = 1, task_count do
           local outcome = record and string.match(record, '^%l+')
           if is_terminal[outcome] then ended[#ended + 1] = { index, outcome } end -- the first stands
         end
+      elseif fact == 'requeued' then
+        progressed, moved = progressed + 1, true
       elseif generation ~= current or redis.call('HEXISTS', outcomes, field) == 1 then
         duplicate = duplicate + 1
       else
@@ -271,14 +274,16 @@ for t = 1, task_count do
   for first_told = 1, #told_off, 1000 do
     redis.call('HDEL', outcomes, unpack(told_off, first_told, math.min(first_told + 999, #told_off)))
   end
-  if #ended > 0 and release(task_id, book, outcomes, plan, ended) then changed = true end
   if known then
+    local is_newer = updated_at > book.updated_at
+    book.updated_at, book.outcome_at = updated_at, outcome_at
+    if #ended > 0 and release(task_id, book, outcomes, plan, ended) then changed = true end
     if moved and book.status == 'queued' then book.status = 'processing' end
-    if changed or book.status ~= book.was or book.updated_at > updated_before then
+    if changed or is_newer or book.status ~= book.was then
       if write_task(task, task_id, book, index_of, lifetimes, task_ttl_ms) then redis.call('UNLINK', plan) end
     end
   end
 end
-append_facts(events, by, lines)
+append_facts(events, by, lines, about)
 for _, queue in pairs(queues) do ring(queue.bell, queue.added) end
 return { 'folded', counted, progressed, duplicate, ignored }

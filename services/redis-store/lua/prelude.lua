@@ -3,7 +3,7 @@
 
 local function now_ms()
   local time = redis.call('TIME')
-  return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+  return time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
 
 -- For a call of the wrong shape, before the first write: half of it must not happen.
@@ -23,17 +23,16 @@ local function ring(bell, added)
 end
 
 -- One entry of the log for each 128 facts, or for fewer that are about 1,000 subtasks together: whoever folds it has to
--- look at each.
-local function append_facts(events, by, lines)
+-- look at each. `about` says how many it are where a line is about more than one.
+local function append_facts(events, by, lines, about)
   local first, told = 1, 0
   for i = 1, #lines do
-    local from, to = string.match(lines[i], '^%S+ (%d+)%-(%d+) ')
-    local about = from and to - from + 1 or 1
-    if i > first and (i == first + 128 or told + about > 1000) then
+    local subtasks = about and about[i] or 1
+    if i > first and (i == first + 128 or told + subtasks > 1000) then
       redis.call('XADD', events, '*', 'v', '1', 'by', by, 'facts', table.concat(lines, '\n', first, i - 1))
       first, told = i, 0
     end
-    told = told + about
+    told = told + subtasks
   end
   if lines[first] then
     redis.call('XADD', events, '*', 'v', '1', 'by', by, 'facts', table.concat(lines, '\n', first))
@@ -60,9 +59,8 @@ end
 
 -- Whether Redis can read an entry id: one that it cannot would end a script half-way.
 local function is_entry_id(text)
-  if not text or not string.find(text, '^%d+%-%d+$') then return false end
-  local dash = string.find(text, '-', 1, true)
-  return dash <= 20 and #text - dash <= 19
+  local _, last, sequence = string.find(text or '', '^%d+%-()%d+$')
+  return sequence and sequence <= 21 and last - sequence < 19
 end
 
 local function is_consumer(text)

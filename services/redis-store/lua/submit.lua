@@ -11,6 +11,7 @@
 -- Answers created · existing, the id of the task (the id is taken, or the key with the same fingerprint: a resend) ·
 --       conflict (the key was used for something else) · overloaded (a queue would exceed backlog_max)
 -- Refuses a plan without subtasks, ids beyond 64 characters and payloads beyond 64 KiB: no reader would take them.
+local KEYS, ARGV = KEYS, ARGV
 local task, outcomes, plan, events = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local tasks, queued, lifetimes, queues = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local delayed, bodies, idempotency = KEYS[9], KEYS[10], KEYS[11]
@@ -72,7 +73,8 @@ for q = 1, queue_count do
   if backlog[q] + added[q] > backlog_max then return { 'overloaded' } end
 end
 local parents_of, waits_of, edges = cjson.decode(ARGV[at + 3 * subtask_count + 1]), {}, {}
-for i = 0, next(parents_of) and subtask_count - 1 or -1 do
+local has_parents = next(parents_of) ~= nil
+for i = 0, has_parents and subtask_count - 1 or -1 do
   local parents, waits = parents_of[tostring(i)], {}
   if parents == '' or not is_parents(parents) then return refuse('parents of ' .. i) end
   for parent, on_failure in string.gmatch(parents or '', '=(%d+):([%l_]+)') do
@@ -101,13 +103,14 @@ redis.call('HSET', task, unpack(fields))
 local rung = {}
 for i = 0, subtask_count - 1 do
   local shape, description, payload = shapes[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3]
-  local index, subtask_id, parents = tostring(i), task_id .. '-' .. i, parents_of[tostring(i)]
+  local subtask_id, parents = task_id .. '-' .. i, has_parents and parents_of[tostring(i)]
   if not parents and not is_delayed and not has_deadline and #shape.more == 0 then
     redis.call('XADD', shape.stream, '*', 'v', '1', 'task_id', task_id, 'subtask_id', subtask_id, 'index', i,
       'generation', '0', 'kind', shape.kind, 'description', description, 'priority', shape.priority, 'attempt', '1',
       'crashes', '0', 'max_attempts', shape.max_attempts, 'timeout_ms', shape.timeout_ms, 'payload', payload)
     rung[shape.q] = (rung[shape.q] or 0) + 1
   else
+    local index = tostring(i)
     local entry = { 'v', '1', 'task_id', task_id, 'subtask_id', subtask_id, 'index', index, 'generation', '0',
       'kind', shape.kind, 'description', description, 'priority', shape.priority, 'attempt', '1', 'crashes', '0',
       'max_attempts', shape.max_attempts, 'timeout_ms', shape.timeout_ms, 'payload', payload }

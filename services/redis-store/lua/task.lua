@@ -47,8 +47,9 @@ local function write_task(task, task_id, book, index_of, lifetimes, task_ttl_ms)
   return ended
 end
 
--- The fact lines of indexes that were cancelled at once, in their order: neighbours of one generation share a line.
-local function cancelled_lines(lines, task_id, gone, by, at_ms, reason)
+-- The fact lines of indexes that were cancelled at once, in their order: neighbours of one generation share a line, and
+-- `about` says how many.
+local function cancelled_lines(lines, about, task_id, gone, by, at_ms, reason)
   local at = 1
   while gone[at] do
     local last = at
@@ -58,6 +59,7 @@ local function cancelled_lines(lines, task_id, gone, by, at_ms, reason)
     local place = string.format(last > at and '%.0f-%.0f' or '%.0f', gone[at][1], gone[last][1])
     lines[#lines + 1] = string.format('%s %s %.0f cancelled 0 0 %s %s%s', task_id, place, gone[at][2], by, at_ms,
       reason == '' and '' or ' ' .. reason)
+    about[#lines] = last - at + 1
     at = last + 1
   end
 end

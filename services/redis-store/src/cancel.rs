@@ -71,6 +71,12 @@ impl Store {
         Ok(tasks.iter().zip(scores).filter(|(_, score)| score.is_some()).map(|(task, _)| task.clone()).collect())
     }
 
+    /// Whether any task carries that hint. Sent once, for whoever asks beside a read and can ask again.
+    pub async fn has_cancelled(&self) -> Result<bool, StoreError> {
+        let count = self.command_once("ZCARD", value::args([key::CANCELLED]), Duration::ZERO).await?;
+        Ok(value::number(&count, "ZCARD")? > 0)
+    }
+
     /// Which of a task's subtasks, each an index and a generation, have a record; answers in their order.
     pub async fn ended_among(&self, task_id: &TaskId, subtasks: &[(u32, u32)]) -> Result<Vec<bool>, StoreError> {
         if subtasks.is_empty() {

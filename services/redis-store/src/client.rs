@@ -137,16 +137,15 @@ impl Store {
         call.push((keys.len() as i64).into());
         call.extend(keys.iter().map(|key| Value::from(key.as_str())));
         call.extend(args);
-        self.insist(|limit| {
-            let mut call = call.clone();
-            async move {
-                match self.send_raw("EVALSHA", call.clone(), limit).await {
-                    Err(error) if error.details().starts_with("NOSCRIPT") => {
-                        call[0] = script.source.as_str().into();
-                        self.send("EVAL", call, limit).await
-                    }
-                    other => other.map_err(StoreError::from),
+        let call = &call;
+        self.insist(|limit| async move {
+            match self.send_raw("EVALSHA", call.clone(), limit).await {
+                Err(error) if error.details().starts_with("NOSCRIPT") => {
+                    let mut call = call.clone();
+                    call[0] = script.source.as_str().into();
+                    self.send("EVAL", call, limit).await
                 }
+                other => other.map_err(StoreError::from),
             }
         })
         .await

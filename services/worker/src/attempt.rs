@@ -82,8 +82,8 @@ impl Attempt {
         if !shared.held.running(&self.key, &self.lost, &self.entry, &cancelled) {
             return None;
         }
-        // And what the handler gets is a child of that: whatever it does with it, it cannot cancel its own subtask.
-        let mut handling = self.spawn(shared, parents, limit, cancelled.child_token());
+        let mut handling = self.spawn(shared, parents, limit, cancelled.clone());
+        tokio::task::yield_now().await; // one that waits for nothing has answered by then, without listeners or a timer
         let stopped = tokio::select! {
             biased;
             joined = &mut handling => return Some(joined.map_or(Ended::Panicked, Ended::Answered)),

@@ -5,7 +5,7 @@ use crate::parents::Parents;
 use proto_schemas::{Priority, SubtaskId, SubtaskResult, TaskId, WorkEntry};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,8 @@ pub struct Context {
     parents: Arc<Parents>,
     deadline: Instant,
     cancelled: CancellationToken,
+    /// A child of that, made for who asks for it: whatever a handler does with it, it cannot cancel its own subtask.
+    given: OnceLock<CancellationToken>,
 }
 
 impl Context {
@@ -27,7 +29,7 @@ impl Context {
         deadline: Instant,
         cancelled: CancellationToken,
     ) -> Self {
-        Self { entry, entry_id, parents: Arc::new(parents), deadline, cancelled }
+        Self { entry, entry_id, parents: Arc::new(parents), deadline, cancelled, given: OnceLock::new() }
     }
 
     /// The task.
@@ -93,7 +95,7 @@ impl Context {
     /// Fires when the task was cancelled, the time of the attempt is over, its right to write is lost, or the worker wants
     /// to stop. The attempt is dropped at its next await anyway; listen to stop what an await does not.
     pub fn cancelled(&self) -> &CancellationToken {
-        &self.cancelled
+        self.given.get_or_init(|| self.cancelled.child_token())
     }
 
     pub(crate) fn payload(&self) -> &str {

@@ -28,8 +28,7 @@ pub(crate) struct Leased {
     pub(crate) lost: CancellationToken,
 }
 
-/// Runs what was leased. Cheap to clone.
-#[derive(Clone)]
+/// Runs what was leased.
 pub(crate) struct Executor {
     shared: Arc<Shared>,
     settle: UnboundedSender<Ready>,
@@ -56,31 +55,39 @@ impl Executor {
         &self.executions
     }
 
-    /// Runs each of `batch`, which is held, to its end; the slot of each is free when its outcome is on its way. Asks first
-    /// which of them were cancelled while they waited: those do not begin.
-    pub(crate) fn start(&self, batch: Vec<Leased>) {
+    /// Runs each of `batch`, which is held, to its end; the slot of each is free when its outcome is on its way. Those that
+    /// were cancelled while they waited do not begin: asks which, unless none was at `sound_at`.
+    pub(crate) fn start(self: &Arc<Self>, batch: Vec<Leased>, sound_at: Option<Instant>) {
         if batch.is_empty() {
             return;
         }
         let executor = self.clone();
         self.executions.spawn(async move {
-            let entries: Vec<&WorkEntry> =
-                batch.iter().filter_map(|leased| leased.fetched.entry.as_ref().ok()).collect();
-            let asked_at = Instant::now();
-            let mut cancelled = canceller::cancelled_in_time(&executor.shared, &entries).await.into_iter();
-            let mut batch = batch.into_iter().map(|leased| {
-                let is_cancelled = leased.fetched.entry.is_ok() && cancelled.next().unwrap_or(false);
-                (leased, if is_cancelled { None } else { Some(asked_at) })
-            });
-            let first = batch.next();
+            let batch = match sound_at {
+                Some(_) => batch.into_iter().map(|leased| (leased, sound_at)).collect(),
+                None => executor.ask(batch).await,
+            };
             for (leased, sound_at) in batch {
-                let executor = executor.clone();
-                executor.executions.clone().spawn(async move { executor.execute(leased, sound_at).await });
-            }
-            if let Some((leased, sound_at)) = first {
-                executor.execute(leased, sound_at).await;
+                executor.spawn(leased, sound_at);
             }
         });
+    }
+
+    /// Each of `batch` with the time at which it was not cancelled; `None` if it was.
+    async fn ask(&self, batch: Vec<Leased>) -> Vec<(Leased, Option<Instant>)> {
+        let entries: Vec<&WorkEntry> = batch.iter().filter_map(|leased| leased.fetched.entry.as_ref().ok()).collect();
+        let asked_at = Instant::now();
+        let mut cancelled = canceller::cancelled_in_time(&self.shared, &entries).await.into_iter();
+        let mut is_cancelled = |leased: &Leased| leased.fetched.entry.is_ok() && cancelled.next().unwrap_or(false);
+        batch
+            .into_iter()
+            .map(|leased| if is_cancelled(&leased) { (leased, None) } else { (leased, Some(asked_at)) })
+            .collect()
+    }
+
+    fn spawn(self: &Arc<Self>, leased: Leased, sound_at: Option<Instant>) {
+        let executor = self.clone();
+        self.executions.spawn(async move { executor.execute(leased, sound_at).await });
     }
 
     /// `sound_at` is when it was asked for the last time whether it was cancelled; `None` if it was.

@@ -32,7 +32,7 @@ pub(crate) struct Fetcher {
     solitude: Arc<Solitude>,
     reader: Reader,
     bell: Bell,
-    executor: Executor,
+    executor: Arc<Executor>,
     pulse: Pulse,
     /// Entries may be pending here that nobody knows of.
     history_unread: bool,
@@ -51,7 +51,7 @@ impl Fetcher {
         Self {
             reader: Reader::new(shared.clone(), &queues),
             bell: Bell::new(shared.clone(), queues.clone()),
-            executor: Executor::new(shared.clone(), settle, solitude.clone()),
+            executor: Arc::new(Executor::new(shared.clone(), settle, solitude.clone())),
             free,
             solitude,
             history_unread: true,
@@ -154,7 +154,7 @@ impl Fetcher {
                 leased.push(Leased { fetched, slot, lost });
             }
         }
-        self.executor.start(leased);
+        self.executor.start(leased, if read.hinted { None } else { Some(read.sent_at) });
         read.failed.map_or(Ok(()), Err)
     }
 
@@ -172,7 +172,7 @@ impl Fetcher {
                     None => break, // it is held, so it will be handed back
                 },
             };
-            self.executor.start(vec![Leased { fetched, slot, lost }]);
+            self.executor.start(vec![Leased { fetched, slot, lost }], None);
         }
         read
     }

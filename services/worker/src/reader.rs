@@ -23,11 +23,13 @@ pub(crate) struct Read {
     pub(crate) failed: Option<StoreError>,
     /// No stream answered as much as it was asked for: there is no more.
     pub(crate) drained: bool,
+    /// Whether some of it may have been cancelled while it waited.
+    pub(crate) hinted: bool,
 }
 
 impl Read {
-    fn new() -> Self {
-        Self { fetched: Vec::new(), sent_at: Instant::now(), failed: None, drained: false }
+    fn new(hinted: bool) -> Self {
+        Self { fetched: Vec::new(), sent_at: Instant::now(), failed: None, drained: false, hinted }
     }
 }
 
@@ -65,7 +67,7 @@ impl Reader {
 
     /// At most one entry of each stream, `room` in all: one command for as many streams of a queue as there is room.
     pub(crate) async fn sip(&mut self, room: usize) -> Read {
-        let mut read = Read::new();
+        let mut read = Read::new(true); // an idle worker asks for nothing beside it
         for queue in self.next_turn() {
             let streams = self.queues[queue].streams.clone();
             let mut rest = &streams[..];
@@ -89,7 +91,7 @@ impl Reader {
     /// At most `room` entries by shares. A small read goes on until `room` is filled or nothing is left. A large one is
     /// one round trip: streams that had nothing last time are asked for one entry each, the others share the rest.
     pub(crate) async fn fill(&mut self, room: usize) -> Read {
-        let mut read = Read::new();
+        let mut read = Read::new(false);
         let turns = self.next_turn();
         let one_round = room >= ONE_ROUND_FROM * self.queues.len();
         let mut open = vec![[true; STREAMS]; self.queues.len()];
@@ -158,13 +160,16 @@ impl Reader {
         (0..count).map(|at| (self.turn + at) % count).collect()
     }
 
-    /// Leases from each stream at most as much as is wanted, in one round trip; answers how much came of each.
+    /// Leases from each stream at most as much as is wanted, and asks whether any task was cancelled, in one round trip;
+    /// answers how much came of each.
     async fn read_each(&mut self, wanted: Vec<(Stream, usize)>, read: &mut Read) -> Vec<usize> {
         let Shared { store, consumer, .. } = &*self.shared;
         let replies =
             join_all(wanted.iter().map(|(stream, count)| store.fetch(consumer, std::slice::from_ref(stream), *count)));
+        let (replies, has_cancelled) = tokio::join!(replies, store.has_cancelled());
+        read.hinted |= has_cancelled.unwrap_or(true);
         let mut came = Vec::with_capacity(wanted.len());
-        for ((stream, _), reply) in wanted.iter().zip(replies.await) {
+        for ((stream, _), reply) in wanted.iter().zip(replies) {
             let fetched = self.unless_wrong_type(stream, reply).unwrap_or_else(|error| {
                 read.failed.get_or_insert(error);
                 Vec::new()
