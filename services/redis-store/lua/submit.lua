@@ -58,7 +58,7 @@ for s = 1, shape_count do
   local q, p, kind, priority, max_attempts, timeout_ms, more = unpack(ARGV, at + 1, at + 7)
   shapes[s] = {
     q = tonumber(q), stream = (streams[tonumber(q) or 0] or {})[tonumber(p) or 0], kind = kind, priority = priority,
-    max_attempts = max_attempts, timeout_ms = timeout_ms, more = cjson.decode(more),
+    max_attempts = max_attempts, timeout_ms = timeout_ms, more = more == '[]' and {} or cjson.decode(more),
   }
   if not shapes[s].stream or #shapes[s].more % 2 == 1 then return refuse('shape ' .. s) end
   at = at + 7
@@ -72,7 +72,8 @@ end
 for q = 1, queue_count do
   if backlog[q] + added[q] > backlog_max then return { 'overloaded' } end
 end
-local parents_of, waits_of, edges = cjson.decode(ARGV[at + 3 * subtask_count + 1]), {}, {}
+local dependencies, waits_of, edges = ARGV[at + 3 * subtask_count + 1], {}, {}
+local parents_of = dependencies == '{}' and {} or cjson.decode(dependencies)
 local has_parents = next(parents_of) ~= nil
 for i = 0, has_parents and subtask_count - 1 or -1 do
   local parents, waits = parents_of[tostring(i)], {}
