@@ -16,6 +16,10 @@ const STALLED_MAX: f64 = 0.15;
 const EXCUSED_MAX: f64 = 0.1;
 /// In calm at least this part of all submits has to be answered.
 const OK_RATE_MIN: f64 = 0.5;
+/// A run of minutes has to see a fault at least this often: sixty in four minutes.
+const FAULT_EVERY_MS: u64 = 4_000;
+/// Runs that are shorter are for trying out.
+const SPARSE_FROM_MS: u64 = 180_000;
 
 /// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +89,7 @@ fn voids(books: &Books) -> Vec<String> {
     if projection::compared(books) == 0 {
         void.push("no task could be compared with the log".to_owned());
     }
+    void.extend(sparse(books));
     void.extend(standstill(books));
     void.extend(restarts::missing(books));
     let rate = ok_rate(books, false);
@@ -94,10 +99,24 @@ fn voids(books: &Books) -> Vec<String> {
     void
 }
 
+/// Says that a run of minutes was left alone for most of its time.
+fn sparse(books: &Books) -> Option<String> {
+    let tried_ms = tried_ms(books);
+    let count = books.inflicted().count();
+    let is_sparse = tried_ms >= SPARSE_FROM_MS && (count as u64) < tried_ms / FAULT_EVERY_MS;
+    is_sparse.then(|| format!("only {count} faults in {} s", tried_ms / 1_000))
+}
+
+/// From the first fault until everything is healed.
+fn tried_ms(books: &Books) -> u64 {
+    let from = books.inflicted().map(|fault| fault.from).min().unwrap_or(books.healed_at);
+    books.healed_at.saturating_sub(from)
+}
+
 /// Says that so much stood still by itself that the machine was tried, not Millstream.
 fn standstill(books: &Books) -> Vec<String> {
-    let from = books.inflicted().map(|fault| fault.from).min().unwrap_or(books.healed_at);
-    let all_ms = books.healed_at.saturating_sub(from).max(1) as f64;
+    let from = books.healed_at - tried_ms(books);
+    let all_ms = tried_ms(books).max(1) as f64;
     let part = |slack| books.stalled_ms((from, books.healed_at), slack, Kind::is_stall) as f64 / all_ms;
     let (stalled, excused) = (part(0), part(LEASE_MS));
     let mut void = Vec::new();
@@ -193,6 +212,20 @@ mod tests {
         };
         assert_eq!(excuse(4), Vec::<String>::new());
         assert_eq!(excuse(5), ["within a lease of a stall were 11 of 100 ms"]);
+    }
+
+    #[test]
+    fn a_run_of_minutes_with_fewer_than_sixty_faults_in_four_of_them_is_void() {
+        let mut books = books();
+        let fault = books.faults.remove(0);
+        for count in [60, 59] {
+            books.faults = vec![fault.clone(); count];
+            books.healed_at = fault.from + 240_000;
+            assert_eq!(sparse(&books), (count < 60).then(|| "only 59 faults in 240 s".to_owned()));
+        }
+        books.healed_at = fault.from + SPARSE_FROM_MS - 1;
+        books.faults.truncate(1);
+        assert_eq!(sparse(&books), None);
     }
 
     #[test]

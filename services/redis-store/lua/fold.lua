@@ -14,7 +14,7 @@
 --       not given; or too_much, of how many tasks one call does the work (the first ones, one at least)
 -- Appends the fact `cancelled` for what it cancels itself: dependants that are skipped, or all that is open
 --       (fail_fast).
-local KEYS, ARGV, tonumber = KEYS, ARGV, tonumber
+local KEYS, ARGV, tonumber = KEYS, ARGV, tonumber -- a global is looked up at each use
 local events, dead_letters, meta, lifetimes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local delayed, bodies, cancelled = KEYS[5], KEYS[6], KEYS[7]
 local index_of = {

@@ -23,7 +23,7 @@ local function ring(bell, added)
 end
 
 -- One entry of the log for each 128 facts, or for fewer that are about 1,000 subtasks together: whoever folds it has to
--- look at each. `about` says how many it are where a line is about more than one.
+-- look at each. `about` says how many where a line is about more than one.
 local function append_facts(events, by, lines, about)
   local first, told = 1, 0
   for i = 1, #lines do

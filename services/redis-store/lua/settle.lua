@@ -6,7 +6,7 @@
 -- Answers for each item: recorded · dropped (it had ended already, as a cancel ends it: nothing but its entry went) ·
 --       stale (someone else settled, reaped or deleted it; nothing was written)
 -- Appends the terminal facts, one entry for each 128. A result that already stands is never replaced.
-local KEYS, ARGV = KEYS, ARGV
+local KEYS, ARGV = KEYS, ARGV -- a global is looked up at each use
 local events, group, by = KEYS[1], ARGV[1], ARGV[2]
 local stream_count, outcomes_count = number(ARGV[3]), number(ARGV[4])
 
@@ -17,8 +17,8 @@ if #ARGV ~= 4 + 7 * item_count or item_count > 1000 then return refuse('counts')
 redis.call('XLEN', events)
 local streams, sound_task, sound_worker, sound_seconds = numbered(2, stream_count), nil, nil, nil
 for _, stream in pairs(streams) do redis.call('XLEN', stream) end
-local asked, places = {}, {}
-for o = 1, outcomes_count do asked[tostring(o)] = {} end
+local all_outcomes, asked, places = numbered(2 + stream_count, outcomes_count), {}, {}
+for o in pairs(all_outcomes) do asked[o] = {} end
 for at = 5, #ARGV, 7 do
   local fields, reason, seconds = asked[ARGV[at + 2]], ARGV[at + 4], ARGV[at + 6]
   local task, index, generation, fact, worker =
@@ -34,7 +34,7 @@ for at = 5, #ARGV, 7 do
   places[#places + 1] = #fields
 end
 for o, fields in pairs(asked) do
-  asked[o] = #fields > 0 and redis.call('HMGET', KEYS[1 + stream_count + o], unpack(fields)) or {}
+  asked[o] = #fields > 0 and redis.call('HMGET', all_outcomes[o], unpack(fields)) or {}
 end
 
 local suffix, answers, lines, done = ' ' .. now_ms(), {}, {}, {}

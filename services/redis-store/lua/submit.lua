@@ -11,7 +11,7 @@
 -- Answers created · existing, the id of the task (the id is taken, or the key with the same fingerprint: a resend) ·
 --       conflict (the key was used for something else) · overloaded (a queue would exceed backlog_max)
 -- Refuses a plan without subtasks, ids beyond 64 characters and payloads beyond 64 KiB: no reader would take them.
-local KEYS, ARGV = KEYS, ARGV
+local KEYS, ARGV = KEYS, ARGV -- a global is looked up at each use
 local task, outcomes, plan, events = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local tasks, queued, lifetimes, queues = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local delayed, bodies, idempotency = KEYS[9], KEYS[10], KEYS[11]

@@ -71,10 +71,13 @@ impl Store {
         Ok(tasks.iter().zip(scores).filter(|(_, score)| score.is_some()).map(|(task, _)| task.clone()).collect())
     }
 
-    /// Whether any task carries that hint. Sent once, for whoever asks beside a read and can ask again.
-    pub async fn has_cancelled(&self) -> Result<bool, StoreError> {
-        let count = self.command_once("ZCARD", value::args([key::CANCELLED]), Duration::ZERO).await?;
-        Ok(value::number(&count, "ZCARD")? > 0)
+    /// The tasks that carry that hint, or `None` if they are more than `count`. Sent once, for whoever asks beside a read
+    /// and can ask again.
+    pub async fn cancelled_if_few(&self, count: usize) -> Result<Option<HashSet<TaskId>>, StoreError> {
+        let args = value::args([key::CANCELLED, "0", &count.to_string()]);
+        let found = value::words(self.command_once("ZRANGE", args, Duration::ZERO).await?, "ZRANGE")?;
+        let is_few = found.len() <= count;
+        Ok(is_few.then(|| found.into_iter().filter_map(|id| TaskId::new(id).ok()).collect()))
     }
 
     /// Which of a task's subtasks, each an index and a generation, have a record; answers in their order.

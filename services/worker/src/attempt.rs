@@ -83,18 +83,16 @@ impl Attempt {
             return None;
         }
         let mut handling = self.spawn(shared, parents, limit, cancelled.clone());
-        tokio::task::yield_now().await; // one that waits for nothing has answered by then, without listeners or a timer
         let stopped = tokio::select! {
             biased;
             joined = &mut handling => return Some(joined.map_or(Ended::Panicked, Ended::Answered)),
-            () = self.lost.cancelled() => None,
-            () = cancelled.cancelled() => Some(Ended::Cancelled),
-            () = tokio::time::sleep_until(limit.at.into()) => Some(Ended::Over(limit)),
+            () = cancelled.cancelled() => Ended::Cancelled, // or lost
+            () = tokio::time::sleep_until(limit.at.into()) => Ended::Over(limit),
         };
         handling.abort();
         cancelled.cancel();
         let _ = handling.await; // however it went, it is gone
-        stopped.filter(|_| !self.lost.is_cancelled())
+        if self.lost.is_cancelled() { None } else { Some(stopped) }
     }
 
     /// Starts the handler in a task of its own, so that it can be stopped while this one watches it.

@@ -10,14 +10,14 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// One attempt, as its handler sees it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Context {
     entry: Arc<WorkEntry>,
     entry_id: String,
     parents: Arc<Parents>,
     deadline: Instant,
     cancelled: CancellationToken,
-    /// A child of that, made for who asks for it: whatever a handler does with it, it cannot cancel its own subtask.
+    /// A child of that, made for whoever asks for it: whatever a handler does with it, it cannot cancel its own subtask.
     given: OnceLock<CancellationToken>,
 }
 
@@ -100,5 +100,38 @@ impl Context {
 
     pub(crate) fn payload(&self) -> &str {
         &self.entry.payload
+    }
+}
+
+impl Clone for Context {
+    /// The clone has the same token, also where nobody has asked for it yet.
+    fn clone(&self) -> Self {
+        let Self { entry, entry_id, parents, deadline, cancelled, .. } = self;
+        let given = OnceLock::from(self.cancelled().clone());
+        let (entry, entry_id, parents) = (entry.clone(), entry_id.clone(), parents.clone());
+        Self { entry, entry_id, parents, deadline: *deadline, cancelled: cancelled.clone(), given }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_a_token_that_hears_of_a_cancel_and_cannot_make_one() {
+        let fields = [("task_id", "T"), ("subtask_id", "T-0"), ("description", "d")];
+        let bytes = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let entry = Arc::new(WorkEntry::decode(bytes, Priority::Low).unwrap());
+        let of_subtask = CancellationToken::new();
+        let context = |token: &CancellationToken| {
+            Context::new(entry.clone(), "1-0".to_owned(), Parents::new(), Instant::now(), token.clone())
+        };
+        let (one, other) = (context(&of_subtask), context(&of_subtask));
+        let early = one.clone();
+        one.cancelled().cancel();
+        assert!(early.cancelled().is_cancelled() && one.clone().cancelled().is_cancelled());
+        assert!(!of_subtask.is_cancelled() && !other.cancelled().is_cancelled());
+        of_subtask.cancel();
+        assert!(other.cancelled().is_cancelled() && context(&of_subtask).cancelled().is_cancelled());
     }
 }

@@ -55,8 +55,8 @@ impl Executor {
         &self.executions
     }
 
-    /// Runs each of `batch`, which is held, to its end; the slot of each is free when its outcome is on its way. Those that
-    /// were cancelled while they waited do not begin: asks which, unless none was at `sound_at`.
+    /// Runs each of `batch`, which is held, to its end; the slot of each is free when its outcome is on its way. What was
+    /// cancelled while it waited does not begin: asks what was, unless nothing was at `sound_at`.
     pub(crate) fn start(self: &Arc<Self>, batch: Vec<Leased>, sound_at: Option<Instant>) {
         if batch.is_empty() {
             return;
@@ -64,30 +64,32 @@ impl Executor {
         let executor = self.clone();
         self.executions.spawn(async move {
             let batch = match sound_at {
-                Some(_) => batch.into_iter().map(|leased| (leased, sound_at)).collect(),
+                Some(_) => batch.into_iter().map(|leased| (sound_at, leased)).collect(),
                 None => executor.ask(batch).await,
             };
-            for (leased, sound_at) in batch {
-                executor.spawn(leased, sound_at);
+            let mut batch = batch.into_iter();
+            let first = batch.next();
+            for (sound_at, leased) in batch {
+                let executor = executor.clone();
+                executor.executions.clone().spawn(async move { executor.execute(leased, sound_at).await });
+            }
+            // The most urgent: on a single thread, what is spawned last would go before it.
+            if let Some((sound_at, leased)) = first {
+                executor.execute(leased, sound_at).await;
             }
         });
     }
 
     /// Each of `batch` with the time at which it was not cancelled; `None` if it was.
-    async fn ask(&self, batch: Vec<Leased>) -> Vec<(Leased, Option<Instant>)> {
+    async fn ask(&self, batch: Vec<Leased>) -> Vec<(Option<Instant>, Leased)> {
         let entries: Vec<&WorkEntry> = batch.iter().filter_map(|leased| leased.fetched.entry.as_ref().ok()).collect();
         let asked_at = Instant::now();
         let mut cancelled = canceller::cancelled_in_time(&self.shared, &entries).await.into_iter();
-        let mut is_cancelled = |leased: &Leased| leased.fetched.entry.is_ok() && cancelled.next().unwrap_or(false);
-        batch
-            .into_iter()
-            .map(|leased| if is_cancelled(&leased) { (leased, None) } else { (leased, Some(asked_at)) })
-            .collect()
-    }
-
-    fn spawn(self: &Arc<Self>, leased: Leased, sound_at: Option<Instant>) {
-        let executor = self.clone();
-        self.executions.spawn(async move { executor.execute(leased, sound_at).await });
+        let mut sound_at = |leased: &Leased| {
+            let is_cancelled = leased.fetched.entry.is_ok() && cancelled.next().unwrap_or(false);
+            if is_cancelled { None } else { Some(asked_at) }
+        };
+        batch.into_iter().map(|leased| (sound_at(&leased), leased)).collect()
     }
 
     /// `sound_at` is when it was asked for the last time whether it was cancelled; `None` if it was.

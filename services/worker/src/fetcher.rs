@@ -5,6 +5,7 @@
 
 use crate::appetite::{Appetite, Before};
 use crate::bell::Bell;
+use crate::canceller::ASK_EVERY;
 use crate::executor::{Executor, Leased};
 use crate::history;
 use crate::lease::LeaseKey;
@@ -14,6 +15,7 @@ use crate::renewer::FENCED_AFTER;
 use crate::settler::Ready;
 use crate::shared::Shared;
 use crate::solitude::Solitude;
+use crate::turn::give_way;
 use crate::worker::set_up;
 use proto_schemas::{Priority, QueueName};
 use redis_store::StoreError;
@@ -116,7 +118,7 @@ impl Fetcher {
         };
         let mut slots = slot;
         if appetite == Appetite::Full {
-            tokio::task::yield_now().await; // executions that have ended give their slots back first
+            give_way().await; // executions that have ended give their slots back first
         }
         let more = self.free.available_permits().min(wanted.saturating_sub(1));
         if let Ok(others) = self.free.clone().try_acquire_many_owned(u32::try_from(more).unwrap_or(u32::MAX)) {
@@ -142,6 +144,8 @@ impl Fetcher {
             self.history_unread = true; // someone else may have it by now: ask what is still ours
             return read.failed.map_or(Ok(()), Err);
         }
+        let is_sound = read.is_sound() && read.sent_at.elapsed() < ASK_EVERY; // an older answer is asked for again
+        let sound_at = is_sound.then_some(read.sent_at);
         let mut leased = Vec::with_capacity(read.fetched.len());
         for fetched in read.fetched {
             let Some(slot) = slots.split(1) else {
@@ -154,7 +158,7 @@ impl Fetcher {
                 leased.push(Leased { fetched, slot, lost });
             }
         }
-        self.executor.start(leased, if read.hinted { None } else { Some(read.sent_at) });
+        self.executor.start(leased, sound_at);
         read.failed.map_or(Ok(()), Err)
     }
 

@@ -109,6 +109,7 @@ mod settler;
 mod shared;
 mod solitude;
 mod starter;
+mod turn;
 mod watchdog;
 pub mod worker;
 

@@ -4,7 +4,7 @@
 
 use crate::shared::Shared;
 use futures::future::join_all;
-use proto_schemas::QueueName;
+use proto_schemas::{QueueName, TaskId};
 use redis_store::fetch::Fetched;
 use redis_store::{StoreError, Stream};
 use std::collections::HashSet;
@@ -23,18 +23,28 @@ pub(crate) struct Read {
     pub(crate) failed: Option<StoreError>,
     /// No stream answered as much as it was asked for: there is no more.
     pub(crate) drained: bool,
-    /// Whether some of it may have been cancelled while it waited.
-    pub(crate) hinted: bool,
+    /// The tasks that were cancelled, asked for after the last entry came; `None` if that was not asked, not answered or
+    /// are too many.
+    cancelled: Option<HashSet<TaskId>>,
 }
 
 impl Read {
-    fn new(hinted: bool) -> Self {
-        Self { fetched: Vec::new(), sent_at: Instant::now(), failed: None, drained: false, hinted }
+    fn new() -> Self {
+        Self { fetched: Vec::new(), sent_at: Instant::now(), failed: None, drained: false, cancelled: None }
+    }
+
+    /// Whether nothing of it was cancelled when it came, as far as is known.
+    pub(crate) fn is_sound(&self) -> bool {
+        let entries = || self.fetched.iter().filter_map(|fetched| fetched.entry.as_ref().ok());
+        let is_sound = |tasks: &HashSet<TaskId>| tasks.is_empty() || !entries().any(|it| tasks.contains(&it.task_id));
+        self.cancelled.as_ref().is_some_and(is_sound)
     }
 }
 
 /// A read of at least this many does not come back for the rest: one round trip, and the next read has more room.
 const ONE_ROUND_FROM: usize = 16;
+/// As many cancelled tasks are read along with the work; where there are more, those of the work are asked for.
+const CANCELLED_FEW: usize = 32;
 
 /// One queue, most urgent first.
 struct Queue {
@@ -67,7 +77,7 @@ impl Reader {
 
     /// At most one entry of each stream, `room` in all: one command for as many streams of a queue as there is room.
     pub(crate) async fn sip(&mut self, room: usize) -> Read {
-        let mut read = Read::new(true); // an idle worker asks for nothing beside it
+        let mut read = Read::new();
         for queue in self.next_turn() {
             let streams = self.queues[queue].streams.clone();
             let mut rest = &streams[..];
@@ -91,7 +101,7 @@ impl Reader {
     /// At most `room` entries by shares. A small read goes on until `room` is filled or nothing is left. A large one is
     /// one round trip: streams that had nothing last time are asked for one entry each, the others share the rest.
     pub(crate) async fn fill(&mut self, room: usize) -> Read {
-        let mut read = Read::new(false);
+        let mut read = Read::new();
         let turns = self.next_turn();
         let one_round = room >= ONE_ROUND_FROM * self.queues.len();
         let mut open = vec![[true; STREAMS]; self.queues.len()];
@@ -160,14 +170,15 @@ impl Reader {
         (0..count).map(|at| (self.turn + at) % count).collect()
     }
 
-    /// Leases from each stream at most as much as is wanted, and asks whether any task was cancelled, in one round trip;
-    /// answers how much came of each.
+    /// Leases from each stream at most as much as is wanted and asks then what was cancelled, in one round trip; answers
+    /// how much came of each.
     async fn read_each(&mut self, wanted: Vec<(Stream, usize)>, read: &mut Read) -> Vec<usize> {
         let Shared { store, consumer, .. } = &*self.shared;
         let replies =
             join_all(wanted.iter().map(|(stream, count)| store.fetch(consumer, std::slice::from_ref(stream), *count)));
-        let (replies, has_cancelled) = tokio::join!(replies, store.has_cancelled());
-        read.hinted |= has_cancelled.unwrap_or(true);
+        // In this order: what was cancelled before it was leased has to be among the answer.
+        let (replies, cancelled) = tokio::join!(biased; replies, store.cancelled_if_few(CANCELLED_FEW));
+        read.cancelled = cancelled.ok().flatten();
         let mut came = Vec::with_capacity(wanted.len());
         for ((stream, _), reply) in wanted.iter().zip(replies) {
             let fetched = self.unless_wrong_type(stream, reply).unwrap_or_else(|error| {

@@ -8,6 +8,7 @@ use crate::ending::Ending;
 use crate::pause::Pause;
 use crate::recording::Recording;
 use crate::shared::Shared;
+use crate::turn::give_way;
 use proto_schemas::limit::{BATCH_BYTES_MAX, BATCH_ITEMS_MAX};
 use redis_store::StoreError;
 use redis_store::bury::Burial;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// An ending on its way to Redis, with the slot that it keeps until it has been sent.
 pub(crate) struct Ready {
@@ -34,11 +36,12 @@ struct Batch {
 }
 
 /// Runs until every sender is gone, or `abandon`: then it records what is ready and has no more patience. If it ends
-/// before, the worker stops. The channel is bounded by the slots: each ending holds its own.
+/// before, the worker stops. The channel is bounded by the slots: each ending holds its own. What Redis refuses until a
+/// person has mended a key is tried a last time before it returns.
 pub(crate) async fn run(shared: Arc<Shared>, mut ready: UnboundedReceiver<Ready>, abandon: CancellationToken) {
     let mut batch = Batch::default();
     let _stop = shared.stopping.clone().drop_guard();
-    let mut kept_back = None;
+    let (mut kept_back, insisting) = (None, TaskTracker::new());
     loop {
         let first = match kept_back.take() {
             Some(first) => Some(first),
@@ -51,8 +54,8 @@ pub(crate) async fn run(shared: Arc<Shared>, mut ready: UnboundedReceiver<Ready>
                 }
             },
         };
-        let Some(first) = first else { return };
-        tokio::task::yield_now().await; // whatever is as ready as the first goes along
+        let Some(first) = first else { break };
+        give_way().await; // whatever is as ready as the first goes along
         let mut next = Some(first);
         while let Some(ready_one) = next {
             batch.push(ready_one);
@@ -66,11 +69,13 @@ pub(crate) async fn run(shared: Arc<Shared>, mut ready: UnboundedReceiver<Ready>
             run_once(&shared, &batch.retries, &abandon),
             run_once(&shared, &batch.burials, &abandon),
         );
-        insist(&shared, settlements, &mut batch.slots, &abandon);
-        insist(&shared, retries, &mut batch.slots, &abandon);
-        insist(&shared, burials, &mut batch.slots, &abandon);
+        insist(&shared, &insisting, settlements, (&mut batch.slots, &abandon));
+        insist(&shared, &insisting, retries, (&mut batch.slots, &abandon));
+        insist(&shared, &insisting, burials, (&mut batch.slots, &abandon));
         batch.clear();
     }
+    insisting.close();
+    insisting.wait().await;
 }
 
 impl Batch {
@@ -143,13 +148,13 @@ async fn run_once<T: Recording>(shared: &Shared, batch: &[T], abandon: &Cancella
 /// worker that can record nothing leases nothing more.
 fn insist<T: Recording + 'static>(
     shared: &Arc<Shared>,
+    insisting: &TaskTracker,
     refused: Vec<T>,
-    slots: &mut Vec<OwnedSemaphorePermit>,
-    abandon: &CancellationToken,
+    (slots, abandon): (&mut Vec<OwnedSemaphorePermit>, &CancellationToken),
 ) {
     for item in refused {
         let (shared, abandon, slot) = (shared.clone(), abandon.clone(), slots.pop());
-        tokio::spawn(async move {
+        insisting.spawn(async move {
             let _slot = slot;
             let (one, mut pause) = (std::slice::from_ref(&item), Pause::new());
             loop {

@@ -56,12 +56,13 @@ async fn what_runs_again_before_its_time_starts_at_once_and_is_shown_so() {
 async fn a_time_in_any_zone_is_the_time_it_starts_and_one_that_is_over_is_now() {
     let stage = stage().await;
     let now = stage.store.now_ms().await.expect("a time");
-    let ahead = submitted(&stage, r#"{"description":"d","run_at":"2026-12-31T01:00:00+01:00"}"#).await;
-    let expect = 1_798_675_200_000;
-    assert!(now < expect, "this test has had its time");
-    assert_eq!((&ahead["run_at"], ms(&ahead["run_at"])), (&json!("2026-12-31T00:00:00.000Z"), expect as i64));
+    let at = now / 1_000 + 86_400;
+    let zoned = rfc3339(at + 3_600).replace('Z', "+01:00");
+    let ahead = submitted(&stage, &json!({ "description": "d", "run_at": zoned }).to_string()).await;
+    let expect = at as i64 * 1_000;
+    assert_eq!((&ahead["run_at"], ms(&ahead["run_at"])), (&json!(rfc3339(at).replace('Z', ".000Z")), expect));
     assert_eq!(ahead["subtasks"][0]["status"], "delayed");
-    assert_eq!(ms(&ahead["deadline_at"]), expect as i64 + 604_800_000, "its deadline is counted from then");
+    assert_eq!(ms(&ahead["deadline_at"]), expect + 604_800_000, "its deadline is counted from then");
 
     let seconds = now / 1_000 - 3_600;
     let over = stage.redis.command(&["EVAL", "return ARGV[1]", "0", &seconds.to_string()]).integer();

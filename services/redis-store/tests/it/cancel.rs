@@ -251,6 +251,18 @@ async fn a_key_of_another_type_stops_a_cancel_before_its_first_write() {
 }
 
 #[tokio::test]
+async fn every_cancelled_task_is_told_while_they_are_few() {
+    let stage = stage().await;
+    let few = async |count: usize| stage.store.cancelled_if_few(count).await;
+    assert_eq!(few(0).await.unwrap(), Some([].into()));
+    stage.raw(&["ZADD", "cancelled", "5", "T", "9", "U"]);
+    assert_eq!(few(2).await.unwrap(), Some([task_id("T"), task_id("U")].into()));
+    assert_eq!(few(1).await.unwrap(), None);
+    stage.raw(&["SET", "cancelled", "of another type"]);
+    assert!(matches!(few(2).await, Err(StoreError::WrongType(_))));
+}
+
+#[tokio::test]
 async fn hints_are_forgotten_when_their_time_is_over() {
     let stage = stage().await;
     assert_eq!(stage.store.cancelled_among(&[]).await.unwrap(), HashSet::new());

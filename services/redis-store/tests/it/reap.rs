@@ -45,6 +45,17 @@ async fn a_left_entry_comes_back_with_one_crash_more_and_the_bell_rings() {
     assert!((1..=450).contains(&stage.raw(&["PTTL", "maintenance:default"]).integer()));
 }
 
+#[tokio::test]
+async fn a_round_sent_twice_returns_nothing_twice() {
+    let stage = stage().await;
+    stage.submit("T", 1).await;
+    stage.fetch("w", 1).await;
+    assert_eq!(round(&stage).await.unwrap(), Some(Reaped { returned: 1, ..Reaped::default() }));
+    let before = stage.exact();
+    assert_eq!(round(&stage).await.unwrap(), Some(Reaped::default()));
+    assert_eq!(stage.exact(), before);
+}
+
 /// Lets `w` take one entry and marks it, or not, as running alone; then its lease runs out.
 async fn crash(stage: &Stage, alone: bool) -> Reaped {
     let entry_id = stage.fetch("w", 1).await.remove(0).entry_id;

@@ -21,7 +21,7 @@ impl Client {
         let is_tight = world.once_in(12);
         let admission = Admission { backlog_max: if is_tight { 0 } else { 1_000_000 }, deadline: DEADLINE };
         let what = format!("submit {} of {}", submission.task_id, submission.subtasks.len());
-        let sent = world.send(&what, async |store| store.submit(&submission, admission).await).await;
+        let sent = world.send("submit", &what, async |store| store.submit(&submission, admission).await).await;
         for answer in &sent.answers {
             world.ledger.submitted(&submission, answer, is_tight);
             world.tally.note(match answer {

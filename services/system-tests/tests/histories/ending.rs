@@ -32,7 +32,7 @@ impl Worker {
         }
         let batch = self.settlements(&leases, kind);
         let (name, what) = (&self.name, format!("{} settles {kind} {}", self.name, tell(&leases)));
-        let sent = world.send(&what, async |store| store.settle(name, &batch).await).await;
+        let sent = world.send("settle", &what, async |store| store.settle(name, &batch).await).await;
         for ((lease, entry), settled) in sent.answers.iter().flat_map(|answers| leases.iter().zip(answers)) {
             let outcome = if kind == FactKind::Completed { Outcome::Completed } else { Outcome::Cancelled };
             let result = Some(result(lease, &entry.subtask_id));
@@ -100,7 +100,7 @@ impl Worker {
             });
         }
         let (name, what) = (&self.name, format!("{} retries {}", self.name, tell(&leases)));
-        let sent = world.send(&what, async |store| store.retry(name, &batch).await).await;
+        let sent = world.send("retry", &what, async |store| store.retry(name, &batch).await).await;
         for retried in sent.answers.iter().flatten() {
             self.count(
                 world,
@@ -132,7 +132,7 @@ impl Worker {
         }
         let batch: Vec<Burial> = garbage.iter().map(burial).collect();
         let (name, what) = (&self.name, format!("{} buries {}", self.name, ids(&garbage)));
-        let sent = world.send(&what, async |store| store.bury(name, &batch).await).await;
+        let sent = world.send("bury", &what, async |store| store.bury(name, &batch).await).await;
         for (lease, buried) in sent.answers.iter().flat_map(|answers| garbage.iter().zip(answers)) {
             if let (Buried::Buried, Ok(entry)) = (buried, &lease.entry) {
                 let result = Some(result(lease, &entry.subtask_id));
@@ -163,7 +163,7 @@ impl Worker {
         let entries: Vec<Unfinished> = given.iter().map(Unfinished::from).collect();
         let (name, verb) = (&self.name, if pause.is_zero() { "hand_back" } else { "park" });
         let what = format!("{name} {verb} {}", ids(&given));
-        let sent = world.send(&what, async |store| store.park(name, &stream, &entries, pause).await).await;
+        let sent = world.send("park", &what, async |store| store.park(name, &stream, &entries, pause).await).await;
         for answer in sent.answers.iter().flatten() {
             self.count(
                 world,

@@ -81,7 +81,7 @@ impl Folder {
 
     async fn send(&self, world: &mut World, entries: &[EventEntry]) -> bool {
         let (name, what) = (&self.name, format!("{} folds {:?}", self.name, ids(entries)));
-        let sent = world.send(&what, async |store| store.fold(name, TASK_TTL, entries).await).await;
+        let sent = world.send("fold", &what, async |store| store.fold(name, TASK_TTL, entries).await).await;
         for FoldCounts { counted, progressed, duplicate, ignored } in &sent.answers {
             world.tally.note_many("fold counted", *counted);
             world.tally.note_many("fold progressed", *progressed);

@@ -24,7 +24,7 @@ impl Reaper {
         for queue in queues() {
             let (name, cursors) = (&self.name, self.cursors.entry(queue.clone()).or_default());
             let what = format!("{name} reaps {queue}");
-            let sent = world.send(&what, async |store| store.reap(name, &queue, LEASE, cursors).await).await;
+            let sent = world.send("reap", &what, async |store| store.reap(name, &queue, LEASE, cursors).await).await;
             sent.answers.iter().for_each(|answer| count(world, answer.as_ref()));
             has_run |= sent.answers.iter().any(Option::is_some);
         }
@@ -66,7 +66,7 @@ pub async fn reap_twice(world: &mut World, reapers: &mut [Reaper; 2]) {
 /// Moves what is due.
 pub async fn promote(world: &mut World) {
     let name = world.name("promoter");
-    let sent = world.send("promote", async |store| store.promote(&name).await).await;
+    let sent = world.send("promote", "promote", async |store| store.promote(&name).await).await;
     for promoted in &sent.answers {
         assert_eq!(promoted.malformed, 0, "every member has a body");
         world.tally.note_many("promote moved", promoted.moved);
@@ -76,7 +76,8 @@ pub async fn promote(world: &mut World) {
 /// Removes a consumer that does not beat, unless something is pending under it.
 pub async fn collect(world: &mut World, consumer: &ConsumerName) {
     let what = format!("collect {consumer}");
-    let sent = world.send(&what, async |store| store.collect_consumer(consumer, &queues()).await).await;
+    let sent =
+        world.send("collect_consumer", &what, async |store| store.collect_consumer(consumer, &queues()).await).await;
     for collected in &sent.answers {
         world.tally.note(match collected {
             Collected::Removed => "consumer removed",

@@ -33,7 +33,7 @@ impl Operator {
         let reason = only_past.then(|| Kind::new("deadline").unwrap());
         let (by, order) = (name(), CancelOrder { reason, task_ttl: TASK_TTL, only_past });
         let what = format!("cancel {task_id} past {only_past}");
-        let sent = world.send(&what, async |store| store.cancel(&by, &task_id, &order).await).await;
+        let sent = world.send("cancel", &what, async |store| store.cancel(&by, &task_id, &order).await).await;
         for answer in &sent.answers {
             match answer {
                 Cancelled::Cancelled(_) => {
@@ -81,7 +81,7 @@ impl Operator {
         let letter = if nobodys.is_empty() || !world.once_in(3) { world.pick(&page) } else { world.pick(&nobodys) };
         if world.once_in(6) {
             let ids = [letter.entry_id];
-            let sent = world.send("discard", async |store| store.discard_dead_letters(&ids).await).await;
+            let sent = world.send("discard", "discard", async |store| store.discard_dead_letters(&ids).await).await;
             return world.tally.note_many("letter discarded", sent.answers.iter().sum());
         }
         let Ok(entry) = decode(&letter) else { return exhume(world, &letter).await };
@@ -119,14 +119,14 @@ async fn requeue(world: &mut World, view: &TaskView, items: &[Again], letter_id:
     let named: Vec<String> = items.iter().map(|item| format!("{}@{}", item.entry.index, item.generation)).collect();
     let order = RequeueOrder { task_id, deadline: DEADLINE, items, dead_letter: letter_id };
     let (by, what) = (name(), format!("requeue {task_id} {}", named.join(" ")));
-    world.send(&what, async |store| store.requeue(&by, &order).await).await.answers
+    world.send("requeue", &what, async |store| store.requeue(&by, &order).await).await.answers
 }
 
 async fn exhume(world: &mut World, letter: &StreamEntry) {
     let source = letter.fields.iter().find(|(name, _)| name == "source").map(|(_, text)| text.as_str());
     let Some(stream) = source.and_then(|text| Stream::of_key(text.split(' ').next()?)) else { return };
     let what = format!("exhume {}", letter.entry_id);
-    let sent = world.send(&what, async |store| store.exhume(&letter.entry_id, &stream).await).await;
+    let sent = world.send("exhume", &what, async |store| store.exhume(&letter.entry_id, &stream).await).await;
     if sent.answers.contains(&Exhumed::Exhumed) {
         assert_gone(world, letter).await;
     }

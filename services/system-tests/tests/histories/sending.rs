@@ -13,9 +13,10 @@ pub struct Sent<R> {
 }
 
 impl World {
-    /// Makes a call: mostly once, sometimes twice as a client does after a lost answer, sometimes in vain.
+    /// Makes a call of a script: mostly once, sometimes twice as a client does after a lost answer, sometimes in vain.
     pub async fn send<R: Clone + Debug>(
         &mut self,
+        script: &str,
         what: &str,
         mut call: impl AsyncFnMut(&Store) -> Result<R, StoreError>,
     ) -> Sent<R> {
@@ -29,7 +30,7 @@ impl World {
         for _ in 0..times {
             answers.push(call(&self.store).await.unwrap_or_else(|error| panic!("{what}: {error:?}")));
         }
-        self.tally.note_many("sent twice", u64::from(times == 2));
+        self.tally.note_many(format!("{script} sent twice"), u64::from(times == 2));
         self.tally.note_many("answer lost", u64::from(is_lost));
         self.trace.say(format!("{what} -> {answers:?}{}", if is_lost { " lost" } else { "" }));
         let seen = if is_lost { None } else { answers.last().cloned() };

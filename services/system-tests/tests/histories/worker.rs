@@ -132,7 +132,9 @@ impl Worker {
         let started = self.held.iter().filter_map(|lease| lease.entry.as_ref().ok());
         let facts: Vec<Fact> = started.map(|entry| fact(entry, FactKind::Started, name)).collect();
         if !facts.is_empty() {
-            world.send(&format!("{name} starts {}", facts.len()), async |store| store.start(name, &facts).await).await;
+            world
+                .send("start", &format!("{name} starts {}", facts.len()), async |store| store.start(name, &facts).await)
+                .await;
         }
     }
 

@@ -1,5 +1,7 @@
 //! Workers that are killed or frozen in the middle of a subtask.
 
+use proto_schemas::limit::CRASHES_MAX;
+use serde_json::json;
 use std::time::Duration;
 use system_tests::body;
 use system_tests::books::Fact;
@@ -65,6 +67,26 @@ fn a_worker_frozen_for_two_leases_changes_nothing_when_it_wakes() {
     assert_eq!(after, before);
     assert_eq!(stack.client.task(&id), done);
     assert_eq!(stack.fact_count(&id, "completed"), 1);
+    stack.audit();
+}
+
+#[test]
+fn what_three_workers_die_with_is_buried_with_the_reason_and_its_task_fails() {
+    let mut stack = Plan::workers(1).set("LEASE_MS", 1_000).start();
+    let id = stack.client.submit(&body::lasting(1, 60.0));
+    for run in 1..=CRASHES_MAX as usize {
+        eventually(SOON, "it runs once more", || (stack.fact_count(&id, "started") == run).then_some(()));
+        await_running(&stack, &id).kill();
+        stack.add_worker(); // somebody has to find it
+    }
+    let failed = stack.await_status(&id, "failed");
+    let subtask = &failed["subtasks"][0];
+    assert_eq!((subtask["crashes"].as_u64(), subtask["attempt"].as_u64()), (Some(CRASHES_MAX.into()), Some(1)));
+    assert_eq!((stack.fact_count(&id, "started"), stack.fact_count(&id, "failed")), (CRASHES_MAX as usize, 1));
+    let letters = stack.client.get("/dead-letters").json();
+    let letters = letters["dead_letters"].as_array().expect("a list of letters");
+    assert_eq!(letters.len(), 1, "{letters:#?}");
+    assert_eq!((&letters[0]["task_id"], &letters[0]["reason"]), (&json!(id), &json!("crashes")));
     stack.audit();
 }
 

@@ -29,6 +29,18 @@ async fn what_is_critical_starts_before_what_is_low() {
     worker.stop().await.expect("a clean end");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_came_in_one_read_starts_in_the_order_of_its_urgency() {
+    let (stage, watch) = (stage().await, Watch::default());
+    for priority in Priority::ALL.iter().rev() {
+        stage.submit(priority.as_str(), doings(1, *priority)).await;
+    }
+    let worker = stage.work(slots(4), watch.note());
+    eventually("four starts", || watch.started().len() == 4).await;
+    assert_eq!(watch.started(), ["critical-0", "high-0", "medium-0", "low-0"]);
+    worker.stop().await.expect("a clean end");
+}
+
 /// The first `count` starts out of a backlog of all four priorities, by priority.
 async fn shares(stage: &Stage, slot_count: usize, backlog: usize, count: usize) -> [usize; 4] {
     let watch = Watch::default();

@@ -157,6 +157,24 @@ async fn what_a_key_of_another_type_refuses_keeps_its_slot_and_is_recorded_once_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_key_of_another_type_refused_is_tried_a_last_time_when_the_worker_ends() {
+    let (stage, watch) = (stage().await, Watch::default());
+    stage.redis.command(&["SET", "outcomes:T", "a person was here"]);
+    let worker = stage.work(patient(2), watch.note());
+    add(&stage, STREAM, "T-0");
+    let refusals = || {
+        let stats = stage.redis.command(&["INFO", "errorstats"]).text();
+        let count = stats.split("errorstat_WRONGTYPE:count=").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+        count.unwrap_or(0_u64)
+    };
+    eventually("the pauses between refusals are long", || refusals() >= 8).await;
+    stage.redis.command(&["DEL", "outcomes:T"]);
+    worker.stop().await.expect("a clean end");
+    assert!(stage.result("T-0").is_some());
+    assert_eq!((watch.started().len(), stage.pending().len()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_starts_beside_a_stream_of_another_type() {
     let (stage, watch) = (stage().await, Watch::default());
     stage.redis.command(&["SET", "subtasks:default:low", "a person was here"]);

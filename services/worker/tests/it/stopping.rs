@@ -5,7 +5,8 @@ use crate::stage::{Stage, doings, eventually, patient, quick, slots, stage, subm
 use proto_schemas::{Priority, SubtaskDefinition};
 use redis_store::submit::Submission;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use worker::{Config, WorkerError};
 
@@ -27,6 +28,39 @@ async fn an_attempt_that_takes_too_long_is_tried_again() {
     assert_eq!(stage.result("T-0").expect("a result")["output"], 2);
     let retrying = stage.facts("retrying");
     assert_eq!((retrying.len(), retrying[0][8].as_str()), (1, "timeout"));
+    worker.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_takes_its_thread_keeps_no_neighbour_from_its_limit() {
+    let stage = stage().await;
+    let waits = SubtaskDefinition { timeout_ms: 100, max_attempts: 1, ..subtask("do", &json!({})) };
+    let blocks = SubtaskDefinition { priority: Priority::Low, ..subtask("do", &json!({})) };
+    stage.submit("T", vec![waits, blocks]).await; // one read takes one of each priority
+    let (release, has_ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (released, ended) = (release.clone(), has_ended.clone());
+    let worker = stage.work(
+        patient(4),
+        handlers(move |ctx| {
+            let (released, ended) = (released.clone(), ended.clone());
+            async move {
+                if ctx.priority() == Priority::Medium {
+                    std::future::pending::<()>().await;
+                }
+                let until = Instant::now() + Duration::from_secs(20);
+                while !released.load(Ordering::SeqCst) && Instant::now() < until {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                ended.store(true, Ordering::SeqCst);
+                Ok(json!(null))
+            }
+        }),
+    );
+    eventually("the neighbour is stopped", || stage.facts("failed").len() == 1).await;
+    assert!(!has_ended.load(Ordering::SeqCst), "only because the thread was free again");
+    assert_eq!(stage.facts("failed")[0][8], "timeout");
+    release.store(true, Ordering::SeqCst);
+    eventually("the other goes on to its end", || stage.result("T-1").is_some()).await;
     worker.stop().await.expect("a clean end");
 }
 
