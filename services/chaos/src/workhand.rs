@@ -71,7 +71,9 @@ async fn run(orders: Orders) -> Result<(), ChaosError> {
         ..Config::default()
     };
     let handlers = Handlers::default().with(Work(bench));
-    let ended = worker::run(config, handlers, store.clone(), telemetry::Pulse::default(), shutdown).await;
+    // As the product does: on a thread of the runtime.
+    let working = worker::run(config, handlers, store.clone(), telemetry::Pulse::default(), shutdown);
+    let ended = tokio::spawn(working).await.map_err(|error| failed(&error))?;
     store.close().await;
     ended.map_err(|error| failed(&error))
 }

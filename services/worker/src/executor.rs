@@ -28,6 +28,24 @@ pub(crate) struct Leased {
     pub(crate) lost: CancellationToken,
 }
 
+/// What is known of an entry before it begins.
+#[derive(Debug, Clone, Copy)]
+enum Standing {
+    /// It was not cancelled then.
+    Sound(Instant),
+    /// Its record stands: it must not begin.
+    Cancelled,
+}
+
+impl Standing {
+    fn at(self) -> Instant {
+        match self {
+            Self::Sound(at) => at,
+            Self::Cancelled => Instant::now(),
+        }
+    }
+}
+
 /// Runs what was leased.
 pub(crate) struct Executor {
     shared: Arc<Shared>,
@@ -56,7 +74,7 @@ impl Executor {
     }
 
     /// Runs each of `batch`, which is held, to its end; the slot of each is free when its outcome is on its way. What was
-    /// cancelled while it waited does not begin: asks what was, unless nothing was at `sound_at`.
+    /// cancelled while it waited does not begin: asks what was, unless it is known that at `sound_at` nothing was.
     pub(crate) fn start(self: &Arc<Self>, batch: Vec<Leased>, sound_at: Option<Instant>) {
         if batch.is_empty() {
             return;
@@ -64,47 +82,45 @@ impl Executor {
         let executor = self.clone();
         self.executions.spawn(async move {
             let batch = match sound_at {
-                Some(_) => batch.into_iter().map(|leased| (sound_at, leased)).collect(),
+                Some(at) => batch.into_iter().map(|leased| (Standing::Sound(at), leased)).collect(),
                 None => executor.ask(batch).await,
             };
             let mut batch = batch.into_iter();
             let first = batch.next();
-            for (sound_at, leased) in batch {
+            for (standing, leased) in batch {
                 let executor = executor.clone();
-                executor.executions.clone().spawn(async move { executor.execute(leased, sound_at).await });
+                executor.executions.clone().spawn(async move { executor.execute(leased, standing).await });
             }
             // The most urgent: on a single thread, what is spawned last would go before it.
-            if let Some((sound_at, leased)) = first {
-                executor.execute(leased, sound_at).await;
+            if let Some((standing, leased)) = first {
+                executor.execute(leased, standing).await;
             }
         });
     }
 
-    /// Each of `batch` with the time at which it was not cancelled; `None` if it was.
-    async fn ask(&self, batch: Vec<Leased>) -> Vec<(Option<Instant>, Leased)> {
+    async fn ask(&self, batch: Vec<Leased>) -> Vec<(Standing, Leased)> {
         let entries: Vec<&WorkEntry> = batch.iter().filter_map(|leased| leased.fetched.entry.as_ref().ok()).collect();
-        let asked_at = Instant::now();
         let mut cancelled = canceller::cancelled_in_time(&self.shared, &entries).await.into_iter();
-        let mut sound_at = |leased: &Leased| {
+        let answered_at = Instant::now();
+        let mut standing = |leased: &Leased| {
             let is_cancelled = leased.fetched.entry.is_ok() && cancelled.next().unwrap_or(false);
-            if is_cancelled { None } else { Some(asked_at) }
+            if is_cancelled { Standing::Cancelled } else { Standing::Sound(answered_at) }
         };
-        batch.into_iter().map(|leased| (sound_at(&leased), leased)).collect()
+        batch.into_iter().map(|leased| (standing(&leased), leased)).collect()
     }
 
-    /// `sound_at` is when it was asked for the last time whether it was cancelled; `None` if it was.
-    async fn execute(&self, leased: Leased, sound_at: Option<Instant>) {
+    async fn execute(&self, leased: Leased, standing: Standing) {
         let Leased { fetched, slot, lost } = leased;
         let key = LeaseKey { stream: fetched.stream, entry_id: fetched.entry_id };
         match fetched.entry {
             Ok(entry) => match self.shared.handlers.get(&entry.kind) {
                 Some(handler) => {
-                    let asked_at = sound_at.unwrap_or_else(Instant::now);
-                    let attempt = Arc::new(Attempt { entry: Arc::new(entry), handler, key, lost, asked_at });
-                    match attempt.entry.crashes >= ALONE_FROM {
-                        _ if sound_at.is_none() => self.record(&attempt, Ended::Cancelled, slot),
-                        true => self.run_alone(attempt, slot).await,
-                        false => self.run(&attempt, slot).await,
+                    let attempt = Attempt { entry: Arc::new(entry), handler, key, lost, asked_at: standing.at() };
+                    let attempt = Arc::new(attempt);
+                    match standing {
+                        Standing::Cancelled => self.record(&attempt, Ended::Cancelled, slot),
+                        _ if attempt.entry.crashes >= ALONE_FROM => self.run_alone(attempt, slot).await,
+                        Standing::Sound(_) => self.run(&attempt, slot).await,
                     }
                 }
                 None => self.park(&key, &entry).await,

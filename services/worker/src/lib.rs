@@ -11,8 +11,9 @@
 //! what its [`parents`] left, and in [`solitude`] if workers have died with it; [`ending`] judges how it went;
 //! [`settler`] sends the [`recording`]. Beside it, all of one shape: [`starter`], [`canceller`], [`reaper`], [`promoter`]
 //! by what is [`due`], [`heart`]; and on a thread of their own [`renewer`], [`returner`] and [`watchdog`], who looks at
-//! what is [`handling`]. All share what is in [`shared`], above all the [`lease`]s that are [`held`], with the [`clock`] and the [`epoch`] of Redis. For users:
-//! [`handler`], [`context`], [`handlers`]. [`worker`] wires, [`drain`] ends.
+//! what is [`handling`]. All share what is in [`shared`], above all the [`lease`]s that are [`held`], with the [`clock`]
+//! and the [`epoch`] of Redis; [`pause`] waits after an error, [`turn`] lets others go first. For users: [`handler`],
+//! [`context`], [`handlers`]. [`worker`] wires, [`drain`] ends.
 //!
 //! A handler is a type with a kind; a worker is a configuration, handlers and a store:
 //!

@@ -2,6 +2,7 @@
 //! equal parts; within a queue the priorities get theirs by weight; what one leaves unused moves on at once. A stream
 //! whose key holds something else is left alone, with one alarm, until a person has mended it.
 
+use crate::canceller::ASK_EVERY;
 use crate::shared::Shared;
 use futures::future::join_all;
 use proto_schemas::{QueueName, TaskId};
@@ -9,9 +10,10 @@ use redis_store::fetch::Fetched;
 use redis_store::{StoreError, Stream};
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use task_core::Shares;
 use task_core::share::{STREAMS, WEIGHTS};
+use tokio::time::timeout;
 
 /// What one read brought: all of it is leased and must run, whatever went wrong beside it.
 pub(crate) struct Read {
@@ -45,6 +47,8 @@ impl Read {
 const ONE_ROUND_FROM: usize = 16;
 /// As many cancelled tasks are read along with the work; where there are more, those of the work are asked for.
 const CANCELLED_FEW: usize = 32;
+/// Where there were more, reads do without for so long.
+const CROWDED_FOR: Duration = Duration::from_secs(10);
 
 /// One queue, most urgent first.
 struct Queue {
@@ -61,6 +65,8 @@ pub(crate) struct Reader {
     turn: usize,
     /// Streams whose key holds something else.
     stopped: HashSet<Stream>,
+    /// When there were too many cancelled tasks to read along.
+    crowded_at: Option<Instant>,
 }
 
 impl Queue {
@@ -72,7 +78,7 @@ impl Queue {
 impl Reader {
     pub(crate) fn new(shared: Arc<Shared>, queues: &[QueueName]) -> Self {
         let queues = queues.iter().map(Queue::new).collect();
-        Self { shared, queues, turn: 0, stopped: HashSet::new() }
+        Self { shared, queues, turn: 0, stopped: HashSet::new(), crowded_at: None }
     }
 
     /// At most one entry of each stream, `room` in all: one command for as many streams of a queue as there is room.
@@ -85,7 +91,10 @@ impl Reader {
                 let (some, later) = rest.split_at(rest.len().min(room - read.fetched.len()));
                 rest = later;
                 match self.shared.store.fetch(&self.shared.consumer, some, 1).await {
-                    Ok(fetched) => read.fetched.extend(fetched),
+                    Ok(fetched) => {
+                        read.fetched.extend(fetched);
+                        read.cancelled = None;
+                    }
                     Err(StoreError::WrongType(_)) => {
                         let quotas = some.iter().map(|stream| (stream.clone(), 1)).collect();
                         self.read_each(quotas, &mut read).await;
@@ -176,9 +185,16 @@ impl Reader {
         let Shared { store, consumer, .. } = &*self.shared;
         let replies =
             join_all(wanted.iter().map(|(stream, count)| store.fetch(consumer, std::slice::from_ref(stream), *count)));
+        let is_crowded = self.crowded_at.is_some_and(|at| at.elapsed() < CROWDED_FOR);
+        let few = async {
+            if is_crowded { None } else { timeout(ASK_EVERY, store.cancelled_if_few(CANCELLED_FEW)).await.ok() }
+        };
         // In this order: what was cancelled before it was leased has to be among the answer.
-        let (replies, cancelled) = tokio::join!(biased; replies, store.cancelled_if_few(CANCELLED_FEW));
-        read.cancelled = cancelled.ok().flatten();
+        let (replies, cancelled) = tokio::join!(biased; replies, few);
+        if let Some(Ok(None)) = cancelled {
+            self.crowded_at = Some(read.sent_at);
+        }
+        read.cancelled = cancelled.and_then(Result::ok).flatten();
         let mut came = Vec::with_capacity(wanted.len());
         for ((stream, _), reply) in wanted.iter().zip(replies) {
             let fetched = self.unless_wrong_type(stream, reply).unwrap_or_else(|error| {

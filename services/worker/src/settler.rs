@@ -69,9 +69,9 @@ pub(crate) async fn run(shared: Arc<Shared>, mut ready: UnboundedReceiver<Ready>
             run_once(&shared, &batch.retries, &abandon),
             run_once(&shared, &batch.burials, &abandon),
         );
-        insist(&shared, &insisting, settlements, (&mut batch.slots, &abandon));
-        insist(&shared, &insisting, retries, (&mut batch.slots, &abandon));
-        insist(&shared, &insisting, burials, (&mut batch.slots, &abandon));
+        insist(&shared, &insisting, settlements, &mut batch.slots, &abandon);
+        insist(&shared, &insisting, retries, &mut batch.slots, &abandon);
+        insist(&shared, &insisting, burials, &mut batch.slots, &abandon);
         batch.clear();
     }
     insisting.close();
@@ -150,7 +150,8 @@ fn insist<T: Recording + 'static>(
     shared: &Arc<Shared>,
     insisting: &TaskTracker,
     refused: Vec<T>,
-    (slots, abandon): (&mut Vec<OwnedSemaphorePermit>, &CancellationToken),
+    slots: &mut Vec<OwnedSemaphorePermit>,
+    abandon: &CancellationToken,
 ) {
     for item in refused {
         let (shared, abandon, slot) = (shared.clone(), abandon.clone(), slots.pop());

@@ -65,7 +65,7 @@ pub async fn run(
     );
     let (settle, ready) = mpsc::unbounded_channel();
     let abandon = CancellationToken::new();
-    let end = End { shared: shared.clone(), renewing: CancellationToken::new() };
+    let end = End { shared: shared.clone(), renewing: CancellationToken::new(), abandon: abandon.clone() };
     let renewer = renewer::spawn(shared.clone(), end.renewing.clone())?;
     let settling = tokio::spawn(settler::run(shared.clone(), ready, abandon.clone()));
     let mut loops = JoinSet::new();
@@ -88,6 +88,7 @@ pub async fn run(
 struct End {
     shared: Arc<Shared>,
     renewing: CancellationToken,
+    abandon: CancellationToken,
 }
 
 impl Drop for End {
@@ -95,6 +96,7 @@ impl Drop for End {
         self.shared.stopping.cancel();
         self.shared.held.give_up();
         self.renewing.cancel();
+        self.abandon.cancel();
     }
 }
 

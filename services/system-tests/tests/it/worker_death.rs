@@ -72,7 +72,7 @@ fn a_worker_frozen_for_two_leases_changes_nothing_when_it_wakes() {
 
 #[test]
 fn what_three_workers_die_with_is_buried_with_the_reason_and_its_task_fails() {
-    let mut stack = Plan::workers(1).set("LEASE_MS", 1_000).start();
+    let mut stack = Plan::workers(1).set("LEASE_MS", LEASE.as_millis()).start();
     let id = stack.client.submit(&body::lasting(1, 60.0));
     for run in 1..=CRASHES_MAX as usize {
         eventually(SOON, "it runs once more", || (stack.fact_count(&id, "started") == run).then_some(()));

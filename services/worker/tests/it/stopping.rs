@@ -116,9 +116,12 @@ async fn a_running_handler_hears_of_a_cancel_within_a_second_and_its_slot_is_fre
     worker.stop().await.expect("a clean end");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_cancelled_while_it_waited_does_not_begin() {
+/// Cancels a task that waits, beside so many others that were cancelled before; nothing of it may begin.
+async fn cancelled_while_it_waits(others: usize) {
     let (stage, watch) = (stage().await, Watch::default());
+    for other in 0..others {
+        stage.redis.command(&["ZADD", "cancelled", "9999999999999", &format!("O{other}")]);
+    }
     stage.submit("T", doings(30, Priority::Medium)).await;
     stage.submit("U", doings(2, Priority::Medium)).await;
     stage.cancel("T").await;
@@ -131,6 +134,16 @@ async fn what_was_cancelled_while_it_waited_does_not_begin() {
     started.sort();
     assert_eq!((started, stage.results("T", 30)), (vec!["U-0".to_owned(), "U-1".to_owned()], 0));
     worker.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_cancelled_while_it_waited_does_not_begin() {
+    cancelled_while_it_waits(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_cancelled_among_many_does_not_begin_either() {
+    cancelled_while_it_waits(40).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
