@@ -53,19 +53,20 @@ end
 at = at + queue_count
 local fields = { unpack(ARGV, at + 1, at + 2 * field_count) }
 at = at + 2 * field_count
-local shapes = {}
+local shapes = {} -- by their number as text, as the subtasks name them: Lua is slow to turn one into the other
 for s = 1, shape_count do
   local q, p, kind, priority, max_attempts, timeout_ms, more = unpack(ARGV, at + 1, at + 7)
-  shapes[s] = {
+  local shape = {
     q = tonumber(q), stream = (streams[tonumber(q) or 0] or {})[tonumber(p) or 0], kind = kind, priority = priority,
     max_attempts = max_attempts, timeout_ms = timeout_ms, more = more == '[]' and {} or cjson.decode(more),
   }
-  if not shapes[s].stream or #shapes[s].more % 2 == 1 then return refuse('shape ' .. s) end
+  if not shape.stream or #shape.more % 2 == 1 then return refuse('shape ' .. s) end
+  shapes[tostring(s)] = shape
   at = at + 7
 end
 if subtask_count < 1 or #task_id + 1 + #tostring(subtask_count - 1) > 64 then return refuse('ids') end
 for i = 0, subtask_count - 1 do
-  local shape = shapes[tonumber(ARGV[at + 3 * i + 1]) or 0]
+  local shape = shapes[ARGV[at + 3 * i + 1]]
   if not shape or #ARGV[at + 3 * i + 3] > 65536 then return refuse('shape or payload of ' .. i) end
   added[shape.q] = added[shape.q] + 1
 end
@@ -92,8 +93,8 @@ local now = now_ms()
 local starts_at = delay_ms > 0 and now + delay_ms or math.max(run_at_ms, tonumber(now))
 local is_delayed = starts_at > tonumber(now)
 local deadline_at = string.format('%.0f', starts_at + deadline_ms)
-for _, text in ipairs({ 'status', 'queued', 'total', subtask_count, 'completed', 0, 'failed', 0, 'cancelled', 0,
-  'created_at', now, 'updated_at', now, 'deadline_at', deadline_at, 'revision', 1 }) do
+for _, text in ipairs({ 'status', 'queued', 'total', subtask_count, 'completed', '0', 'failed', '0', 'cancelled', '0',
+  'created_at', now, 'updated_at', now, 'deadline_at', deadline_at, 'revision', '1' }) do
   fields[#fields + 1] = text
 end
 if has_deadline then
@@ -103,15 +104,14 @@ if is_delayed then fields[#fields + 1], fields[#fields + 2] = 'run_at', string.f
 redis.call('HSET', task, unpack(fields))
 local rung = {}
 for i = 0, subtask_count - 1 do
-  local shape, description, payload = shapes[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3]
-  local subtask_id, parents = task_id .. '-' .. i, has_parents and parents_of[tostring(i)]
+  local shape, description, payload, index = shapes[ARGV[at + 1]], ARGV[at + 2], ARGV[at + 3], tostring(i)
+  local subtask_id, parents = task_id .. '-' .. index, has_parents and parents_of[index]
   if not parents and not is_delayed and not has_deadline and #shape.more == 0 then
-    redis.call('XADD', shape.stream, '*', 'v', '1', 'task_id', task_id, 'subtask_id', subtask_id, 'index', i,
+    redis.call('XADD', shape.stream, '*', 'v', '1', 'task_id', task_id, 'subtask_id', subtask_id, 'index', index,
       'generation', '0', 'kind', shape.kind, 'description', description, 'priority', shape.priority, 'attempt', '1',
       'crashes', '0', 'max_attempts', shape.max_attempts, 'timeout_ms', shape.timeout_ms, 'payload', payload)
     rung[shape.q] = (rung[shape.q] or 0) + 1
   else
-    local index = tostring(i)
     local entry = { 'v', '1', 'task_id', task_id, 'subtask_id', subtask_id, 'index', index, 'generation', '0',
       'kind', shape.kind, 'description', description, 'priority', shape.priority, 'attempt', '1', 'crashes', '0',
       'max_attempts', shape.max_attempts, 'timeout_ms', shape.timeout_ms, 'payload', payload }
