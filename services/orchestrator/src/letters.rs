@@ -18,16 +18,20 @@ pub use walk::{Page, page};
 use crate::context::Context;
 use crate::refusal::Refusal;
 use futures::future::try_join_all;
+use redis_store::StoreError;
 use std::time::Instant;
 
 /// Letters that are looked up together: each may carry 64 KiB.
 const LOOK_AT_ONCE: usize = 50;
 
-/// Whether the task of a letter is still there and the letter belongs to it.
+/// Whether the task of a letter is still there and the letter belongs to it. One that cannot be read is there.
 pub async fn has_task(context: &Context, letter: &Letter) -> Result<bool, Refusal> {
     let Some(entry) = &letter.entry else { return Ok(false) };
-    let task = context.ask(context.store.task(&entry.task_id)).await?;
-    Ok(task.is_some_and(|view| requeue::is_of(entry, &view)))
+    match context.ask(context.store.task(&entry.task_id)).await {
+        Ok(task) => Ok(task.is_some_and(|view| requeue::is_of(entry, &view))),
+        Err(Refusal::Store(StoreError::Document(_) | StoreError::WrongType(_))) => Ok(true),
+        Err(refusal) => Err(refusal),
+    }
 }
 
 /// Those of the ids that are letters, oldest first.

@@ -256,8 +256,8 @@ async fn letters_that_cannot_be_given_back_are_not_in_the_way_of_older_ones() {
 async fn a_letter_whose_task_cannot_be_read_is_unfit_and_the_others_go_on() {
     let stage = stage().await;
     let (good, _) = buried(&stage, "timeout").await;
-    let (nonsense, _) = buried(&stage, "timeout").await;
-    let (foreign, _) = buried(&stage, "timeout").await;
+    let (nonsense, of_nonsense) = buried(&stage, "timeout").await;
+    let (foreign, of_foreign) = buried(&stage, "timeout").await;
     stage.redis.command(&["HSET", &format!("task:{nonsense}"), "status", "nonsense"]);
     stage.redis.command(&["DEL", &format!("outcomes:{foreign}")]);
     stage.redis.command(&["SET", &format!("outcomes:{foreign}"), "x"]);
@@ -265,6 +265,12 @@ async fn a_letter_whose_task_cannot_be_read_is_unfit_and_the_others_go_on() {
     assert_eq!(told.status, 200, "{}", told.text);
     assert_eq!(told.json(), json!({ "matched": 3, "requeued": 1, "gone": 0, "unfit": 2, "left": 0 }));
     assert_eq!(stage.statuses(&good).await, ["queued", "blocked"]);
+    for (letter, task) in [(of_nonsense, nonsense), (of_foreign, foreign)] {
+        let shown = stage.get(&format!("/dead-letters/{letter}")).await;
+        assert_eq!(shown.status, 200, "{}", shown.text);
+        let shown = shown.json();
+        assert_eq!((&shown["letter"]["task_id"], &shown["task_exists"]), (&json!(task), &json!(true)));
+    }
 }
 
 #[tokio::test]
