@@ -1,7 +1,7 @@
 //! Leasing work, waiting at the bell, keeping leases.
 
-use crate::stage::{MEDIUM, medium, name, stage};
-use proto_schemas::{EntryError, Priority};
+use crate::stage::{MEDIUM, medium, name, settlement, stage};
+use proto_schemas::{EntryError, FactKind, Priority};
 use redis_store::{StoreError, Stream};
 use std::time::{Duration, Instant};
 
@@ -61,6 +61,35 @@ async fn a_missing_group_is_named_and_made_anew_from_the_first_entry_on() {
         stage.store.create_worker_groups(&stage.queue).await.unwrap();
     }
     assert_eq!(stage.fetch("v", 9).await.len(), 2, "also what was never acknowledged");
+}
+
+#[tokio::test]
+async fn what_runs_for_long_pins_a_node_of_its_stream_and_no_more() {
+    let stage = stage().await;
+    let bytes = || stage.raw(&["MEMORY", "USAGE", MEDIUM, "SAMPLES", "0"]).integer();
+    stage.submit("warm-up", 1).await;
+    let one = stage.fetch("w", 1).await;
+    stage.store.settle(&name("w"), &[settlement(&one[0], "w", FactKind::Completed, None)]).await.unwrap();
+    let empty = bytes();
+    for task in ["A", "B"] {
+        stage.submit(task, 1_000).await;
+    }
+    let (long, short): (Vec<_>, Vec<_>) =
+        stage.fetch("w", 2_000).await.into_iter().enumerate().partition(|(at, _)| at % 100 == 50);
+    for (_, fetched) in &short {
+        stage.store.settle(&name("w"), &[settlement(fetched, "w", FactKind::Completed, None)]).await.unwrap();
+    }
+    let ids: Vec<String> = long.iter().map(|(_, fetched)| fetched.entry_id.clone()).collect();
+    for _ in 0..10 {
+        assert_eq!(stage.store.renew(&name("w"), &medium(), &ids).await.unwrap().len(), 20);
+    }
+    let each = (bytes() - empty) / 20;
+    // A node holds 4,096 bytes (`stream-node-max-bytes`), for which the allocator takes 5,120; the group's books come on top.
+    assert!(each <= 6_000, "{each} bytes for each of 20 entries that run on, of 2,000");
+    for (_, fetched) in &long {
+        stage.store.settle(&name("w"), &[settlement(fetched, "w", FactKind::Completed, None)]).await.unwrap();
+    }
+    assert!(bytes() <= empty + 1_000, "{} bytes, and {empty} before", bytes());
 }
 
 #[tokio::test]

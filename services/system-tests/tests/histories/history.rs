@@ -7,7 +7,7 @@ use crate::operator::Operator;
 use crate::tally::{Tally, Trace};
 use crate::worker::Worker;
 use crate::world::World;
-use crate::{drain, inspection, passing, rebuilding, stranger};
+use crate::{drain, inspection, passing, rebuilding, reloading, stranger};
 use proto_schemas::{ConsumerName, TaskId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -45,6 +45,8 @@ async fn live(seed: u64, steps: u64, trace: Trace) -> Tally {
         }
         cast.step(&mut world).await;
     }
+    inspection::inspect(&mut world).await;
+    reloading::check(&mut world);
     inspection::inspect(&mut world).await;
     drain::drain(&mut world).await;
     inspection::inspect(&mut world).await;

@@ -11,6 +11,8 @@ use system_tests::redis::{Connection, PrivateRedis, Reply};
 pub const LEASE: Duration = Duration::from_secs(1_800);
 /// How long a task outlives its end.
 pub const TASK_TTL: Duration = Duration::from_secs(604_800);
+/// A log that outlives a kill of Redis; that it outlives a loss of power is another's test.
+const LOG: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "no"];
 /// How long anything may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -22,15 +24,18 @@ pub struct World {
     pub ledger: Ledger,
     pub tally: Tally,
     pub trace: Trace,
+    /// Whether its Redis writes a log as it goes, and not only snapshots when it is told to.
+    pub keeps_a_log: bool,
     connection: Connection,
     names: u64,
-    _redis: PrivateRedis,
+    redis: PrivateRedis,
 }
 
 impl World {
     /// An empty Redis of its own.
     pub async fn start(seed: u64, trace: Trace) -> Self {
-        let redis = PrivateRedis::start().unwrap();
+        let keeps_a_log = seed % 2 == 1;
+        let redis = if keeps_a_log { PrivateRedis::start_with(&LOG) } else { PrivateRedis::start() }.unwrap();
         let store = Store::connect(&RedisConfig { url: redis.url().into(), patience: PATIENCE }).unwrap();
         let reader = store.connect_again();
         assert!(store.wait_connected(PATIENCE).await && reader.wait_connected(PATIENCE).await);
@@ -45,10 +50,17 @@ impl World {
             ledger: Ledger::default(),
             tally: Tally::default(),
             trace,
+            keeps_a_log,
             connection: redis.connect().unwrap(),
             names: 0,
-            _redis: redis,
+            redis,
         }
+    }
+
+    /// Kills Redis and starts it again with what is on its disk; the stores connect again by themselves.
+    pub fn restart_redis(&mut self) {
+        self.redis.restart().unwrap();
+        self.connection = self.redis.connect().unwrap();
     }
 
     /// One command of a stranger; an error reply is a panic.
