@@ -4,6 +4,7 @@ mod alone;
 mod delayed;
 mod doing;
 mod drain;
+mod hints;
 mod idle;
 mod lease;
 mod order;
