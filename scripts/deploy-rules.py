@@ -19,7 +19,12 @@ PORTS = {
     "projector": [],
     "worker": [],
 }
-REDIS_SETTINGS = {"--appendonly": "yes", "--appendfsync": "always", "--maxmemory-policy": "noeviction"}
+REDIS_SETTINGS = {
+    "--appendonly": "yes",
+    "--appendfsync": "always",
+    "--maxmemory": "1gb",
+    "--maxmemory-policy": "noeviction",
+}
 
 compose = YAML(typ="safe").load(Path("deploy/compose.yaml"))
 services = compose["services"]

@@ -49,8 +49,14 @@ pub enum Persistence {
     AofAlways,
 }
 
-/// How to start a server with its data in `folder`.
-pub fn spec(program: &Path, port: u16, folder: &Path, persistence: Persistence) -> anyhow::Result<Spec> {
+/// How to start a server with its data in `folder` that uses at most so many MB, or as much as there is.
+pub fn spec(
+    program: &Path,
+    port: u16,
+    folder: &Path,
+    persistence: Persistence,
+    maxmemory_mb: Option<u32>,
+) -> anyhow::Result<Spec> {
     let folder = std::path::absolute(folder)?;
     let mut args: Vec<OsString> = vec![SUB_COMMAND.into(), program.into()];
     args.extend(["--bind", "127.0.0.1", "--port", &port.to_string(), "--dir"].map(OsString::from));
@@ -59,6 +65,7 @@ pub fn spec(program: &Path, port: u16, folder: &Path, persistence: Persistence) 
     args.extend(["--appendonly", aof, "--appendfsync", "always", "--save", ""].map(OsString::from));
     args.extend(["--maxmemory-policy", "noeviction", "--daemonize", "no"].map(OsString::from));
     args.extend(["--loglevel", "warning", "--always-show-logo", "no"].map(OsString::from));
+    args.extend(["--maxmemory".into(), format!("{}mb", maxmemory_mb.unwrap_or(0)).into()]);
     let program = std::env::current_exe().context("finding this program")?;
     Ok(Spec { name: "redis".to_owned(), program, args, env: Vec::new() })
 }

@@ -52,6 +52,9 @@ async fn tell(store: &Store, connected: bool) {
                     "redis may evict tasks: set maxmemory-policy noeviction"
                 );
             }
+            if state.maxmemory == 0 {
+                tracing::info!("redis has no maxmemory: nothing is refused before the machine has no memory left");
+            }
         }
         Err(error) => {
             let error: &(dyn Error + 'static) = &error;

@@ -58,7 +58,7 @@ impl Stage {
         let mut failed = None;
         for _ in 0..TRIES {
             let port = private_redis::free_port(None)?;
-            let spec = private_redis::spec(&plan.program, port, &folder.0, plan.persistence)?;
+            let spec = private_redis::spec(&plan.program, port, &folder.0, plan.persistence, None)?;
             let log = File::create(folder.0.join("redis.log"))?;
             let mut redis = spec.command().stdout(log.try_clone()?).stderr(log).spawn().context("starting redis")?;
             match private_redis::prove(&mut redis, port).await {

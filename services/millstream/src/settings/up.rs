@@ -12,7 +12,7 @@ pub struct ServerSettings {
     pub redis_server_bin: Option<PathBuf>,
 }
 
-/// How many there are of each role.
+/// What there is of each role.
 #[derive(Debug, Clone, Args)]
 pub struct FleetSettings {
     /// How many workers `up` starts.
@@ -21,4 +21,10 @@ pub struct FleetSettings {
         value_name = "PROCESSES", default_value = "2", value_parser = parse::whole::<usize>(0, 256)
     )]
     pub workers: usize,
+    /// How much memory a Redis that `up` starts may use. Submissions are refused above four fifths of it.
+    #[arg(
+        long, env = "REDIS_MAXMEMORY_MB",
+        value_name = "MEGABYTES", default_value = "1024", value_parser = parse::whole::<u32>(16, 1 << 24)
+    )]
+    pub redis_maxmemory_mb: u32,
 }

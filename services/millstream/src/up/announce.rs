@@ -34,6 +34,9 @@ pub async fn promise(redis: &Redis, voice: &Voice) -> anyhow::Result<()> {
             "redis: its maxmemory-policy is {policy}; it must be noeviction, or work is lost at its limit"
         ));
     }
+    if state.maxmemory == 0 {
+        voice.say("redis: it has no maxmemory: nothing is refused before the machine has no memory left");
+    }
     Ok(())
 }
 

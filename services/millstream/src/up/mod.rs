@@ -85,7 +85,14 @@ impl Up {
             Some(url) => redis::Redis::given(url),
             None => {
                 let program = crate::private_redis::find_program(self.server.redis_server_bin.as_deref())?;
-                redis::start_private(&program, self.redis.redis_port, redis_keeper, &voice).await?
+                redis::start_private(
+                    &program,
+                    self.redis.redis_port,
+                    self.fleet.redis_maxmemory_mb,
+                    redis_keeper,
+                    &voice,
+                )
+                .await?
             }
         };
         if redis.is_private() {

@@ -42,7 +42,13 @@ impl Redis {
 }
 
 /// Starts one of our own, on `wanted` if that port is free, and says where it is.
-pub async fn start_private(program: &Path, wanted: u16, keeper: Keeper, up: &Voice) -> anyhow::Result<Redis> {
+pub async fn start_private(
+    program: &Path,
+    wanted: u16,
+    maxmemory_mb: u32,
+    keeper: Keeper,
+    up: &Voice,
+) -> anyhow::Result<Redis> {
     let folder = Path::new(lock::FOLDER).join("redis-data");
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let voice = Voice::new("redis", 1);
@@ -50,7 +56,7 @@ pub async fn start_private(program: &Path, wanted: u16, keeper: Keeper, up: &Voi
     let mut failed = None;
     for _ in 0..TRIES {
         let port = private_redis::free_port(try_wanted.take())?;
-        let spec = private_redis::spec(program, port, &folder, Persistence::AofAlways)?;
+        let spec = private_redis::spec(program, port, &folder, Persistence::AofAlways, Some(maxmemory_mb))?;
         let mut running = keeper::start(&spec, &voice).context("starting redis")?;
         match private_redis::prove(&mut running.child, port).await {
             Ok(()) => {

@@ -107,6 +107,8 @@ pub struct RedisState {
     pub durability: String,
     /// What that means for an acknowledged task.
     pub promise: String,
+    /// The memory it may use, in bytes; 0 is no bound. Submissions are refused above four fifths of it.
+    pub maxmemory_bytes: u64,
     /// What happens when its memory is full.
     pub maxmemory_policy: String,
     /// The name of its data's life; another one after a loss of everything. Absent until it is known.
@@ -167,11 +169,16 @@ impl Ready {
             let policy = &server.maxmemory_policy;
             warnings.push(format!("maxmemory-policy is {policy}: redis may evict tasks; set {SAFE_POLICY}"));
         }
+        if server.maxmemory == 0 {
+            warnings
+                .push("maxmemory is 0: nothing is refused before the machine has no memory left; set it".to_owned());
+        }
         let redis = RedisState {
             connected: true,
             version: server.version,
             durability: server.durability.as_str().to_owned(),
             promise: server.durability.promise().to_owned(),
+            maxmemory_bytes: server.maxmemory,
             maxmemory_policy: server.maxmemory_policy,
             epoch: seen.epoch,
             losses: seen.losses,
@@ -208,7 +215,7 @@ impl Example for Ready {
             run_id: String::new(),
             uptime_seconds: 0,
             used_memory: 0,
-            maxmemory: 0,
+            maxmemory: 1 << 30,
             maxmemory_policy: SAFE_POLICY.to_owned(),
             durability: Durability::Always,
         };

@@ -58,10 +58,14 @@ async fn ready_says_what_redis_promises() {
     );
     let redis = &json["redis"];
     assert_eq!((&redis["connected"], &redis["durability"]), (&json!(true), &json!("none")));
-    assert_eq!((&redis["maxmemory_policy"], &redis["warnings"]), (&json!("noeviction"), &json!([])));
+    assert_eq!((&redis["maxmemory_policy"], &redis["maxmemory_bytes"]), (&json!("noeviction"), &json!(0)));
+    assert!(redis["warnings"][0].as_str().is_some_and(|text| text.contains("maxmemory is 0")), "{redis}");
     assert!(redis["promise"].as_str().is_some_and(|text| text.contains("lost")));
     assert!(redis["version"].as_str().is_some_and(|text| text.contains('.')));
 
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "100mb"]);
+    let bounded = stage.get("/ready").await.json()["redis"].clone();
+    assert_eq!((&bounded["maxmemory_bytes"], &bounded["warnings"]), (&json!(100 << 20), &json!([])));
     stage.redis.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
     let warned = stage.get("/ready").await.json();
     assert!(warned["redis"]["warnings"][0].as_str().is_some_and(|text| text.contains("noeviction")));
