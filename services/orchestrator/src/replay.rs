@@ -5,11 +5,12 @@ use crate::context::{self, Context};
 use crate::refusal::Refusal;
 use crate::wire::replay::{NewReplay, SubtaskName};
 use proto_schemas::limit::{GENERATIONS_MAX, RESULT_TTL_SECONDS, SUBTASKS_MAX};
-use proto_schemas::{SubtaskDefinition, TaskId, WorkEntry};
+use proto_schemas::{Outcome, SubtaskDefinition, TaskId, WorkEntry};
 use redis_store::read::TaskView;
 use redis_store::requeue::{RequeueItem, RequeueOrder, Requeued};
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
-use task_core::replay::{Again, Selection, again};
+use task_core::replay::{Again, Selection, again, standing};
 
 /// Opens a new generation of a task that has ended, and answers the task as it stands then.
 pub async fn task(context: &Context, task_id: &TaskId, new: Option<NewReplay>) -> Result<TaskView, Refusal> {
@@ -22,11 +23,41 @@ pub async fn task(context: &Context, task_id: &TaskId, new: Option<NewReplay>) -
         return Err(Refusal::NotReplayable);
     }
     let selection = selected.as_deref().map_or(Selection::Rest, Selection::These);
-    let items = again(&view.task.subtasks, &view.outcomes, selection);
+    let items = chosen(context, &view, selection).await?;
     match requeue(context, &view, &items, None).await? {
         Requeued::Requeued => context.ask(context.store.task(task_id)).await?.ok_or(Refusal::TaskNotFound),
         Requeued::Gone => Err(Refusal::NotReplayable),
     }
+}
+
+/// What runs again with what is selected: beside all that belongs to it, completed parents whose results are gone by now.
+/// Without them a child would start with nothing.
+pub async fn chosen(context: &Context, view: &TaskView, selection: Selection<'_>) -> Result<Vec<Again>, Refusal> {
+    let (plan, outcomes) = (&view.task.subtasks, &view.outcomes);
+    let mut items = again(plan, outcomes, selection);
+    loop {
+        let gone = gone_parents(context, view, &items).await?;
+        if gone.is_empty() {
+            return Ok(items);
+        }
+        // They are none of the items yet, so that this ends with the plan at the latest.
+        let indexes: Vec<u32> = items.iter().map(|item| item.index).chain(gone).collect();
+        items = again(plan, outcomes, Selection::These(&indexes));
+    }
+}
+
+/// Completed parents of `items` that do not run again themselves and have no result any more.
+async fn gone_parents(context: &Context, view: &TaskView, items: &[Again]) -> Result<Vec<u32>, Refusal> {
+    let runs: HashSet<u32> = items.iter().map(|item| item.index).collect();
+    let has_completed =
+        |index: u32| standing(&view.outcomes, index).record.is_some_and(|record| record.outcome == Outcome::Completed);
+    let parents = items.iter().flat_map(|item| &view.task.subtasks[item.index as usize].depends_on);
+    let parents: BTreeSet<u32> = parents.map(|parent| parent.index).collect();
+    let parents = parents.into_iter().filter(|index| !runs.contains(index) && has_completed(*index));
+    let (indexes, ids): (Vec<u32>, Vec<_>) =
+        parents.filter_map(|index| Some((index, view.task.task_id.subtask(index).ok()?))).unzip();
+    let have = context.ask(context.store.have_results(&ids)).await?;
+    Ok(indexes.into_iter().zip(have).filter(|(_, has)| !has).map(|(index, _)| index).collect())
 }
 
 /// Opens a new generation of `items`, all of them or none, and takes away the letter that goes with it. It is more work

@@ -57,10 +57,14 @@ local function add_dead_letter(dead_letters, meta, keep, reason, error, by, sour
   if trimmed > 0 then redis.pcall('HINCRBY', meta, 'dead_letters_trimmed', trimmed) end -- a count that is none stays
 end
 
--- Whether Redis can read an entry id: one that it cannot would end a script half-way.
+-- Whether Redis can read an entry id, two numbers of 64 bits: one that it cannot would end a script half-way.
 local function is_entry_id(text)
   local _, last, sequence = string.find(text or '', '^%d+%-()%d+$')
-  return sequence and sequence <= 21 and last - sequence < 19
+  if not sequence or sequence <= 21 and last - sequence < 19 then return sequence end
+  for part in string.gmatch(text, '%d+') do
+    if #part > 20 or #part == 20 and part > '18446744073709551615' then return false end
+  end
+  return true
 end
 
 local function is_consumer(text)

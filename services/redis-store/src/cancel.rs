@@ -80,15 +80,18 @@ impl Store {
         Ok(is_few.then(|| found.into_iter().filter_map(|id| TaskId::new(id).ok()).collect()))
     }
 
-    /// Which of a task's subtasks, each an index and a generation, have a record; answers in their order.
+    /// Which of a cancelled task's subtasks, each an index and a generation, have ended; answers in their order. Those that
+    /// have a record, and all if the task is over with its records: what lies in a stream may be older than its task's life.
     pub async fn ended_among(&self, task_id: &TaskId, subtasks: &[(u32, u32)]) -> Result<Vec<bool>, StoreError> {
         if subtasks.is_empty() {
             return Ok(Vec::new());
         }
         let mut args = value::args([&key::outcomes(task_id)]);
         args.extend(subtasks.iter().map(|(index, generation)| Value::from(record::field_of(*index, *generation))));
-        let found = value::array(self.command("HMGET", args).await?, "HMGET")?;
-        Ok(found.iter().map(|record| !record.is_null()).collect())
+        let (found, is_there) =
+            tokio::try_join!(self.command("HMGET", args), self.command("EXISTS", value::args([&key::task(task_id)])),)?;
+        let is_over = value::number(&is_there, "EXISTS")? == 0;
+        Ok(value::array(found, "HMGET")?.iter().map(|record| is_over || !record.is_null()).collect())
     }
 
     /// Forgets the hints whose time was over at `now_ms`; answers how many.

@@ -22,12 +22,13 @@ impl Store {
         self.past_lifetimes_page(now_ms, 0, count).await
     }
 
-    /// The same without the `skip` oldest: those that had to be left alone.
+    /// The same without the `skip` oldest: those that had to be left alone. What is no id at all is removed: nothing can be
+    /// past its life, and a page of nothing else would hide the tasks behind it.
     pub async fn past_lifetimes_page(&self, now_ms: u64, skip: usize, count: usize) -> Result<Vec<TaskId>, StoreError> {
         let (now_ms, skip, count) = (now_ms.to_string(), skip.to_string(), count.to_string());
         let args = value::args([key::LIFETIMES, "-inf", &now_ms, "LIMIT", &skip, &count]);
-        let ids = value::words(self.command("ZRANGEBYSCORE", args).await?, "ZRANGEBYSCORE")?;
-        Ok(ids.into_iter().filter_map(|id| TaskId::new(id).ok()).collect())
+        let found = self.command("ZRANGEBYSCORE", args).await?;
+        self.members(key::LIFETIMES, found, |id| TaskId::new(id).ok()).await
     }
 
     /// Removes one task that has ended and is past its life.

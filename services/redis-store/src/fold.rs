@@ -9,6 +9,9 @@ use proto_schemas::{ConsumerName, Fact, FactKind, Progress, QueueName, Record, T
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Letters that the lines of one entry become at most.
+const LETTERS_MAX: usize = 16;
+
 /// What one call did, in facts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FoldCounts {
@@ -55,6 +58,7 @@ impl Store {
         let mut tasks: BTreeMap<&TaskId, Vec<Value>> = BTreeMap::new();
         let mut bad: Vec<Value> = Vec::new();
         for (entry_no, entry) in entries.iter().enumerate() {
+            let mut unreadable: Vec<&[u8]> = Vec::new();
             for line in &entry.lines {
                 match line {
                     Ok(fact) if fact.kind == FactKind::Created => {} // about the task as a whole, whatever it says
@@ -64,11 +68,11 @@ impl Store {
                         }
                     }
                     Err(_) if acknowledge.is_empty() => {}
-                    Err(line) => {
-                        bad.push((entry_no as i64 + 1).into());
-                        bad.push(Value::Bytes(line.clone().into()));
-                    }
+                    Err(line) => unreadable.push(line),
                 }
+            }
+            for letter in letters_of(&unreadable) {
+                bad.extend([(entry_no as i64 + 1).into(), Value::Bytes(letter.into())]);
             }
         }
         let tasks: Vec<(&TaskId, Vec<Value>)> = tasks.into_iter().collect();
@@ -118,6 +122,14 @@ impl Store {
             }
         }
     }
+}
+
+/// What is buried of the lines of an entry that cannot be read: each for itself, from [`LETTERS_MAX`] on all in one. An
+/// entry that somebody wrote by hand must not push out everybody's letters.
+fn letters_of(unreadable: &[&[u8]]) -> Vec<Vec<u8>> {
+    let (each, rest) = unreadable.split_at(unreadable.len().min(LETTERS_MAX - 1));
+    let rest = (!rest.is_empty()).then(|| rest.join(&b'\n'));
+    each.iter().map(|line| line.to_vec()).chain(rest).collect()
 }
 
 /// The answer to one call.

@@ -64,12 +64,12 @@ impl Store {
         self.command("DEL", value::args([&key::worker(consumer.as_str())])).await.map(drop)
     }
 
-    /// Consumers whose last beat is older than [`HEARTBEAT_TTL`], oldest first, at most 100.
+    /// Consumers whose last beat is older than [`HEARTBEAT_TTL`], oldest first, at most 100. What is no name is removed.
     pub async fn silent_consumers(&self, now_ms: u64) -> Result<Vec<ConsumerName>, StoreError> {
         let before = now_ms.saturating_sub(HEARTBEAT_TTL.as_millis() as u64).to_string();
         let args = value::args([key::WORKERS, "-inf", &before, "LIMIT", "0", "100"]);
-        let names = value::words(self.command("ZRANGEBYSCORE", args).await?, "ZRANGEBYSCORE")?;
-        Ok(names.into_iter().filter_map(|name| ConsumerName::new(name).ok()).collect())
+        let found = self.command("ZRANGEBYSCORE", args).await?;
+        self.members(key::WORKERS, found, |name| ConsumerName::new(name).ok()).await
     }
 
     /// Sets the lease of this installation if none is set, and returns the one that holds, in ms.

@@ -30,6 +30,7 @@ pub mod hand_back;
 pub mod heartbeat;
 pub mod key;
 pub mod kinds;
+mod members;
 pub mod promote;
 pub mod read;
 pub mod reap;

@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use crate::key::{self, Stream};
 use crate::value::{self, RawEntry};
 use fred::types::Value;
-use proto_schemas::{QueueName, SubtaskId, SubtaskResult, Task, TaskId, TaskStatus};
+use proto_schemas::{QueueName, Record, SubtaskId, SubtaskResult, Task, TaskId, TaskStatus, record};
 use std::collections::HashMap;
 
 /// A task and what is known of its subtasks.
@@ -81,6 +81,41 @@ impl Store {
         let args = subtasks.iter().map(|subtask_id| Value::from(key::result(subtask_id))).collect();
         let found = value::array(self.command("MGET", args).await?, "MGET")?;
         Ok(found.into_iter().map(Value::into_string).collect())
+    }
+
+    /// The records of some subtasks of a task in their current generations, in their order; `None` of what has none.
+    pub async fn records(&self, task_id: &TaskId, indexes: &[u32]) -> Result<Vec<Option<Record>>, StoreError> {
+        let outcomes = key::outcomes(task_id);
+        let fields = async |fields: Vec<String>| -> Result<Vec<Option<String>>, StoreError> {
+            let mut args = value::args([&outcomes]);
+            args.extend(fields.into_iter().map(Value::from));
+            let found = value::array(self.command("HMGET", args).await?, "HMGET")?;
+            Ok(found.into_iter().map(Value::into_string).collect())
+        };
+        let generations = fields(indexes.iter().map(|index| record::generation_field(*index)).collect()).await?;
+        let generation = |text: Option<String>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let places = indexes.iter().zip(generations);
+        let found = fields(places.map(|(index, text)| record::field_of(*index, generation(text))).collect()).await?;
+        Ok(found.into_iter().map(|text| Record::decode(&text?).ok()).collect())
+    }
+
+    /// Which of several subtasks have a stored result, in their order: one command if all have, else one more for each.
+    pub async fn have_results(&self, subtasks: &[SubtaskId]) -> Result<Vec<bool>, StoreError> {
+        let mut have = vec![true; subtasks.len()];
+        if self.count_results(subtasks).await? < subtasks.len() {
+            for (has, subtask_id) in have.iter_mut().zip(subtasks.chunks(1)) {
+                *has = self.count_results(subtask_id).await? > 0;
+            }
+        }
+        Ok(have)
+    }
+
+    async fn count_results(&self, subtasks: &[SubtaskId]) -> Result<usize, StoreError> {
+        if subtasks.is_empty() {
+            return Ok(0);
+        }
+        let keys = subtasks.iter().map(|subtask_id| Value::from(key::result(subtask_id))).collect();
+        Ok(value::number(&self.command("EXISTS", keys).await?, "EXISTS")? as usize)
     }
 
     /// What is kept of a task's dependencies, as it is stored; empty without any.

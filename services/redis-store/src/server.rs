@@ -2,8 +2,9 @@
 
 use crate::client::Store;
 use crate::error::StoreError;
-use crate::value;
+use crate::{key, value};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// Who the server is and how it keeps what it acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +85,23 @@ impl Store {
         let info = parse_info(&value::text(self.command("INFO", value::args(["server"])).await?, "INFO")?);
         let run_id = info.get("run_id").cloned().ok_or(StoreError::Reply("INFO"))?;
         Ok((run_id, info.get("uptime_in_seconds").and_then(|text| text.parse().ok()).unwrap_or(0)))
+    }
+
+    /// For how long the server with this `run_id` has been the one in use, as far as anybody has said so; says it, if
+    /// nobody has. A replica that takes over has been up for long, and all that it knows of is new to it.
+    pub async fn known_for(&self, run_id: &str) -> Result<Duration, StoreError> {
+        let now_ms = self.now_ms().await?;
+        let known = self.command("HGET", value::args([key::META, "run_id"])).await?.into_string().unwrap_or_default();
+        match known.split_once(' ') {
+            Some((id, since_ms)) if id == run_id => {
+                Ok(Duration::from_millis(now_ms.saturating_sub(since_ms.parse().unwrap_or(now_ms))))
+            }
+            _ => {
+                let said = format!("{run_id} {now_ms}");
+                self.command("HSET", value::args([key::META, "run_id", &said])).await?;
+                Ok(Duration::ZERO)
+            }
+        }
     }
 
     /// Every field of INFO.

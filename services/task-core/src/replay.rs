@@ -56,8 +56,9 @@ pub fn again(plan: &[SubtaskDefinition], outcomes: &HashMap<String, String>, sel
         Selection::These(indexes) => indexes.iter().copied().filter(|index| ended(*index)).collect(),
         Selection::Rest => indexes(plan).filter(|index| rest(*index)).collect(),
     };
-    if next.is_empty() && selection == Selection::Rest {
-        next = indexes(plan).filter(|index| ended(*index)).collect();
+    // If something has not ended, all did not complete: somebody else had the rest run again a moment ago.
+    if next.is_empty() && selection == Selection::Rest && indexes(plan).all(ended) {
+        next = indexes(plan).collect();
     }
     let mut chosen = BTreeSet::new();
     while let Some(index) = next.pop() {
@@ -147,6 +148,7 @@ mod tests {
         let all = [("0", "completed"), ("1", "completed"), ("2", "completed")];
         assert_eq!(indexes_of(&plan, &all, Selection::Rest), [0, 1, 2]);
         assert_eq!(indexes_of(&plan, &all, Selection::These(&[2, 2])), [2]);
+        assert!(indexes_of(&plan, &all[..2], Selection::Rest).is_empty(), "the rest runs already");
         assert!(indexes_of(&plan, &[], Selection::Rest).is_empty(), "what has not ended is left alone");
         assert!(indexes_of(&plan, &some[..1], Selection::These(&[1, 9])).is_empty());
     }

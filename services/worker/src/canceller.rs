@@ -1,30 +1,30 @@
 //! Stops what was cancelled. Every 500 ms, while anything runs, it asks which of the running tasks carry the hint of a
 //! cancel, then which of their attempts have a record, and stops those. The hint alone stops nothing: it may be older than a
-//! replay of its task. It writes nothing: the record stands already, and the settle of a stopped attempt only gives its
-//! entry back. If the process dies, the next reader of the entry asks before it starts.
+//! replay of its task. It runs on the renewer's thread, because handlers may block their own. It writes nothing: the record
+//! stands already, and the settle of a stopped attempt only gives its entry back. If the process dies, the next reader of
+//! the entry asks before it starts.
 
 use crate::shared::Shared;
 use proto_schemas::{TaskId, WorkEntry};
 use redis_store::{Store, StoreError};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How old the answer may be.
 pub(crate) const ASK_EVERY: Duration = Duration::from_millis(500);
 
 /// Runs until it is dropped.
-pub(crate) async fn run(shared: Arc<Shared>) {
+pub(crate) async fn run(shared: &Shared, store: &Store) {
     loop {
         tokio::time::sleep(ASK_EVERY).await;
-        run_once(&shared).await;
+        run_once(shared, store).await;
     }
 }
 
-async fn run_once(shared: &Shared) {
+async fn run_once(shared: &Shared, store: &Store) {
     let (keys, entries): (Vec<_>, Vec<_>) = shared.held.running_entries().into_iter().unzip();
     let entries: Vec<&WorkEntry> = entries.iter().map(|entry| &**entry).collect();
-    match cancelled_among(&shared.store, &entries).await {
+    match cancelled_among(store, &entries).await {
         Ok(cancelled) if !cancelled.contains(&true) => {}
         Ok(cancelled) => {
             let theirs = keys.iter().zip(cancelled).filter(|(_, is_cancelled)| *is_cancelled).map(|(key, _)| key);

@@ -73,7 +73,8 @@ impl Context {
     }
 
     /// What the subtasks that this one depends on have left, by name: an output, or the error of one that may fail, or `None`
-    /// of one whose result has expired.
+    /// of one that completed and whose result has expired. One that ended without its handler, such as by a crash of its
+    /// workers or because it was skipped, has the reason as its error and no worker.
     pub fn parents(&self) -> &BTreeMap<String, Option<SubtaskResult>> {
         &self.parents
     }

@@ -9,8 +9,8 @@
 //! In reading order, the path of an attempt: [`fetcher`] leases, with its [`appetite`], through the [`reader`] of the
 //! streams, woken by the [`bell`], and after an error from its [`history`]; [`executor`] makes an [`attempt`] of it, with
 //! what its [`parents`] left, and in [`solitude`] if workers have died with it; [`ending`] judges how it went;
-//! [`settler`] sends the [`recording`]. Beside it, all of one shape: [`starter`], [`canceller`], [`reaper`], [`promoter`]
-//! by what is [`due`], [`heart`]; and on a thread of their own [`renewer`], [`returner`] and [`watchdog`], who looks at
+//! [`settler`] sends the [`recording`]. Beside it, all of one shape: [`starter`], [`reaper`], [`promoter`] by what is
+//! [`due`], [`heart`]; and on a thread of their own [`renewer`], [`canceller`], [`returner`] and [`watchdog`], who looks at
 //! what is [`handling`]. All share what is in [`shared`], above all the [`lease`]s that are [`held`], with the [`clock`]
 //! and the [`epoch`] of Redis; [`pause`] waits after an error, [`turn`] lets others go first. For users: [`handler`],
 //! [`context`], [`handlers`]. [`worker`] wires, [`drain`] ends.

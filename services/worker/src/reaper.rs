@@ -1,8 +1,8 @@
 //! Re-adds what dead workers left. Every second each worker asks for a round of its queues; two in the fleet get one, and
 //! each of these promotes as well if the round says that something is due. It reads the pending lists through XAUTOCLAIM
 //! and writes new entries, or dead letters after three crashes; once in 30 rounds, the first among them, it collects the
-//! consumers of the dead. After an outage it waits one lease, so that the living renew first. If the process dies,
-//! another asks within a second.
+//! consumers of the dead. After an outage, and where another server has taken over, it waits one lease, so that the living
+//! renew first. If the process dies, another asks within a second.
 
 use crate::due::ROUND;
 use crate::shared::Shared;
@@ -99,21 +99,30 @@ impl Trust {
         self.from = Instant::now() + shared.lease;
     }
 
-    /// Whether Redis has been there for a lease; asks the server only at first.
+    /// Whether Redis has been there for a lease; asks the server only after a new connection.
     async fn holds(&mut self, shared: &Shared) -> Result<bool, StoreError> {
         let connections = shared.store.connections().max(1); // the first may be counted late
-        match self.connections {
-            None => {
-                let asked_at = Instant::now();
-                let (_, uptime_seconds) = shared.store.incarnation().await?;
-                let is_late = asked_at.elapsed() > shared.lease / 2;
-                let known_for = if is_late { Duration::ZERO } else { Duration::from_secs(uptime_seconds) };
-                self.from = self.from.max(Instant::now() + shared.lease.saturating_sub(known_for));
+        if self.connections != Some(connections) {
+            if self.connections.is_some() {
+                self.lose(shared);
             }
-            Some(known) if known != connections => self.lose(shared),
-            Some(_) => {}
+            let asked_at = Instant::now();
+            let known_for = known_for(shared).await?;
+            let is_late = asked_at.elapsed() > shared.lease / 2;
+            let known_for = if is_late { Duration::ZERO } else { known_for };
+            self.from = self.from.max(Instant::now() + shared.lease.saturating_sub(known_for));
+            self.connections = Some(connections);
         }
-        self.connections = Some(connections);
         Ok(Instant::now() >= self.from)
+    }
+}
+
+/// For how long the server has been up, and the one in use: all that a replica knows when it takes over is new to it.
+async fn known_for(shared: &Shared) -> Result<Duration, StoreError> {
+    let (run_id, uptime_seconds) = shared.store.incarnation().await?;
+    let up_for = Duration::from_secs(uptime_seconds);
+    match shared.store.known_for(&run_id).await {
+        Err(StoreError::OutOfMemory(_)) => Ok(up_for), // it cannot be said there that it is known
+        known_for => Ok(known_for?.min(up_for)),
     }
 }

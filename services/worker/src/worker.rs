@@ -6,7 +6,7 @@ use crate::fetcher::{Fetcher, streams_of};
 use crate::handler::Handlers;
 use crate::pause::Pause;
 use crate::shared::Shared;
-use crate::{canceller, heart, promoter, reaper, renewer, settler, starter};
+use crate::{heart, promoter, reaper, renewer, settler, starter};
 use proto_schemas::QueueName;
 use redis_store::{Store, StoreError};
 use std::sync::Arc;
@@ -72,7 +72,6 @@ pub async fn run(
     loops.spawn(starter::run(shared.clone()));
     loops.spawn(reaper::run(shared.clone(), queues.clone()));
     loops.spawn(promoter::run(shared.clone()));
-    loops.spawn(canceller::run(shared.clone()));
     loops.spawn(heart::run(shared.clone(), config.slots));
     let executions = Fetcher::new(shared.clone(), queues.clone(), config.slots, settle, pulse).run().await;
 

@@ -5,7 +5,7 @@ use super::letter::Letter;
 use super::walk::Walk;
 use crate::context::Context;
 use crate::refusal::Refusal;
-use crate::replay::requeue;
+use crate::replay::{chosen, requeue};
 use crate::wire::letter_selection::{LetterRange, LetterSelection, RequeuedLetters};
 use proto_schemas::{Outcome, WorkEntry};
 use redis_store::StoreError;
@@ -14,7 +14,7 @@ use redis_store::read::TaskView;
 use redis_store::requeue::Requeued;
 use std::error::Error;
 use std::time::Instant;
-use task_core::replay::{Selection, again, standing};
+use task_core::replay::{Selection, standing};
 
 /// Gives one letter back.
 pub async fn one(context: &Context, letter_id: &str) -> Result<(), Refusal> {
@@ -137,7 +137,7 @@ async fn give_to_task(context: &Context, letter: &Letter, entry: &WorkEntry, vie
     if standing.generation != entry.generation || !has_failed {
         return Err(Refusal::LetterGone);
     }
-    let items = again(&view.task.subtasks, &view.outcomes, Selection::These(&[entry.index]));
+    let items = chosen(context, view, Selection::These(&[entry.index])).await?;
     match requeue(context, view, &items, Some(&letter.entry_id)).await? {
         Requeued::Requeued => Ok(()),
         Requeued::Gone => Err(Refusal::LetterGone),

@@ -62,6 +62,35 @@ async fn a_completed_task_runs_again_as_a_whole_or_by_name() {
 }
 
 #[tokio::test]
+async fn a_completed_parent_runs_again_if_its_result_is_gone() {
+    const GRAPH: &str = r#"{"description":"d","subtasks":[{"name":"a","description":"a"},{"name":"b","description":"b","depends_on":["a"]},{"name":"c","description":"c","depends_on":["b"]}]}"#;
+    for (gone, expect) in [
+        (&[][..], ["completed", "completed", "queued"]),
+        (&[1], ["completed", "queued", "blocked"]),
+        (&[0, 1], ["queued", "blocked", "blocked"]),
+        (&[0], ["completed", "completed", "queued"]),
+    ] {
+        let stage = stage().await;
+        let id = stage.submit(GRAPH).await;
+        for _ in 0..2 {
+            let entries = stage.fetch(10).await;
+            stage.complete(&entries[0], "1").await;
+            stage.fold().await;
+        }
+        let last = stage.fetch(10).await;
+        stage.bury(&last[0], "broken").await;
+        stage.fold().await;
+        for index in gone {
+            stage.redis.command(&["DEL", &format!("result:{id}-{index}")]);
+        }
+        assert_eq!(replay(&stage, &id, "").await.status, 202);
+        assert_eq!(stage.statuses(&id).await, expect, "without the results of {gone:?}");
+        stage.work().await;
+        assert_eq!(stage.task(&id).await["status"], "completed");
+    }
+}
+
+#[tokio::test]
 async fn a_cancelled_task_runs_again() {
     let stage = stage().await;
     let id = stage.submit(CHAIN).await;

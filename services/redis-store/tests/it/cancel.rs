@@ -118,7 +118,7 @@ async fn whoever_still_runs_it_is_told_and_whatever_they_say_is_dropped() {
     assert_eq!(stage.store.cancelled_among(&tasks).await.unwrap(), HashSet::from([task_id("T")]));
     let ended = stage.store.ended_among(&tasks[0], &[(5, 0), (5, 1), (9, 0), (0, 0)]).await.unwrap();
     assert_eq!(ended, [true, false, false, true], "of its generation");
-    assert_eq!(stage.store.ended_among(&tasks[1], &[(0, 0)]).await.unwrap(), [false]);
+    assert_eq!(stage.store.ended_among(&tasks[1], &[(0, 0), (1, 0)]).await.unwrap(), [true; 2], "a life that is over");
     let before = stage.story();
     let late = settlement(&fetched[0], "w", FactKind::Completed, Some("1"));
     assert_eq!(stage.store.settle(&name("w"), &[late]).await.unwrap(), [Settled::Dropped]);

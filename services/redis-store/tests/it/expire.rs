@@ -40,6 +40,17 @@ async fn a_task_past_its_life_goes_with_everything_but_its_results() {
 }
 
 #[tokio::test]
+async fn what_is_no_task_hides_none_and_goes() {
+    let stage = past().await;
+    for stranger in [&b"two words"[..], b"\xff\x00", b""] {
+        stage.raw(&[b"ZADD", &b"lifetimes"[..], b"1", stranger]);
+    }
+    assert_eq!(stage.store.past_lifetimes(15, 3).await.unwrap(), [], "a page of strangers");
+    assert_eq!(stage.store.past_lifetimes(15, 3).await.unwrap(), [task_id("T")]);
+    assert_eq!(stage.raw(&["ZCARD", "lifetimes"]).integer(), 2, "T and U");
+}
+
+#[tokio::test]
 async fn a_task_that_has_not_ended_is_open_however_old() {
     let stage = past().await;
     stage.raw(&["ZADD", "lifetimes", "1", "T"]);

@@ -168,6 +168,19 @@ async fn a_line_that_is_no_fact_becomes_a_dead_letter_once_and_the_others_count(
 }
 
 #[tokio::test]
+async fn a_thousand_lines_that_are_no_facts_become_sixteen_dead_letters() {
+    let stage = stage().await;
+    let lines: Vec<String> = (0..1_000).map(|at| format!("bad {at}")).collect();
+    stage.raw(&["XADD", "events", "*", "v", "1", "by", "hand", "facts", &lines.join("\n")]);
+    let events = stage.events().await;
+    assert_eq!(stage.store.fold(&name("p"), TTL, &events).await.unwrap(), counts(0, 0, 0, 0));
+    let letters = stage.raw(&["XRANGE", "dead-letters", "-", "+"]);
+    let kept: Vec<String> = letters.items().iter().map(|letter| letter.items()[1].items()[9].text()).collect();
+    assert_eq!(kept[..15], lines[..15]);
+    assert_eq!((kept.len(), &kept[15]), (16, &lines[15..].join("\n")));
+}
+
+#[tokio::test]
 async fn without_memory_a_fold_runs_to_its_end() {
     let stage = stage().await;
     stage.submit("T", 1).await;

@@ -47,6 +47,21 @@ async fn an_outcome_takes_the_entry_away_keeps_the_result_and_tells_the_log() {
 }
 
 #[tokio::test]
+async fn an_id_of_twenty_digits_is_as_good_as_any() {
+    let stage = stage().await;
+    stage.raw(&["XADD", super::stage::MEDIUM, "10000000000000000000-18446744073709551614", "hello", "world"]);
+    stage.submit("T", 1).await;
+    let fetched = stage.fetch("w", 9).await;
+    assert_eq!(fetched[1].entry_id, "10000000000000000000-18446744073709551615");
+    assert_eq!(stage.store.settle(&name("w"), &batch(&fetched[1..], None)).await.unwrap(), [Settled::Recorded]);
+    let mut beyond = batch(&fetched[1..], None);
+    for id in ["18446744073709551616-0", "1-18446744073709551616", "1-100000000000000000000"] {
+        beyond[0].entry_id = id.to_owned();
+        assert!(stage.store.settle(&name("w"), &beyond).await.is_err(), "{id} is no id");
+    }
+}
+
+#[tokio::test]
 async fn the_same_call_twice_is_stale_and_writes_nothing() {
     let stage = stage().await;
     let fetched = running(&stage, 3).await;

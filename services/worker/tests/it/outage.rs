@@ -310,3 +310,28 @@ async fn after_a_reconnect_a_worker_judges_nobody_for_a_lease() {
     assert!(cut_at.elapsed() > lease.mul_f64(0.9), "{:?}", cut_at.elapsed());
     worker.stop().await.expect("a clean end");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_young_worker_judges_nobody_for_a_lease_where_another_server_has_taken_over() {
+    let (stage, watch) = (stage().await, Watch::default());
+    let lease = Duration::from_secs(2);
+    let up_for = || stage.redis.command(&["INFO", "server"]).text().lines().find_map(uptime).expect("an uptime");
+    eventually("the server is no young one", || up_for() > lease).await;
+    stage.redis.command(&["HSET", "meta", "run_id", "the-one-before 5"]);
+    stage.submit("T", doings(1, Priority::Medium)).await;
+    stage.redis.command(&["XGROUP", "CREATE", STREAM, "workers", "0"]);
+    stage.redis.command(&["XREADGROUP", "GROUP", "workers", "cut-off", "STREAMS", STREAM, ">"]);
+    let entry_id = stage.entries(STREAM)[0].0.clone();
+    stage.redis.command(&["XCLAIM", STREAM, "workers", "cut-off", "0", &entry_id, "IDLE", "60000"]);
+    let worker = stage.work(Config { lease, ..slots(1) }, watch.note());
+    eventually("it was judged in the end", || stage.facts("crashed").len() == 1).await;
+    let said = stage.redis.command(&["HGET", "meta", "run_id"]).text();
+    let since_ms: u64 = said.split(' ').nth(1).and_then(|ms| ms.parse().ok()).expect("a time");
+    let judged_ms: u64 = stage.facts("crashed")[0][7].parse().expect("a time");
+    assert!(judged_ms >= since_ms + 2_000, "judged {} ms after the server was known", judged_ms - since_ms);
+    worker.stop().await.expect("a clean end");
+}
+
+fn uptime(line: &str) -> Option<Duration> {
+    line.strip_prefix("uptime_in_seconds:")?.trim().parse().ok().map(Duration::from_secs)
+}

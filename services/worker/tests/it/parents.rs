@@ -61,3 +61,28 @@ async fn a_result_that_has_expired_or_cannot_be_read_is_none() {
     assert_eq!((&given["names"], &given["risk"]), (&json!(["risk", "sum"]), &Value::Null));
     assert_eq!(given["sum"], json!({"Err": "the parent sum has no result any more"}));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_that_its_workers_died_with_says_so() {
+    let stage = stage().await;
+    stage.submit("T", plan()).await;
+    let worker = stage.work(patient(4), family());
+    eventually("the parents have ended", || stage.results("T", 2) == 2).await;
+    stage.fold().await;
+    eventually("a result", || stage.result("T-2").is_some()).await;
+    worker.stop().await.expect("a clean end");
+    // As a reaper buries it: a record, and no result.
+    stage.redis.command(&["HSET", "outcomes:T", "1", "failed 1 3 1790000000000 crashes"]);
+    stage.redis.command(&["DEL", "result:T-1", "result:T-2", "result:T-0"]);
+    let child = ["task_id", "T", "subtask_id", "T-2", "index", "2", "kind", "do", "description", "d", "parents"];
+    let entry = [&["XADD", "subtasks:default:medium", "*"], &child[..], &["sum=0:fail_fast,risk=1:continue"]].concat();
+    stage.redis.command(&["HSET", "outcomes:T", "g:2", "1"]);
+    stage.redis.command(&[&entry[..], &["generation", "1"]].concat());
+    let worker = stage.work(patient(4), handlers(|ctx: Context| async move { Ok(json!(ctx.parents())) }));
+    eventually("a result", || stage.result("T-2").is_some()).await;
+    worker.stop().await.expect("a clean end");
+    let given = stage.result("T-2").expect("a result")["output"].clone();
+    assert_eq!((&given["sum"], &given["risk"]["status"]), (&Value::Null, &json!("failed")));
+    assert_eq!((&given["risk"]["error"]["reason"], &given["risk"]["worker_id"]), (&json!("crashes"), &json!("")));
+    assert_eq!(given["risk"]["completed_at"], "2026-09-21T14:13:20.000Z");
+}

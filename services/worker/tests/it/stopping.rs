@@ -83,6 +83,34 @@ async fn at_the_deadline_of_its_task_an_attempt_ends_as_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_blocks_its_only_thread_hears_of_a_cancel() {
+    let (stage, watch) = (stage().await, Watch::default());
+    stage.submit("T", doings(1, Priority::Medium)).await;
+    let (watching, heard) = (watch.clone(), Watch::default());
+    let gate = heard.gate.clone();
+    let blocking = handlers(move |ctx| {
+        watching.note_start(&ctx);
+        let gate = gate.clone();
+        async move {
+            let blocked_since = Instant::now();
+            while !ctx.cancelled().is_cancelled() && blocked_since.elapsed() < Duration::from_secs(20) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if ctx.cancelled().is_cancelled() {
+                gate.cancel();
+            }
+            Ok(Value::Null)
+        }
+    });
+    let worker = stage.work_apart(patient(1), blocking);
+    eventually("it runs", || watch.started().len() == 1).await;
+    stage.cancel("T").await;
+    eventually("it has heard", || heard.gate.is_cancelled()).await;
+    worker.shutdown.cancel();
+    eventually("a clean end", || stage.consumers().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_running_handler_hears_of_a_cancel_within_a_second_and_its_slot_is_free() {
     let (stage, watch) = (stage().await, Watch::default());
     stage.submit("T", doings(1, Priority::Medium)).await;
@@ -139,6 +167,21 @@ async fn cancelled_while_it_waits(others: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_cancelled_while_it_waited_does_not_begin() {
     cancelled_while_it_waits(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_cancelled_does_not_begin_after_the_life_of_its_task() {
+    let (stage, watch) = (stage().await, Watch::default());
+    stage.submit("T", doings(3, Priority::Medium)).await;
+    stage.cancel("T").await;
+    stage.redis.command(&["ZADD", "lifetimes", "1", "T"]);
+    let task_id = "T".parse().expect("an id");
+    assert_eq!(stage.store.expire(&task_id).await.expect("an answer"), redis_store::expire::Expired::Removed);
+    assert_eq!(stage.backlog(), 3);
+    let worker = stage.work(patient(1), watch.note());
+    eventually("all are dropped", || stage.backlog() == 0).await;
+    assert_eq!((watch.started(), stage.result("T-0")), (Vec::<String>::new(), None));
+    worker.stop().await.expect("a clean end");
 }
 
 #[tokio::test(flavor = "multi_thread")]
