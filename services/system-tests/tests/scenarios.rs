@@ -30,6 +30,7 @@ fn tests() -> BTreeSet<String> {
         let text = read(&root().join(name));
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         for (at, line) in lines.iter().enumerate() {
+            assert!(!line.starts_with("#[ignore"), "{name}: a test is skipped");
             if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
                 let signature = lines[at..].iter().find_map(|line| line.split_once("fn "));
                 let test = signature.and_then(|(_, rest)| rest.split_once('(')).map(|(test, _)| test);

@@ -163,7 +163,7 @@ impl Worker {
         let entries: Vec<Unfinished> = given.iter().map(Unfinished::from).collect();
         let (name, verb) = (&self.name, if pause.is_zero() { "hand_back" } else { "park" });
         let what = format!("{name} {verb} {}", ids(&given));
-        let sent = world.send("park", &what, async |store| store.park(name, &stream, &entries, pause).await).await;
+        let sent = world.send(verb, &what, async |store| store.park(name, &stream, &entries, pause).await).await;
         for answer in sent.answers.iter().flatten() {
             self.count(
                 world,

@@ -63,6 +63,7 @@ const OCCURS: &[&str] = &[
     "retry sent twice",
     "bury sent twice",
     "park sent twice",
+    "hand_back sent twice",
     "fold sent twice",
     "reap sent twice",
     "promote sent twice",
