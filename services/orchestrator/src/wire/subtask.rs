@@ -50,7 +50,8 @@ pub struct SubtaskDocument {
     /// The worker that last told something of it; absent once it has ended (its result names who ran it).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
-    /// One word why it failed or was cancelled.
+    /// One word why it failed or was cancelled. Of one that is delayed: `retrying` after a failure, `parked` where no worker
+    /// that met it serves its kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -96,6 +97,7 @@ fn known(
 ) -> SubtaskDocument {
     let record = standing.record.as_ref();
     let started = progress.as_ref().filter(|progress| progress.status() == Status::Running);
+    let delayed = progress.as_ref().filter(|progress| progress.status() == Status::Delayed);
     let told = |of_record: fn(&Record) -> u32, of_progress: fn(&Progress) -> u32| {
         record.map(of_record).or(progress.as_ref().map(of_progress))
     };
@@ -114,7 +116,7 @@ fn known(
         crashes: told(|it| it.crashes, |it| it.crashes),
         started_at: started.map(|it| Timestamp::from_ms(it.at_ms)),
         finished_at: record.map(|it| Timestamp::from_ms(it.at_ms)),
-        reason: record.and_then(|it| it.reason.clone()),
+        reason: record.map_or(delayed.map(|it| it.fact.clone()), |it| it.reason.clone()),
         worker: progress.map(|it| it.worker),
     }
 }

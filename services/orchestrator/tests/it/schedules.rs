@@ -1,6 +1,7 @@
 //! TASK-15: tasks for later, and their deadlines.
 
-use crate::stage::{Stage, eventually, stage};
+use crate::stage::{Stage, eventually, stage, worker};
+use redis_store::hand_back::{HandedBack, Unfinished};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -107,12 +108,19 @@ async fn a_deadline_is_shown_and_only_a_given_one_travels_with_the_work() {
 }
 
 #[tokio::test]
-async fn a_subtask_between_two_attempts_is_delayed() {
+async fn a_subtask_between_two_attempts_is_delayed_and_one_that_nobody_serves_is_parked() {
     let stage = stage().await;
-    let id = stage.submit(r#"{"description":"d","subtasks":[{"description":"d"}]}"#).await;
-    let entries = stage.fetch(1).await;
+    let id = stage.submit(r#"{"description":"d","subtasks":[{"description":"d"},{"description":"d"}]}"#).await;
+    let entries = stage.fetch(2).await;
     stage.retry(&entries[0], Duration::from_secs(60)).await;
+    let (stream, unserved) = (&entries[1].stream, Unfinished::from(&entries[1]));
+    let parked = stage.store.park(&worker(), stream, &[unserved], Duration::from_secs(60)).await;
+    assert_eq!(parked.expect("an answer"), [HandedBack::Parked]);
     stage.fold().await;
     let task = stage.task(&id).await;
-    assert_eq!((&task["status"], &task["subtasks"][0]["status"]), (&json!("processing"), &json!("delayed")));
+    assert_eq!(task["status"], "processing");
+    for (at, reason) in [(0, "retrying"), (1, "parked")] {
+        let subtask = &task["subtasks"][at];
+        assert_eq!((&subtask["status"], &subtask["reason"]), (&json!("delayed"), &json!(reason)));
+    }
 }
