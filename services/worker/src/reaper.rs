@@ -19,6 +19,8 @@ const COLLECT_ROUNDS: u32 = 30;
 pub(crate) async fn run(shared: Arc<Shared>, queues: Vec<QueueName>) {
     let mut cursors = vec![ReapCursors::default(); queues.len()];
     let mut trust = Trust::unknown();
+    // At once: whatever is leased from now on ends its lease after this has held for one.
+    trust.holds(&shared).await.unwrap_or_else(|error| tell(&error, "cannot ask the server"));
     for round in 1_u32.. {
         let slept_at = Instant::now();
         tokio::time::sleep(ROUND.mul_f64(0.9 + fastrand::f64() / 10.0)).await;
