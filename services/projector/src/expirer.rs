@@ -1,9 +1,9 @@
 //! Ends what is past its time. Every second it reads a hundred tasks whose time in `lifetimes` is over, and goes on at
-//! once while pages are full and some of them could be ended, up to 5,000: those that have ended are removed, those that
-//! are open are cancelled for their deadline, each in one script that looks again. What refuses both stays as it is and is counted, and the log is told when the number grows. Once a minute it
-//! forgets the hints of cancelled tasks that nobody needs any more, and kinds that no worker has announced for a week;
-//! one that is announced in that very moment comes back with the next heartbeat. If it dies, the rest waits for any
-//! projector's next second.
+//! once while pages are full and some of them could be ended, up to 5,000: those that have ended are removed, those
+//! that are open are cancelled for their deadline, each in one script that looks again. What refuses both stays as it
+//! is and is counted, and the log is told when the number grows. Once a minute it forgets the hints of cancelled tasks
+//! that nobody needs any more, and kinds that no worker has announced for a week; one that is announced in that very
+//! moment comes back with the next heartbeat. If it dies, the rest waits for any projector's next second.
 
 use crate::config::Config;
 use crate::fold::is_passing;

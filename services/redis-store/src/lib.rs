@@ -6,9 +6,9 @@
 //! are one small enum that says what a loop should do about them.
 //!
 //! In reading order: [`key`] the names; [`client`] the connection and its patience; then one file for each script, in
-//! the order of a task's path, [`submit`] to [`expire`]; in [`books`] everything of one task, and what mends it where a hand
-//! broke it: [`reopen`], [`recount`], [`relist`], [`adopt`], [`exorcise`], [`undelay`], [`retell`], [`restore`]; [`read`] what people ask for; [`server`] what the connected
-//! Redis is and promises.
+//! the order of a task's path, [`submit`] to [`expire`]; in [`books`] everything of one task, and what mends it where a
+//! hand broke it: [`reopen`], [`recount`], [`relist`], [`adopt`], [`exorcise`], [`undelay`], [`retell`], [`restore`];
+//! [`read`] what people ask for; [`server`] what the connected Redis is and promises.
 
 pub mod adopt;
 mod batch;

@@ -8,6 +8,7 @@ mod connection;
 
 pub use connection::{Connection, Reply};
 
+use crate::eventually::eventually;
 use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -71,6 +72,16 @@ impl PrivateRedis {
         self.kill();
         self.server = Some(Server::launch(&self.program, self.port, self.directory.path(), &self.arguments)?);
         Ok(())
+    }
+
+    /// Has the server write its log anew, and waits until it has.
+    pub fn rewrite_log(&self) {
+        self.command(&["BGREWRITEAOF"]);
+        eventually(START_DEADLINE, "the log is rewritten", || {
+            let info = self.command(&["INFO", "persistence"]).text();
+            let is_done = |name: &str| info.contains(&format!("{name}:0"));
+            (is_done("aof_rewrite_in_progress") && is_done("aof_rewrite_scheduled")).then_some(())
+        });
     }
 
     /// Where it listens, on 127.0.0.1.

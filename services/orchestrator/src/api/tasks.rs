@@ -181,9 +181,9 @@ impl TasksApi {
     /// Run a task again
     ///
     /// Of a task that has ended: what did not complete, or everything if all did, or the subtasks that you name with
-    /// whatever was given up for them; a completed one that they depend on runs again too if its result has expired. What runs
-    /// again begins at its first attempt, and at once: a `run_at` that is still
-    /// ahead does not hold it up. The deadline is as far from now as it was from the start.
+    /// whatever was given up for them; a completed one that they depend on runs again too if its result has expired. What
+    /// runs again begins at its first attempt, and at once: a `run_at` that is still ahead does not hold it up. The deadline
+    /// is as far from now as it was from the start.
     #[oai(path = "/tasks/:task_id/replay", method = "post", operation_id = "replay_task")]
     async fn replay(
         &self,

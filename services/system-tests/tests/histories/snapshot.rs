@@ -7,11 +7,22 @@ use system_tests::redis::Reply;
 /// More entries than a group of these histories ever holds.
 const PENDING_MAX: &str = "100000";
 
+/// The lines of each key.
+pub type Snapshot = BTreeMap<String, Vec<String>>;
+
 /// Every key and what is in it. Marks of maintenance end by themselves.
-pub fn take(world: &mut World) -> BTreeMap<String, Vec<String>> {
+pub fn take(world: &mut World) -> Snapshot {
     let keys: Vec<String> = world.stranger(&["KEYS", "*"]).items().iter().map(Reply::text).collect();
     let keys = keys.into_iter().filter(|key| !key.starts_with("maintenance:"));
     keys.map(|key| (key.clone(), content(world, &key))).collect()
+}
+
+/// Names what differs.
+pub fn assert_same(before: &Snapshot, after: &Snapshot, cause: &str) {
+    for (key, value) in before {
+        assert_eq!(after.get(key), Some(value), "{cause} changed {key}");
+    }
+    assert_eq!(before.len(), after.len(), "{cause} added keys");
 }
 
 fn content(world: &mut World, key: &str) -> Vec<String> {

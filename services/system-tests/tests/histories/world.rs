@@ -57,8 +57,13 @@ impl World {
         }
     }
 
-    /// Kills Redis and starts it again with what is on its disk; the stores connect again by themselves.
+    /// Has Redis write all it has, kills it and starts it again; the stores connect again by themselves.
     pub fn restart_redis(&mut self) {
+        if self.keeps_a_log {
+            self.redis.rewrite_log();
+        } else {
+            self.stranger(&["SAVE"]);
+        }
         self.redis.restart().unwrap();
         self.connection = self.redis.connect().unwrap();
     }
