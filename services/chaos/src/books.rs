@@ -12,6 +12,7 @@ use crate::ledger::telling::Telling;
 use crate::options::Profile;
 use crate::snapshot::Snapshot;
 use crate::workload::canary::Song;
+use crate::workload::order::Script;
 use std::collections::HashMap;
 
 /// What `everysec` may lose, in ms before the power fails: a second, and the second that a write may wait for a sync. It may
@@ -71,6 +72,27 @@ impl Books {
         subtasks
     }
 
+    /// The order of a number.
+    pub fn order(&self, seq: u64) -> Option<&Submission> {
+        self.submissions.binary_search_by_key(&seq, |one| one.seq).ok().map(|at| &self.submissions[at])
+    }
+
+    /// What a subtask of an order was to do.
+    pub fn script(&self, seq: u64, index: u32) -> Option<&Script> {
+        self.order(seq)?.scripts.get(index as usize)
+    }
+
+    /// Whether a clock was turned between two moments.
+    pub fn is_clock_turned(&self, from: Moment, to: Moment) -> bool {
+        let turned = |fault: &&Fault| matches!(fault.kind, Kind::ClockJump | Kind::ClockStep);
+        self.inflicted().filter(turned).any(|fault| fault.meets(from, to, LEASE_MS))
+    }
+
+    /// Whether something held a run up between two moments, on purpose or not.
+    pub fn is_held_up(&self, run: &Run, from: Moment, to: Moment) -> bool {
+        self.faults.iter().any(|fault| fault.reaches(&run.worker, run.pid) && fault.meets(from, to, 0))
+    }
+
     /// Faults that were inflicted, not observed.
     pub fn inflicted(&self) -> impl Iterator<Item = &Fault> {
         self.faults.iter().filter(|fault| fault.kind.realm() != Realm::Machine)
@@ -100,8 +122,7 @@ impl Books {
 
     /// Whether the key of an order may have been free again when another try of it was answered.
     pub fn key_may_be_gone(&self, order: &Submission, by: &Try) -> bool {
-        let first = order.tries.iter().filter(|one| !one.is_other_body).map(|one| one.from).min();
-        first.is_some_and(|first| self.may_be_gone(first, by.to))
+        order.sent_at().is_some_and(|first| self.may_be_gone(first, by.to))
     }
 
     /// The part of a time in which the machine or Redis stood still by itself.

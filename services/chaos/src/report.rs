@@ -47,7 +47,7 @@ pub fn document(options: &Options, books: &Books, verdict: &Verdict, around: &Ci
         "kills": kills,
         "faults_by_kind": faults_by_kind(books),
         "acknowledged": accepted.clone().count(),
-        "acknowledged_subtasks": accepted.map(|one| one.parents.len()).sum::<usize>(),
+        "acknowledged_subtasks": accepted.map(|one| one.edges.len()).sum::<usize>(),
         "refused": refused,
         "indefinite": indefinite,
         "unknown_at_the_end": around.unknown,

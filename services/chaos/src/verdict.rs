@@ -6,7 +6,7 @@ use crate::installation::LEASE_MS;
 use crate::law::attempts::{Reason, repeated};
 use crate::law::{LAWS, effects, projection, restarts};
 use crate::ledger::submission::Answer;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// How many breaks of one law are told; the rest is counted.
 const TOLD_MAX: usize = 20;
@@ -89,6 +89,7 @@ fn voids(books: &Books) -> Vec<String> {
     if projection::compared(books) == 0 {
         void.push("no task could be compared with the log".to_owned());
     }
+    void.extend(unheard_of(books));
     void.extend(sparse(books));
     void.extend(standstill(books));
     void.extend(restarts::missing(books));
@@ -97,6 +98,16 @@ fn voids(books: &Books) -> Vec<String> {
         void.push(format!("in calm only {:.0} of 100 submits were answered with 202", rate * 100.0));
     }
     void
+}
+
+/// Names the reasons for which nothing ended: the laws about them looked at nothing.
+fn unheard_of(books: &Books) -> impl Iterator<Item = String> {
+    let told = books.snapshot.facts.ends.values().flat_map(|ends| ends.values().flatten());
+    let told: HashSet<&str> = told.map(|told| told.record.reason.as_str()).collect();
+    ["fatal", "error", "timeout", "deadline", "fail_fast", "skipped"]
+        .into_iter()
+        .filter(move |reason| !told.contains(reason))
+        .map(|reason| format!("nothing ended for the reason {reason}"))
 }
 
 /// Says that a run of minutes was left alone for most of its time.
@@ -212,6 +223,15 @@ mod tests {
         };
         assert_eq!(excuse(4), Vec::<String>::new());
         assert_eq!(excuse(5), ["within a lease of a stall were 11 of 100 ms"]);
+    }
+
+    #[test]
+    fn reasons_of_which_nothing_was_heard_are_named() {
+        let mut books = books();
+        assert_eq!(unheard_of(&books).count(), 6);
+        books.snapshot.facts.take("T 1 0 cancelled 0 0 p 4 skipped", 1_850);
+        assert_eq!(unheard_of(&books).count(), 5);
+        assert!(!unheard_of(&books).any(|why| why.ends_with("skipped")));
     }
 
     #[test]

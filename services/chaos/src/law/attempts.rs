@@ -69,7 +69,9 @@ fn reason(books: &Books, reopened: &HashMap<&str, Vec<&Reopening>>, runs: &[&Run
     if ended_since(books, runs, run).is_some_and(|since| !is_asked_since(since)) {
         return Reason::None;
     }
-    if matches!(before.end, Some((_, End::Retry))) && run.attempt == before.attempt + 1 {
+    let overran = books.script(run.seq, run.index).is_some_and(|script| script.overruns);
+    let failed = matches!(before.end, Some((_, End::Retry))) || overran;
+    if failed && run.attempt == before.attempt + 1 {
         return Reason::Retry;
     }
     let causes: Vec<&Fault> = books.faults.iter().filter(|fault| explains(fault, before, run.from)).collect();
@@ -192,6 +194,10 @@ mod tests {
         books.faults.clear();
         books.runs[0].end = Some((130, End::Retry));
         books.runs[1].attempt = 2;
+        assert_eq!(repeated(&books).map(|(_, _, reason)| reason).collect::<Vec<_>>(), [Reason::Retry]);
+        books.runs[0].end = Some((130, End::Dropped));
+        assert_eq!(repeated(&books).map(|(_, _, reason)| reason).collect::<Vec<_>>(), [Reason::None]);
+        books.submissions[0].scripts[0].overruns = true;
         assert_eq!(repeated(&books).map(|(_, _, reason)| reason).collect::<Vec<_>>(), [Reason::Retry]);
     }
 }

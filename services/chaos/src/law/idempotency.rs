@@ -1,12 +1,12 @@
 //! I9: one key is one task, another body under it is refused with 422, and a subtask starts only after the work of its
-//! parents was done and its delay is over.
+//! parents was done, or had ended otherwise if its edge says that this is enough, its delay is over and its deadline is not.
 
 use crate::books::Books;
-use crate::fault::Kind;
 use crate::installation::LEASE_MS;
-use crate::ledger::fault::Fault;
 use crate::ledger::run::{End, Run};
 use crate::ledger::submission::{Answer, Submission, Try};
+use crate::workload::order::Edge;
+use proto_schemas::OnFailure;
 use std::collections::HashMap;
 
 /// What two clocks that nobody turned may differ by over a delay, in ms.
@@ -28,17 +28,20 @@ pub fn check(books: &Books) -> Vec<String> {
         found.extend(answers(books, one));
     }
     let subtasks = books.subtasks();
-    let parents: HashMap<u64, &Submission> = books.submissions.iter().map(|one| (one.seq, one)).collect();
     for ((task_id, index), runs) in &subtasks {
         let Some(first) = runs.iter().min_by_key(|run| run.from) else { continue };
-        let Some(order) = parents.get(&first.seq) else { continue };
+        let Some(order) = books.order(first.seq) else { continue };
         if is_early(books, order, first) {
             found.push(format!("task {task_id}: subtask {index} did not wait for {} ms", order.delay_ms));
         }
-        for parent in order.parents.get(*index as usize).into_iter().flatten() {
+        if let Some(late) = runs.iter().find(|run| is_late(books, order, run)) {
+            found.push(format!("task {task_id}: subtask {index} began at {}, after its deadline", late.from));
+        }
+        for Edge { parent, on_failure } in order.edges.get(*index as usize).into_iter().flatten() {
             let done =
                 subtasks.get(&(*task_id, *parent)).is_some_and(|runs| runs.iter().any(|run| is_done(run, first)));
-            if !done {
+            let is_enough = *on_failure == OnFailure::Continue && ended_otherwise(books, task_id, *parent);
+            if !done && !is_enough {
                 found.push(format!("task {task_id}: subtask {index} started before its parent {parent} was done"));
             }
         }
@@ -48,10 +51,28 @@ pub fn check(books: &Books) -> Vec<String> {
 
 /// Whether a run started before its order was sent and the delay over; a clock that was turned may do that.
 fn is_early(books: &Books, order: &Submission, run: &Run) -> bool {
-    let sent = order.tries.iter().filter(|one| !one.is_other_body).map(|one| one.from).min().unwrap_or(0);
-    let turned = |fault: &&Fault| matches!(fault.kind, Kind::ClockJump | Kind::ClockStep);
-    let is_turned = books.inflicted().filter(turned).any(|fault| fault.meets(sent, run.from, LEASE_MS));
-    order.delay_ms > 0 && run.from + CLOCK_MS < sent + order.delay_ms && !is_turned
+    let sent = order.sent_at().unwrap_or(0);
+    let is_ahead = order.delay_ms > 0 && run.from + CLOCK_MS < sent + order.delay_ms;
+    is_ahead && !books.is_clock_turned(sent, run.from)
+}
+
+/// Whether a run began after the deadline of its order, which counts from the acknowledgement at the latest, and from a replay
+/// anew; a clock that was turned may do that, and whatever held up a run that was about to begin.
+fn is_late(books: &Books, order: &Submission, run: &Run) -> bool {
+    let deadline = order.deadline_ms.zip(order.acknowledged_at());
+    let Some(deadline) = deadline.map(|(ms, told)| told + order.delay_ms + ms) else { return false };
+    let is_reopened = books.reopenings.iter().any(|one| *one.task_id == *run.task_id && one.from <= run.from);
+    run.from > deadline + LEASE_MS / 2
+        && !is_reopened
+        && !books.is_clock_turned(order.sent_at().unwrap_or(0), run.from)
+        && !books.is_held_up(run, deadline - LEASE_MS, run.from)
+}
+
+/// Whether a subtask once failed or was given up; where facts may be lost, nobody can say that it was not.
+fn ended_otherwise(books: &Books, task_id: &str, index: u32) -> bool {
+    let told = books.snapshot.facts.ends.get(task_id).into_iter().flatten();
+    let mut told = told.filter(|((_, of), _)| *of == index).flat_map(|(_, told)| told);
+    told.any(|told| told.record.outcome != "completed") || !books.profile.is_lossless()
 }
 
 fn is_done(parent: &Run, child: &Run) -> bool {
@@ -95,7 +116,9 @@ fn is_taken(books: &Books, one: &Submission) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Kind;
     use crate::law::sample::{TASK, assert_breaks, books};
+    use crate::ledger::submission::Reopening;
     use crate::options::Profile;
 
     #[test]
@@ -124,8 +147,29 @@ mod tests {
                 }),
                 ("a delay", |books| books.submissions[0].delay_ms = 1_000),
                 ("a child", |books| books.runs[2].from = 1_599),
+                ("a child that may continue", |books| {
+                    books.submissions[0].edges[1][0].on_failure = OnFailure::Continue;
+                    books.runs[2].from = 1_599;
+                }),
+                ("a deadline", |books| books.submissions[0].deadline_ms = Some(1_000)),
             ],
         );
+    }
+
+    #[test]
+    fn whoever_may_continue_needs_no_success_and_a_deadline_counts_from_a_replay_anew() {
+        let mut books = books();
+        books.submissions[0].edges[1][0].on_failure = OnFailure::Continue;
+        books.runs[2].from = 1_599;
+        books.snapshot.facts.take("T 0 0 failed 1 1 worker-2-2-x 3 fatal", 1_590);
+        assert_eq!(check(&books), Vec::<String>::new());
+        books.submissions[0].deadline_ms = Some(980);
+        assert_eq!(check(&books).len(), 1);
+        books.submissions[0].delay_ms = 20;
+        assert_eq!(check(&books), Vec::<String>::new());
+        books.submissions[0].delay_ms = 0;
+        books.reopenings.push(Reopening { task_id: TASK.into(), from: 1_200, to: 1_210 });
+        assert_eq!(check(&books), Vec::<String>::new());
     }
 
     #[test]

@@ -41,8 +41,7 @@ pub fn excused(books: &Books) -> usize {
 
 /// Whether this order may be gone by what the profile says.
 pub fn may_be_gone(books: &Books, one: &Submission) -> bool {
-    let sent = one.tries.iter().filter(|one| !one.is_other_body).map(|one| one.from).min();
-    sent.zip(one.acknowledged_at()).is_some_and(|(sent, told)| books.may_be_gone(sent, told))
+    one.sent_at().zip(one.acknowledged_at()).is_some_and(|(sent, told)| books.may_be_gone(sent, told))
 }
 
 /// What is missing of an order; that it is gone is no loss if it may be, and what is there has to be whole.
@@ -55,7 +54,7 @@ fn loss(books: &Books, one: &Submission) -> Option<String> {
     if !["completed", "failed", "cancelled"].contains(&book.status.as_str()) {
         return Some(format!("order {seq}, task {task_id}: still {}", book.status));
     }
-    let missing: Vec<u32> = (0..one.parents.len() as u32).filter(|index| !book.records.contains_key(index)).collect();
+    let missing: Vec<u32> = (0..one.edges.len() as u32).filter(|index| !book.records.contains_key(index)).collect();
     (!missing.is_empty()).then(|| format!("order {seq}, task {task_id}: no record of {missing:?}"))
 }
 

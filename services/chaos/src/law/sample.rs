@@ -13,7 +13,8 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::facts::Facts;
 use crate::snapshot::tasks::{Record, TaskBook};
 use crate::workload::canary::Song;
-use crate::workload::order::Script;
+use crate::workload::order::{Edge, Script};
+use proto_schemas::OnFailure;
 use std::collections::HashMap;
 
 /// The task.
@@ -51,10 +52,11 @@ pub fn books() -> Books {
         profile: Profile::Always,
         submissions: vec![Submission {
             seq: 1,
-            parents: vec![vec![], vec![0]],
-            scripts: vec![Script { failures: 0, is_fatal: false, max_attempts: 5 }; 2],
+            edges: vec![vec![], vec![Edge { parent: 0, on_failure: OnFailure::FailFast }]],
+            scripts: vec![Script { failures: 0, is_fatal: false, max_attempts: 5, overruns: false }; 2],
             tries: vec![accepted],
             delay_ms: 0,
+            deadline_ms: None,
             cancel: Cancel::Never,
         }],
         reopenings: Vec::new(),

@@ -1,7 +1,7 @@
 //! The client's ledger: what was sent, and what the client was told.
 
 use crate::clock::Moment;
-use crate::workload::order::Script;
+use crate::workload::order::{Edge, Script};
 use std::sync::Arc;
 
 /// One order and everything that was said about it.
@@ -9,14 +9,16 @@ use std::sync::Arc;
 pub struct Submission {
     /// Its number, from which it can be drawn again.
     pub seq: u64,
-    /// Its subtasks, each with its parents.
-    pub parents: Vec<Vec<u32>>,
+    /// Its subtasks, each with what it waits for.
+    pub edges: Vec<Vec<Edge>>,
     /// What each of them is to do.
     pub scripts: Vec<Script>,
     /// Each try and what came of it.
     pub tries: Vec<Try>,
     /// How long nothing of it was to start, in ms.
     pub delay_ms: u64,
+    /// How long after that what had not ended was to be given up, in ms.
+    pub deadline_ms: Option<u64>,
     /// Whether the client asked to cancel it, and was told that it is cancelled.
     pub cancel: Cancel,
 }
@@ -82,6 +84,11 @@ impl Submission {
             Answer::Accepted(task_id) if !one.is_other_body => Some(task_id),
             _ => None,
         })
+    }
+
+    /// When it was first sent.
+    pub fn sent_at(&self) -> Option<Moment> {
+        self.tries.iter().filter(|one| !one.is_other_body).map(|one| one.from).min()
     }
 
     /// When it was first acknowledged.

@@ -65,10 +65,11 @@ impl Client {
             let mut submissions = lock(&self.submissions);
             let submission = submissions.entry(order.seq).or_insert_with(|| Submission {
                 seq: order.seq,
-                parents: order.parents(),
+                edges: order.edges(),
                 scripts: order.scripts(),
                 tries: Vec::new(),
                 delay_ms: order.delay_ms.unwrap_or(0),
+                deadline_ms: order.deadline_ms,
                 cancel: Cancel::Never,
             });
             submission.tries.push(intended.clone());

@@ -4,10 +4,14 @@
 use crate::handler::{KIND, Params};
 use crate::installation::LEASE_MS;
 use fastrand::Rng;
+use proto_schemas::OnFailure;
 use serde_json::{Value, json};
 
 /// From this number on, orders are the canary's.
 pub const CANARIES: u64 = 1 << 40;
+
+/// How long an attempt may take where an order says so: the least that the API takes.
+const TIMEOUT_MS: u64 = 1_000;
 
 /// What the client does beside submitting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +37,17 @@ pub struct Script {
     pub is_fatal: bool,
     /// The attempt after which a failure is final.
     pub max_attempts: u32,
+    /// Whether it works longer than an attempt may.
+    pub overruns: bool,
+}
+
+/// What one subtask waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edge {
+    /// The index of the other one.
+    pub parent: u32,
+    /// What becomes of the waiting one if that does not complete.
+    pub on_failure: OnFailure,
 }
 
 /// One order.
@@ -48,6 +63,8 @@ pub struct Order {
     pub is_followed: bool,
     /// Whether nothing of it is to start at once.
     pub delay_ms: Option<u64>,
+    /// How long after that what has not ended is given up.
+    pub deadline_ms: Option<u64>,
     priority: u8,
     steps: Vec<Step>,
 }
@@ -55,9 +72,10 @@ pub struct Order {
 /// One subtask.
 #[derive(Debug, Clone)]
 struct Step {
-    parents: Vec<u32>,
+    edges: Vec<Edge>,
     params: Params,
     max_attempts: u32,
+    timeout_ms: Option<u64>,
 }
 
 impl Order {
@@ -67,7 +85,8 @@ impl Order {
         let key = format!("chaos-{seed}-{seq}");
         if seq >= CANARIES {
             let steps = vec![Step::of(Params { work_ms: 0, ..Params::plain(seq) }, Vec::new())];
-            return Self { seq, key, habit: Habit::Plain, is_followed: false, delay_ms: None, priority: 3, steps };
+            let (habit, is_followed, delay_ms, deadline_ms) = (Habit::Plain, false, None, None);
+            return Self { seq, key, habit, is_followed, delay_ms, deadline_ms, priority: 3, steps };
         }
         let shape = rng.f64();
         let steps = if shape < 0.2 { graph(seq, &mut rng) } else { fan_out(seq, &mut rng) };
@@ -79,22 +98,24 @@ impl Order {
             _ => Habit::Plain,
         };
         let delay_ms = (rng.f64() < 0.1).then(|| rng.u64(300..3_000));
+        let deadline_ms = (rng.f64() < 0.04).then(|| 1_000 * rng.u64(1..4));
         // Who follows a task expects its end to be final.
         let (is_followed, priority) = (rng.f64() < 0.3 && habit != Habit::Replays, rng.u8(..4));
-        Self { seq, key, habit, is_followed, delay_ms, priority, steps }
+        Self { seq, key, habit, is_followed, delay_ms, deadline_ms, priority, steps }
     }
 
-    /// Its subtasks' parents.
-    pub fn parents(&self) -> Vec<Vec<u32>> {
-        self.steps.iter().map(|step| step.parents.clone()).collect()
+    /// What each of its subtasks waits for.
+    pub fn edges(&self) -> Vec<Vec<Edge>> {
+        self.steps.iter().map(|step| step.edges.clone()).collect()
     }
 
     /// What its subtasks are to do.
     pub fn scripts(&self) -> Vec<Script> {
-        let script = |Step { params: Params { failures, is_fatal, .. }, max_attempts, .. }: &Step| Script {
-            failures: *failures,
-            is_fatal: *is_fatal,
+        let script = |Step { params, max_attempts, timeout_ms, .. }: &Step| Script {
+            failures: params.failures,
+            is_fatal: params.is_fatal,
             max_attempts: *max_attempts,
+            overruns: timeout_ms.is_some_and(|ms| params.work_ms > ms),
         };
         self.steps.iter().map(script).collect()
     }
@@ -110,6 +131,9 @@ impl Order {
         if let Some(ms) = self.delay_ms {
             body["delay_seconds"] = json!(ms as f64 / 1_000.0);
         }
+        if let Some(ms) = self.deadline_ms {
+            body["deadline_seconds"] = json!(ms / 1_000);
+        }
         body
     }
 }
@@ -124,22 +148,27 @@ pub fn seq_of(description: &str) -> Option<(u64, bool)> {
 }
 
 impl Step {
-    fn of(params: Params, parents: Vec<u32>) -> Self {
-        Self { parents, params, max_attempts: 5 }
+    fn of(params: Params, edges: Vec<Edge>) -> Self {
+        Self { edges, params, max_attempts: 5, timeout_ms: None }
     }
 
-    fn draw(seq: u64, parents: Vec<u32>, rng: &mut Rng) -> Self {
+    fn draw(seq: u64, edges: Vec<Edge>, rng: &mut Rng) -> Self {
         let mut params = Params::plain(seq);
         params.work_ms = match rng.f64() {
             part if part < 0.03 => rng.u64(LEASE_MS..5 * LEASE_MS),
             _ => (5.0 * (1.2 * normal(rng)).exp()).min(1_000.0) as u64,
         };
         params.is_stubborn = params.work_ms >= LEASE_MS || rng.f64() < 0.05;
-        let mut step = Self::of(params, parents);
+        let mut step = Self::of(params, edges);
         match rng.f64() {
             part if part < 0.05 => step.params.failures = rng.u32(1..3),
             part if part < 0.065 => step.params.is_fatal = true,
             part if part < 0.08 => (step.params.failures, step.max_attempts) = (u32::MAX, 2),
+            // An abort reaches it: late effects are left to those that faults make.
+            part if part < 0.09 => {
+                (step.params.work_ms, step.params.is_stubborn) = (3 * TIMEOUT_MS, false);
+                (step.timeout_ms, step.max_attempts) = (Some(TIMEOUT_MS), 2);
+            }
             _ => {}
         }
         let bytes = match rng.f64() {
@@ -152,7 +181,7 @@ impl Step {
     }
 
     fn body(&self, index: usize) -> Value {
-        let parents: Vec<String> = self.parents.iter().map(|parent| format!("s{parent}")).collect();
+        let depends_on = |Edge { parent, on_failure }: &Edge| json!({ "name": format!("s{parent}"), "on_failure": on_failure.as_str() });
         let mut body = json!({
             "name": format!("s{index}"),
             "kind": KIND,
@@ -161,8 +190,11 @@ impl Step {
             "max_attempts": self.max_attempts,
         });
         body["backoff"] = json!({ "base_seconds": 0.2, "cap_seconds": 1 });
-        if !parents.is_empty() {
-            body["depends_on"] = json!(parents);
+        if !self.edges.is_empty() {
+            body["depends_on"] = self.edges.iter().map(depends_on).collect();
+        }
+        if let Some(ms) = self.timeout_ms {
+            body["timeout_seconds"] = json!(ms / 1_000);
         }
         body
     }
@@ -192,10 +224,19 @@ fn graph(seq: u64, rng: &mut Rng) -> Vec<Step> {
     };
     (0..count)
         .map(|index| {
-            let parents = parents(index, rng);
-            Step::draw(seq, parents, rng)
+            let edge = |parent, rng: &mut Rng| Edge { parent, on_failure: policy(rng) };
+            let edges = parents(index, rng).into_iter().map(|parent| edge(parent, rng)).collect();
+            Step::draw(seq, edges, rng)
         })
         .collect()
+}
+
+fn policy(rng: &mut Rng) -> OnFailure {
+    match rng.u8(..4) {
+        0 => OnFailure::Skip,
+        1 => OnFailure::Continue,
+        _ => OnFailure::FailFast,
+    }
 }
 
 /// A number of the normal distribution, by twelve dice.
@@ -228,10 +269,15 @@ mod tests {
         assert!(has(&|order| matches!(order.habit, Habit::Cancels(_))) && has(&|order| order.habit == Habit::Replays));
         assert!(has(&|order| order.steps.iter().any(|step| step.params.is_fatal)));
         assert!(has(&|order| order.steps.iter().any(|step| step.params.is_stubborn)));
-        assert!(has(&|order| order.steps.iter().any(|step| step.parents.len() > 1)));
+        assert!(has(&|order| order.steps.iter().any(|step| step.edges.len() > 1)));
+        assert!(has(&|order| order.deadline_ms.is_some()));
+        assert!(has(&|order| order.scripts().iter().any(|script| script.overruns)));
+        for policy in [OnFailure::FailFast, OnFailure::Skip, OnFailure::Continue] {
+            assert!(has(&|order| order.edges().concat().iter().any(|edge| edge.on_failure == policy)), "{policy}");
+        }
         for order in &orders {
-            for (index, parents) in order.parents().iter().enumerate() {
-                assert!(parents.iter().all(|&parent| (parent as usize) < index), "{order:?}");
+            for (index, edges) in order.edges().iter().enumerate() {
+                assert!(edges.iter().all(|edge| (edge.parent as usize) < index), "{order:?}");
             }
         }
         let subtasks: usize = orders.iter().map(|order| order.steps.len()).sum();
