@@ -1,7 +1,6 @@
 //! What all answers share: a request id, a problem document where something went wrong, and headers for safety.
 
 use crate::refusal::Refusal;
-use crate::routes::allowed_methods;
 use futures::FutureExt;
 use poem::error::ResponseError;
 use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -19,7 +18,7 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, request: Request
     let request_id = Ulid::generate().to_string();
     let (method, uri) = (request.method().clone(), request.original_uri().clone());
     let answer = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
-        Ok(Ok(response)) if response.status().is_success() => Ok(response),
+        Ok(Ok(response)) if is_whole(response.status()) => Ok(response),
         Ok(Ok(response)) => {
             Err(Refusal::of_status(response.status(), || "a handler answered without a body".to_owned()))
         }
@@ -28,11 +27,7 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, request: Request
     };
     let mut response = answer.unwrap_or_else(|refusal| {
         log(&refusal, &request_id);
-        let mut response = answer_with(&refusal, &request_id);
-        if let (Refusal::MethodNotAllowed, Ok(allow)) = (&refusal, allowed_methods(uri.path()).parse()) {
-            response.headers_mut().insert(header::ALLOW, allow);
-        }
-        response
+        answer_with(&refusal, &request_id)
     });
     tracing::debug!(request_id, method = method.as_str(), status = response.status().as_u16(), "answered");
     add_headers(response.headers_mut(), &request_id);
@@ -49,7 +44,17 @@ fn answer_with(refusal: &Refusal, request_id: &str) -> Response {
     if let Some(seconds) = refusal.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
+    if let Refusal::MethodNotAllowed(methods) = refusal
+        && let Some(allow) = Some(methods).filter(|it| !it.is_empty()).and_then(|it| it.parse().ok())
+    {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
     response
+}
+
+/// Whether an answer of this status is one by itself: what a client has already needs no document either.
+fn is_whole(status: StatusCode) -> bool {
+    status.is_success() || status == StatusCode::NOT_MODIFIED
 }
 
 /// An outage is told once by the watcher of the connection, not once for each request.

@@ -7,7 +7,8 @@
 //! also at the start: the server listens all the same, answers 503 in time and needs no restart.
 //!
 //! In reading order: [`config`] what the binary decides; [`server`] and `acceptor` listening and stopping; [`connection`]
-//! watching Redis; [`governor`] refusing before Redis has to; `routes` the map of endpoints; `api` one file for each door; `submit` from a request to a stored task,
+//! watching Redis; [`governor`] refusing before Redis has to; `routes` the map of endpoints and `gate` what a
+//! request has to pass; `api` one file for each door; `submit` from a request to a stored task,
 //! with `kinds` what is accepted, `idempotency` the client's keys and [`replicas`] who else must have it; `replay` and
 //! `letters` running again what has ended; `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal`
 //! every way to say no; `envelope` what all answers share; `openapi` and `pages` the description for machines and for
@@ -21,6 +22,7 @@ pub mod connection;
 mod context;
 mod envelope;
 pub mod error;
+mod gate;
 pub mod governor;
 mod idempotency;
 mod kinds;

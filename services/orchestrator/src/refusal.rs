@@ -92,9 +92,9 @@ pub enum Refusal {
     /// No such path.
     #[error("no such path")]
     NoSuchPath,
-    /// The path knows other methods.
+    /// The path knows other methods: these.
     #[error("method not allowed")]
-    MethodNotAllowed,
+    MethodNotAllowed(String),
     /// Some other fault of the request that the HTTP layer found.
     #[error("bad request")]
     BadRequest,

@@ -16,7 +16,7 @@ impl Refusal {
         if error.is::<NotFoundError>() {
             Self::NoSuchPath
         } else if error.is::<MethodNotAllowedError>() {
-            Self::MethodNotAllowed
+            Self::MethodNotAllowed(String::new())
         } else if error.is::<poem_openapi::error::ParsePathError>() || error.is::<poem::error::ParsePathError>() {
             // Paths name tasks and letters.
             if path.starts_with("/dead-letters/") { Self::LetterNotFound } else { Self::TaskNotFound }
@@ -31,7 +31,7 @@ impl Refusal {
 
     /// A bare status that some layer answered.
     pub fn of_status(status: StatusCode, why: impl FnOnce() -> String) -> Self {
-        let known = [Self::NoSuchPath, Self::MethodNotAllowed, Self::BodyTooLarge, Self::ContentType, Self::BodySlow];
+        let known = [Self::NoSuchPath, Self::MethodNotAllowed(String::new()), Self::BodyTooLarge, Self::ContentType, Self::BodySlow];
         match known.into_iter().find(|refusal| refusal.status() == status) {
             Some(refusal) => refusal,
             None if status.is_client_error() => Self::BadRequest,

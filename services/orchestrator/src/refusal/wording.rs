@@ -62,7 +62,7 @@ impl Refusal {
             Self::ResultsTooLarge => say(422, "results_too_large", "The results are too large for one answer",
                 "The results of this task have more than 16 MiB together; read result:<subtask_id> one by one."),
             Self::NoSuchPath => say(404, "not_found", "No such path", "There is nothing at this path; see /docs."),
-            Self::MethodNotAllowed => say(405, "method_not_allowed", "The method is not allowed",
+            Self::MethodNotAllowed(_) => say(405, "method_not_allowed", "The method is not allowed",
                 "This path knows other methods; see the header Allow."),
             Self::BadRequest => say(400, "bad_request", "The request cannot be read", "The request cannot be read."),
             Self::Overloaded(pressure) => say(429, "overloaded", "Too much work is waiting", match pressure {
