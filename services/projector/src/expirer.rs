@@ -61,7 +61,7 @@ enum Ended {
 impl Expirer {
     pub(crate) fn new(config: &Config, store: Store) -> Self {
         let reason = Some(Kind::new(REASON).expect("a word of the alphabet"));
-        let order = CancelOrder { reason, task_ttl: config.task_ttl, only_past: true };
+        let order = CancelOrder { reason, task_ttl: config.task_ttl, only_past: true, if_revision: None };
         Self { store, consumer: config.consumer.clone(), order, left_alone: 0, reported: 0, forgot_at: None }
     }
 
@@ -141,7 +141,7 @@ impl Expirer {
                 tracing::info!({ field::TASK_ID } = %task_id, subtasks, "cancelled a task past its deadline");
                 Ended::Cancelled
             }
-            Cancelled::Already(_) | Cancelled::Early => Ended::Early,
+            Cancelled::Already(_) | Cancelled::Early | Cancelled::Changed => Ended::Early,
             Cancelled::Gone => Ended::LeftAlone,
         })
     }

@@ -2,15 +2,16 @@
 -- KEYS  task, outcomes, plan, events, delayed, delayed:body, cancelled, lifetimes, tasks:queued, tasks:processing,
 --       tasks:completed, tasks:failed, tasks:cancelled
 -- ARGV  by, task_id, reason ('' for none), task_ttl_ms, hint_ms (how long workers are told at least), only_past ('1':
---       only if its deadline is over)
--- Answers cancelled, how many subtasks · already, its status · early (its deadline is not over) · gone (no such task)
+--       only if its deadline is over), if_revision ('' for any; what is cancelled already is no matter of revisions)
+-- Answers cancelled, how many subtasks · already, its status · changed (it is at another revision) · early (its deadline
+--       is not over) · gone (no such task)
 -- Appends the fact `cancelled`, a line for each run of neighbours.
 local task, outcomes, plan, events, delayed, bodies = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local cancelled, lifetimes = KEYS[7], KEYS[8]
 local index_of = {
   queued = KEYS[9], processing = KEYS[10], completed = KEYS[11], failed = KEYS[12], cancelled = KEYS[13],
 }
-local by, task_id, reason, only_past = ARGV[1], ARGV[2], ARGV[3], ARGV[6]
+local by, task_id, reason, only_past, if_revision = ARGV[1], ARGV[2], ARGV[3], ARGV[6], ARGV[7]
 local task_ttl_ms, hint_ms = number(ARGV[4], nil, ms_max), number(ARGV[5], nil, ms_max)
 
 if not (is_consumer(by) and (reason == '' or token(reason)) and task_ttl_ms and hint_ms) then
@@ -18,6 +19,8 @@ if not (is_consumer(by) and (reason == '' or token(reason)) and task_ttl_ms and 
 end
 local book = read_task(task)
 if not book then return { 'gone' } end
+local is_at = if_revision == '' or string.format('%.0f', book.revision) == if_revision
+if not is_at and book.status ~= 'cancelled' then return { 'changed' } end
 if is_terminal[book.status] then return { 'already', book.status } end
 redis.call('HLEN', plan)
 redis.call('XLEN', events)

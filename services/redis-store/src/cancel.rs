@@ -17,6 +17,8 @@ pub struct CancelOrder {
     pub task_ttl: Duration,
     /// Only if its deadline is over by Redis' clock.
     pub only_past: bool,
+    /// Only if it is at this revision; what is cancelled already is no matter of revisions.
+    pub if_revision: Option<u64>,
 }
 
 /// The answer to a cancel.
@@ -28,6 +30,8 @@ pub enum Cancelled {
     Already(TaskStatus),
     /// Its deadline is not over.
     Early,
+    /// It is at another revision.
+    Changed,
     /// There is no such task.
     Gone,
 }
@@ -50,6 +54,7 @@ impl Store {
             &order.task_ttl.as_millis().to_string(),
             &limit::CANCEL_HINT_MS.to_string(),
             if order.only_past { "1" } else { "" },
+            &order.if_revision.map(|revision| revision.to_string()).unwrap_or_default(),
         ]);
         let answer = value::array(self.eval(&script::CANCEL, keys, args).await?, "cancel")?;
         let word = |at: usize| answer.get(at).and_then(Value::as_string).ok_or(StoreError::Reply("cancel"));
@@ -57,6 +62,7 @@ impl Store {
             "cancelled" => word(1)?.parse().map(Cancelled::Cancelled).map_err(|_| StoreError::Reply("cancel")),
             "already" => word(1)?.parse().map(Cancelled::Already).map_err(|_| StoreError::Reply("cancel")),
             "early" => Ok(Cancelled::Early),
+            "changed" => Ok(Cancelled::Changed),
             "gone" => Ok(Cancelled::Gone),
             _ => Err(StoreError::Reply("cancel")),
         }

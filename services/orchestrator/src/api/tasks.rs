@@ -169,7 +169,7 @@ impl TasksApi {
         task_id: Path<String>,
     ) -> Result<Found, Refused<Cancelling>> {
         let task_id = id(task_id.0)?;
-        let order = CancelOrder { reason: None, task_ttl: context.task_ttl, only_past: false };
+        let order = CancelOrder { reason: None, task_ttl: context.task_ttl, only_past: false, if_revision: None };
         match context.ask(context.store.cancel(&context::by(), &task_id, &order)).await? {
             Cancelled::Cancelled(_) | Cancelled::Already(TaskStatus::Cancelled) => {}
             Cancelled::Already(_) | Cancelled::Early => return Err(Refusal::NotCancellable.into()),

@@ -31,7 +31,13 @@ impl Refusal {
 
     /// A bare status that some layer answered.
     pub fn of_status(status: StatusCode, why: impl FnOnce() -> String) -> Self {
-        let known = [Self::NoSuchPath, Self::MethodNotAllowed(String::new()), Self::BodyTooLarge, Self::ContentType, Self::BodySlow];
+        let known = [
+            Self::NoSuchPath,
+            Self::MethodNotAllowed(String::new()),
+            Self::BodyTooLarge,
+            Self::ContentType,
+            Self::BodySlow,
+        ];
         match known.into_iter().find(|refusal| refusal.status() == status) {
             Some(refusal) => refusal,
             None if status.is_client_error() => Self::BadRequest,

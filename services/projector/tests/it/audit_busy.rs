@@ -137,7 +137,7 @@ async fn submit(stage: &Stage, no: u64) {
         }
     }
     if no.is_multiple_of(7) {
-        let order = CancelOrder { reason: None, task_ttl: TTL, only_past: false };
+        let order = CancelOrder { reason: None, task_ttl: TTL, only_past: false, if_revision: None };
         stage.store.cancel(&name("api"), &id(&task), &order).await.expect("an answer");
     }
 }

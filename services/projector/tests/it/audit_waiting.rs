@@ -84,7 +84,7 @@ async fn delayed_leftover_is_a_member_without_a_body_or_with_one_that_is_no_entr
 async fn delayed_leftover_is_a_member_of_what_has_ended_unless_it_was_parked_when_a_cancel_came() {
     let stage = sound().await;
     let (score, body) = (stage.command("ZSCORE delayed R-0").text(), stage.command("HGET delayed:body R-0").text());
-    let order = CancelOrder { reason: None, task_ttl: HOUR, only_past: false };
+    let order = CancelOrder { reason: None, task_ttl: HOUR, only_past: false, if_revision: None };
     let answer = stage.store.cancel(&name("api"), &id("R"), &order).await.expect("an answer");
     assert_eq!(answer, Cancelled::Cancelled(1));
     assert_eq!(named(&stage).await, [""; 0], "a cancel leaves nothing in delayed");

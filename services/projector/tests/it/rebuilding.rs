@@ -51,7 +51,7 @@ async fn cancel_under_way(stage: &Stage) {
     stage.settle("w", &its[..1], FactKind::Completed).await;
     stage.fold().await;
     stage.settle("w", &its[1..2], FactKind::Completed).await;
-    let order = CancelOrder { reason: None, task_ttl: TTL, only_past: false };
+    let order = CancelOrder { reason: None, task_ttl: TTL, only_past: false, if_revision: None };
     assert_eq!(stage.store.cancel(&name("api"), &id("E"), &order).await.expect("an answer"), Cancelled::Cancelled(3));
     stage.fold().await;
 }

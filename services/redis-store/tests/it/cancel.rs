@@ -14,7 +14,7 @@ use redis_store::settle::Settled;
 use std::collections::HashSet;
 use std::time::Duration;
 
-const ASKED: CancelOrder = CancelOrder { reason: None, task_ttl: TTL, only_past: false };
+const ASKED: CancelOrder = CancelOrder { reason: None, task_ttl: TTL, only_past: false, if_revision: None };
 
 async fn cancel(stage: &Stage, task: &str) -> Result<Cancelled, StoreError> {
     stage.store.cancel(&name("api"), &task_id(task), &ASKED).await
@@ -96,7 +96,7 @@ async fn a_deadline_cancels_only_what_is_past_it_and_says_so() {
     let stage = stage().await;
     stage.submit("T", 2).await;
     let reason = Some("deadline".parse().unwrap());
-    let order = CancelOrder { reason, task_ttl: TTL, only_past: true };
+    let order = CancelOrder { reason, task_ttl: TTL, only_past: true, if_revision: None };
     let before = stage.exact();
     assert_eq!(stage.store.cancel(&name("p"), &task_id("T"), &order).await.unwrap(), Cancelled::Early);
     assert_eq!(stage.exact(), before);
@@ -107,6 +107,21 @@ async fn a_deadline_cancels_only_what_is_past_it_and_says_so() {
     assert!(stage.raw(&["HGET", "outcomes:T", "1"]).text().ends_with(" deadline"));
     let told_until = stage.raw(&["ZSCORE", "cancelled", "T"]).integer() as u64;
     assert!((now..now + 1_000).contains(&(told_until - limit::CANCEL_HINT_MS)), "at least as long as any attempt");
+}
+
+#[tokio::test]
+async fn what_has_changed_since_is_left_alone_and_what_is_cancelled_already_is_no_matter_of_revisions() {
+    let (stage, _) = half_way().await;
+    let revision: u64 = stage.raw(&["HGET", "task:T", "revision"]).text().parse().expect("a number");
+    let cancel = async |revision| {
+        let order = CancelOrder { if_revision: Some(revision), ..ASKED };
+        stage.store.cancel(&name("api"), &task_id("T"), &order).await.expect("an answer")
+    };
+    let before = stage.story();
+    assert_eq!((cancel(revision - 1).await, cancel(revision + 1).await), (Cancelled::Changed, Cancelled::Changed));
+    assert_eq!(stage.since(&before), Vec::<String>::new());
+    assert_eq!(cancel(revision).await, Cancelled::Cancelled(5));
+    assert_eq!(cancel(revision).await, Cancelled::Already(TaskStatus::Cancelled), "sent again");
 }
 
 #[tokio::test]

@@ -128,7 +128,7 @@ async fn what_had_ended_before_is_dropped_and_takes_nothing_but_its_entry() {
 async fn what_was_cancelled_while_it_waits_is_gone_at_once() {
     let (stage, ids) = running(1).await;
     park(&stage, &ids).await.unwrap();
-    let order = CancelOrder { reason: None, task_ttl: TTL, only_past: false };
+    let order = CancelOrder { reason: None, task_ttl: TTL, only_past: false, if_revision: None };
     stage.store.cancel(&name("api"), &task_id("T"), &order).await.unwrap();
     assert_eq!(again(&stage).await, Vec::<String>::new());
 }

@@ -41,7 +41,7 @@ async fn what_had_completed_stays_so_when_the_task_is_cancelled_before_the_fold(
     stage.fold(&["T 0 0 completed 1 0 w 2000000000020"]).await;
     stage.raw(&["RENAME", "aside", "plan:T"]);
     assert_eq!(retell(&stage, 2, 0).await.unwrap(), Retold::Retold);
-    let order = CancelOrder { reason: None, task_ttl: TTL, only_past: false };
+    let order = CancelOrder { reason: None, task_ttl: TTL, only_past: false, if_revision: None };
     stage.store.cancel(&name("api"), &task_id("T"), &order).await.unwrap();
     stage.fold(&[]).await;
     assert_eq!(stage.head("T"), "cancelled 1 0 1");

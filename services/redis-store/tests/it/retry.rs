@@ -102,7 +102,7 @@ async fn what_was_reaped_meanwhile_is_retried_by_nobody() {
 #[tokio::test]
 async fn what_had_ended_is_dropped_with_nothing_but_its_entry() {
     let (stage, fetched) = running(2).await;
-    let cancel = CancelOrder { reason: None, task_ttl: TTL, only_past: false };
+    let cancel = CancelOrder { reason: None, task_ttl: TTL, only_past: false, if_revision: None };
     stage.store.cancel(&name("api"), &task_id("T"), &cancel).await.unwrap();
     let before = stage.story();
     assert_eq!(retry(&stage, &orders(&fetched)).await.unwrap(), [Retried::Dropped; 2]);

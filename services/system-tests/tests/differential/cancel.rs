@@ -9,7 +9,17 @@ use task_core::law::cancel::Cancel;
 
 #[test]
 fn cancel_keeps_to_its_law() {
-    check(call, &["cancel Cancelled", "cancel Already", "cancel Early", "cancel Gone", "cancel past its deadline"]);
+    check(
+        call,
+        &[
+            "cancel Cancelled",
+            "cancel Already",
+            "cancel Early",
+            "cancel Changed",
+            "cancel Gone",
+            "cancel past its deadline",
+        ],
+    );
 }
 
 /// Sometimes the task of one of the leases is cancelled before they are acted on.
@@ -35,9 +45,11 @@ fn cancel(world: &mut World, task_id: TaskId) {
         world.books.lifetimes.insert(task_id.clone(), ends_at_ms);
     }
     let task_ttl = Duration::from_secs(world.pick([60, 604_800]));
-    let order = CancelOrder { reason: reason.clone(), task_ttl, only_past };
+    let known = world.books.tasks.get(&task_id).map_or(0, |task| task.revision);
+    let if_revision = world.pick([None, None, Some(known), Some(known + 1)]);
+    let order = CancelOrder { reason: reason.clone(), task_ttl, only_past, if_revision };
     let (task_ttl_ms, hint_ms) = (task_ttl.as_millis() as u64, limit::CANCEL_HINT_MS);
-    let lawful = Cancel { by, task_id, reason, task_ttl_ms, hint_ms, only_past };
+    let lawful = Cancel { by, task_id, reason, task_ttl_ms, hint_ms, only_past, if_revision };
     for _ in 0..world.sendings() {
         let answer = world.call(
             &lawful,

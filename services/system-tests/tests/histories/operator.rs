@@ -31,7 +31,7 @@ impl Operator {
             passing::reach_deadline(world, &task_id);
         }
         let reason = only_past.then(|| Kind::new("deadline").unwrap());
-        let (by, order) = (name(), CancelOrder { reason, task_ttl: TASK_TTL, only_past });
+        let (by, order) = (name(), CancelOrder { reason, task_ttl: TASK_TTL, only_past, if_revision: None });
         let what = format!("cancel {task_id} past {only_past}");
         let sent = world.send("cancel", &what, async |store| store.cancel(&by, &task_id, &order).await).await;
         for answer in &sent.answers {
@@ -42,6 +42,7 @@ impl Operator {
                 }
                 Cancelled::Already(_) => world.tally.note("cancel already"),
                 Cancelled::Early => world.tally.note("cancel early"),
+                Cancelled::Changed => panic!("nobody asked for a revision of {task_id}"),
                 Cancelled::Gone => panic!("{task_id} is gone"),
             }
         }

@@ -18,6 +18,8 @@ pub struct Cancel {
     pub hint_ms: u64,
     /// Only if its deadline is over.
     pub only_past: bool,
+    /// Only if it is at this revision; what is cancelled already is no matter of revisions.
+    pub if_revision: Option<u64>,
 }
 
 /// The answer to a cancel.
@@ -29,6 +31,8 @@ pub enum Cancelled {
     Already(TaskStatus),
     /// Its deadline is not over.
     Early,
+    /// It is at another revision.
+    Changed,
     /// There is no such task.
     Gone,
 }
@@ -39,6 +43,10 @@ impl Books {
         let (task_id, now_ms) = (&order.task_id, moment.now_ms);
         let Some(task) = self.tasks.get(task_id) else { return Cancelled::Gone };
         let was = task.state.status;
+        let is_at = order.if_revision.is_none_or(|revision| revision == task.revision);
+        if !is_at && was != TaskStatus::Cancelled {
+            return Cancelled::Changed;
+        }
         if was.is_terminal() {
             return Cancelled::Already(was);
         }
@@ -105,9 +113,13 @@ mod tests {
         books.tasks.insert(task_id.clone(), task);
         books.delay(&task_id.subtask(0).unwrap(), 30, Vec::new());
         let reason = Some(Kind::new("deadline").unwrap());
-        let mut order = Cancel { by, task_id, reason, task_ttl_ms: 1_000, hint_ms: 50, only_past: true };
+        let mut order =
+            Cancel { by, task_id, reason, task_ttl_ms: 1_000, hint_ms: 50, only_past: true, if_revision: None };
         assert_eq!(books.cancel(&mut Moment::at(10), &order), Cancelled::Early);
         order.only_past = false;
+        order.if_revision = Some(7);
+        assert_eq!(books.cancel(&mut Moment::at(10), &order), Cancelled::Changed);
+        order.if_revision = Some(books.tasks[&order.task_id].revision);
         assert_eq!(books.cancel(&mut Moment::at(10), &order), Cancelled::Cancelled(4));
         let Books { tasks, cancelled, lifetimes, delayed, .. } = &books;
         let state = &tasks[&order.task_id].state;

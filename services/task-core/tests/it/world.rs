@@ -137,7 +137,15 @@ impl World {
 
     pub fn cancel(&mut self, pick: usize, only_past: bool) {
         let Some(task_id) = pick_of(self.books.tasks.keys(), pick) else { return };
-        let order = Cancel { by: self.by.clone(), task_id, reason: None, task_ttl_ms: 9_000, hint_ms: 1, only_past };
+        let order = Cancel {
+            by: self.by.clone(),
+            task_id,
+            reason: None,
+            task_ttl_ms: 9_000,
+            hint_ms: 1,
+            only_past,
+            if_revision: None,
+        };
         self.books.cancel(&mut self.moment(), &order);
     }
 

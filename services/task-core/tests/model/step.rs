@@ -199,7 +199,8 @@ fn ask(before: &State, mut stage: Stage, action: Action) -> State {
     if matches!(action, Action::Cancel) {
         asked.was_cancelled = true;
         let (by, task_id) = (worker(), task_id());
-        let order = Cancel { by, task_id, reason: None, task_ttl_ms: 1, hint_ms: 1, only_past: false };
+        let order =
+            Cancel { by, task_id, reason: None, task_ttl_ms: 1, hint_ms: 1, only_past: false, if_revision: None };
         assert!(matches!(stage.books.cancel(&mut moment(), &order), Cancelled::Cancelled(_)));
         return stage.strike(&asked);
     }

@@ -83,7 +83,8 @@ impl Stage {
 
     /// Cancels a task, as its client would.
     pub async fn cancel(&self, task: &str) {
-        let order = CancelOrder { reason: None, task_ttl: Duration::from_secs(60), only_past: false };
+        let order =
+            CancelOrder { reason: None, task_ttl: Duration::from_secs(60), only_past: false, if_revision: None };
         let (by, task_id) = (ConsumerName::new("test").expect("a name"), TaskId::new(task).expect("an id"));
         let cancelled = self.store.cancel(&by, &task_id, &order).await.expect("an answer");
         assert!(matches!(cancelled, Cancelled::Cancelled(_)), "{cancelled:?}");
