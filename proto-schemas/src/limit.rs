@@ -10,6 +10,8 @@ pub const PAYLOAD_BYTES_MAX: usize = 64 << 10;
 pub const RESULT_BYTES_MAX: usize = 256 << 10;
 /// Subtasks of one task.
 pub const SUBTASKS_MAX: usize = 1_000;
+/// Tasks of one batch of submissions.
+pub const BATCH_TASKS_MAX: usize = 1_000;
 /// Fields of a work entry, unknown ones included; more than Lua could hand on to one command is nobody's entry.
 pub const ENTRY_FIELDS_MAX: usize = 256;
 /// Nesting of arrays and objects in a request.

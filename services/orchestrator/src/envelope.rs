@@ -13,10 +13,15 @@ use ulid::Ulid;
 /// Every answer carries it; our own, because a client's could not be trusted to be unique or harmless in a log.
 const REQUEST_ID: &str = "x-request-id";
 
+/// The id of a request, as its handler finds it.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
 /// Calls the endpoint; always answers, also when it panics.
-pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, request: Request) -> poem::Result<Response> {
+pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Request) -> poem::Result<Response> {
     let request_id = Ulid::generate().to_string();
     let (method, uri) = (request.method().clone(), request.original_uri().clone());
+    request.set_data(RequestId(request_id.clone()));
     let answer = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) if is_whole(response.status()) => Ok(response),
         Ok(Ok(response)) => {

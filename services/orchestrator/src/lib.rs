@@ -9,13 +9,14 @@
 //! In reading order: [`config`] what the binary decides; [`server`] and `acceptor` listening and stopping; [`connection`]
 //! watching Redis; [`governor`] refusing before Redis has to; `routes` the map of endpoints and `gate` what a
 //! request has to pass; `api` one file for each door; `submit` from a request to a stored task,
-//! with `kinds` what is accepted, `idempotency` the client's keys and [`replicas`] who else must have it; `replay` and
-//! `letters` running again what has ended; `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal`
+//! with `kinds` what is accepted, `idempotency` the client's keys and [`replicas`] who else must have it; `batch` many of them; `replay` and
+//! `letters` running again what has ended; `listing` looking through the tasks; `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal`
 //! every way to say no; `envelope` what all answers share; `openapi` and `pages` the description for machines and for
 //! people.
 
 mod acceptor;
 mod api;
+mod batch;
 mod body;
 pub mod config;
 pub mod connection;
@@ -27,9 +28,11 @@ pub mod governor;
 mod idempotency;
 mod kinds;
 mod letters;
+mod listing;
 mod openapi;
 mod outcome;
 mod pages;
+mod precondition;
 mod refusal;
 mod replay;
 pub mod replicas;

@@ -8,12 +8,13 @@ const DESCRIPTION: &str = "Submit tasks, watch them, read what came of them. Eve
                            document (RFC 9457) and carries the request id of the log.";
 
 /// Documents that clients send: a field they do not know is refused, which the derived schema leaves out.
-const CLOSED: [&str; 9] = [
+const CLOSED: [&str; 10] = [
     "LetterDiscard",
     "LetterFilter",
     "LetterRequeue",
     "NewAssignment",
     "NewBackoff",
+    "NewBatch",
     "NewDependency",
     "NewReplay",
     "NewSubtask",

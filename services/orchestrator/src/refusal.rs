@@ -89,6 +89,9 @@ pub enum Refusal {
     /// The results of a task are too large for one answer.
     #[error("results too large for one answer")]
     ResultsTooLarge,
+    /// The task has another revision than the client wants.
+    #[error("precondition failed")]
+    PreconditionFailed,
     /// No such path.
     #[error("no such path")]
     NoSuchPath,

@@ -13,8 +13,17 @@ use std::time::Duration;
 use task_core::replay::{Again, Selection, again, standing};
 
 /// Opens a new generation of a task that has ended, and answers the task as it stands then.
-pub async fn task(context: &Context, task_id: &TaskId, new: Option<NewReplay>) -> Result<TaskView, Refusal> {
+pub async fn task(
+    context: &Context,
+    task_id: &TaskId,
+    new: Option<NewReplay>,
+    if_revision: Option<u64>,
+) -> Result<TaskView, Refusal> {
     let view = context.ask(context.store.task(task_id)).await?.ok_or(Refusal::TaskNotFound)?;
+    // What changes after this look is told by the generations that the request replaces.
+    if if_revision.is_some_and(|revision| revision != view.task.revision) {
+        return Err(Refusal::PreconditionFailed);
+    }
     let selected = match new.and_then(|new| new.subtasks) {
         Some(names) => Some(indexes(&names, &view.task.subtasks)?),
         None => None,

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod assignment;
+pub mod batch;
 pub mod dead_letter;
 pub mod dependency;
 pub mod entry_id;
@@ -12,6 +13,7 @@ pub mod json;
 pub mod kind;
 pub mod letter_selection;
 pub mod new_task;
+pub mod parameter;
 pub mod priority;
 pub mod problem;
 pub mod replay;
@@ -19,5 +21,6 @@ pub mod result;
 pub mod subtask;
 pub mod system;
 pub mod task;
+pub mod task_list;
 pub mod time;
 pub mod word;

@@ -8,7 +8,7 @@
 //! In reading order: [`key`] the names; [`client`] the connection and its patience; then one file for each script, in
 //! the order of a task's path, [`submit`] to [`expire`]; in [`books`] everything of one task, and what mends it where a
 //! hand broke it: [`reopen`], [`recount`], [`relist`], [`adopt`], [`exorcise`], [`undelay`], [`retell`], [`restore`];
-//! [`read`] what people ask for; [`server`] what the connected Redis is and promises.
+//! [`read`] and [`listing`] what people ask for; [`server`] what the connected Redis is and promises.
 
 pub mod adopt;
 mod batch;
@@ -30,6 +30,7 @@ pub mod hand_back;
 pub mod heartbeat;
 pub mod key;
 pub mod kinds;
+pub mod listing;
 mod members;
 pub mod promote;
 pub mod read;

@@ -51,16 +51,19 @@ pub struct IndexPlace {
 impl Store {
     /// A task with its outcomes, or `None`. Two reads of one moment each: counters may lag a record by one fold.
     pub async fn task(&self, task_id: &TaskId) -> Result<Option<TaskView>, StoreError> {
-        let (hash, outcomes) = tokio::try_join!(
-            self.command("HGETALL", value::args([&key::task(task_id)])),
-            self.command("HGETALL", value::args([&key::outcomes(task_id)])),
-        )?;
+        let hash = self.command("HGETALL", value::args([&key::task(task_id)]));
+        let (hash, outcomes) = tokio::try_join!(hash, self.outcomes(task_id))?;
         let fields = value::map(hash, "HGETALL")?;
         if fields.is_empty() {
             return Ok(None);
         }
         let task = Task::decode(&fields).map_err(|error| StoreError::Document(error.into()))?;
-        Ok(Some(TaskView { task, outcomes: value::map(outcomes, "HGETALL")? }))
+        Ok(Some(TaskView { task, outcomes }))
+    }
+
+    /// What is known of a task's subtasks, as it is stored; empty of a task that is not there.
+    pub async fn outcomes(&self, task_id: &TaskId) -> Result<HashMap<String, String>, StoreError> {
+        value::map(self.command("HGETALL", value::args([&key::outcomes(task_id)])).await?, "HGETALL")
     }
 
     /// The stored result of a subtask, or `None` if there is none (any more).

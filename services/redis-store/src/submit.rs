@@ -130,7 +130,8 @@ impl Store {
             items.push(subtask.params.get().into());
         }
         let plan = serde_json::to_string(&submission.subtasks).map_err(|error| StoreError::Document(error.into()))?;
-        let fields = hash_fields(submission, &plan);
+        let kinds = kinds(&submission.subtasks);
+        let fields = hash_fields(submission, &plan, &kinds);
         let (delay_ms, run_at_ms) = match submission.start {
             Start::Now => (0, 0),
             Start::After(delay) => (delay.as_millis() as u64, 0),
@@ -194,13 +195,23 @@ fn keys(submission: &Submission, queues: &[&QueueName]) -> Vec<String> {
     keys
 }
 
-fn hash_fields<'a>(submission: &'a Submission, plan: &'a str) -> Vec<(&'static str, &'a str)> {
+/// Each kind of a plan once, in its order: a list of tasks shows it without reading the plan.
+fn kinds(subtasks: &[SubtaskDefinition]) -> String {
+    let mut kinds: Vec<&Kind> = Vec::new();
+    for subtask in subtasks {
+        position_or_push(&mut kinds, &subtask.kind);
+    }
+    kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+fn hash_fields<'a>(submission: &'a Submission, plan: &'a str, kinds: &'a str) -> Vec<(&'static str, &'a str)> {
     let mut fields = vec![
         ("task_id", submission.task_id.as_str()),
         ("description", submission.description.as_str()),
         ("door", submission.door.as_str()),
         ("priority", submission.priority.as_str()),
         ("subtasks", plan),
+        ("kinds", kinds),
     ];
     if let Some(kind) = &submission.kind {
         fields.push(("kind", kind.as_str()));

@@ -2,22 +2,19 @@
 
 use super::Tag;
 use crate::body::JsonBody;
-use crate::body::violation::{Class, Pointer, Violations};
 use crate::context::Context;
 use crate::letters::{self, Letter};
 use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
 use crate::wire::answer::JsonText;
 use crate::wire::dead_letter::{LetterDocument, LetterList};
-use crate::wire::entry_id::{CURSOR_RULE, is_cursor, is_entry_id};
+use crate::wire::entry_id::is_entry_id;
 use crate::wire::letter_selection::{Discarded, LetterDiscard, LetterFilter, LetterRequeue, RequeuedLetters};
+use crate::wire::parameter::{LetterCursor, PageLimit};
 use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use std::sync::Arc;
-
-const LIMIT_DEFAULT: u64 = 50;
-const LIMIT_MAX: u64 = 100;
 
 /// The operations on dead letters.
 pub struct DeadLettersApi;
@@ -25,11 +22,8 @@ pub struct DeadLettersApi;
 struct Listing;
 
 impl Refusals for Listing {
-    const STATUSES: &'static [(u16, &'static str)] = &[
-        (400, "A parameter is not of the described shape."),
-        (422, "`limit` is not 1 to 100."),
-        (503, "Redis is unavailable."),
-    ];
+    const STATUSES: &'static [(u16, &'static str)] =
+        &[(400, "A parameter is not of the described shape, unknown or there twice."), (503, "Redis is unavailable.")];
 }
 
 struct Showing;
@@ -76,9 +70,9 @@ impl DeadLettersApi {
         &self,
         context: Data<&Arc<Context>>,
         /// How many at most, 1 to 100; 50 unless you say otherwise.
-        limit: Query<Option<u64>>,
+        limit: Query<Option<PageLimit>>,
         /// `next_cursor` of the page before.
-        cursor: Query<Option<String>>,
+        cursor: Query<Option<LetterCursor>>,
         /// Only those buried for this reason.
         reason: Query<Option<String>>,
         /// Only those of this kind.
@@ -87,9 +81,9 @@ impl DeadLettersApi {
         #[oai(name = "task_id")]
         task_id: Query<Option<String>>,
     ) -> Result<JsonText<LetterList>, Refused<Listing>> {
-        let limit = page_limit(limit.0, cursor.0.as_deref())?;
+        let before = cursor.0.map(|LetterCursor(id)| id);
         let filter = LetterFilter { reason: reason.0, kind: kind.0, task_id: task_id.0 };
-        let page = letters::page(&context, &filter, cursor.0.as_deref(), limit).await?;
+        let page = letters::page(&context, &filter, before.as_deref(), PageLimit::of(limit.0)).await?;
         let counts = context.ask(context.store.dead_letters_count()).await?;
         Ok(JsonText(LetterList::of(page, counts)))
     }
@@ -153,18 +147,6 @@ impl DeadLettersApi {
     ) -> Result<JsonText<Discarded>, Refused<Selecting>> {
         Ok(JsonText(letters::discard(&context, body.document.order()).await?))
     }
-}
-
-fn page_limit(limit: Option<u64>, cursor: Option<&str>) -> Result<usize, Refusal> {
-    let mut violations = Violations::default();
-    if cursor.is_some_and(|cursor| !is_cursor(cursor)) {
-        violations.shape(&Pointer::root().field("cursor"), CURSOR_RULE);
-    }
-    let limit = limit.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        violations.add(&Pointer::root().field("limit"), Class::Rule, "must be 1 to 100");
-    }
-    if violations.is_empty() { Ok(limit as usize) } else { Err(Refusal::Invalid(violations)) }
 }
 
 /// An id that Redis can read; no letter has another.

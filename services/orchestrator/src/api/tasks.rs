@@ -3,20 +3,26 @@
 use super::Tag;
 use crate::body::{JsonBody, OptionalJsonBody};
 use crate::context::{self, Context};
+use crate::envelope::RequestId;
 use crate::idempotency::IdempotencyKey;
+use crate::listing::TaskFilter;
 use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
-use crate::replay;
 use crate::submit::{self, Stored};
 use crate::wire::answer::JsonText;
+use crate::wire::batch::{BatchAnswer, NewBatch};
 use crate::wire::new_task::NewTask;
+use crate::wire::parameter::{ErrorText, KindName, PageLimit, Since, StatusList, TaskCursor};
 use crate::wire::replay::NewReplay;
 use crate::wire::task::{self, TaskDocument};
+use crate::wire::task_list::TaskList;
+use crate::{batch, listing, precondition, replay};
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::{ApiResponse, OpenApi};
 use proto_schemas::{TaskId, TaskStatus};
 use redis_store::cancel::{CancelOrder, Cancelled};
+use redis_store::listing::Span;
 use redis_store::read::TaskView;
 use std::sync::Arc;
 
@@ -63,6 +69,13 @@ enum Found {
         #[oai(header = "ETag")]
         String,
     ),
+    /// The client has it already: it is at the revision that `If-None-Match` names.
+    #[oai(status = 304)]
+    Unchanged(
+        /// The revision of the document.
+        #[oai(header = "ETag")]
+        String,
+    ),
 }
 
 struct Submitting;
@@ -84,6 +97,26 @@ impl Refusals for Submitting {
     ];
 }
 
+struct SubmittingSeveral;
+
+impl Refusals for SubmittingSeveral {
+    const STATUSES: &'static [(u16, &'static str)] = &[
+        (400, "Not JSON, not a list of `tasks`, or an Idempotency-Key that is none. Nothing was stored."),
+        (408, "The body did not arrive within 10 seconds."),
+        (413, "The body has more than 1 MiB."),
+        (415, "The body is not `application/json` in UTF-8, or is compressed."),
+        (422, "Not 1 to 1,000 tasks, or nested deeper than 32. Nothing was stored."),
+        (503, "Redis is unavailable. Nothing was stored."),
+    ];
+}
+
+struct Listing;
+
+impl Refusals for Listing {
+    const STATUSES: &'static [(u16, &'static str)] =
+        &[(400, "A parameter is not of the described shape, unknown or there twice."), (503, "Redis is unavailable.")];
+}
+
 struct Reading;
 
 impl Refusals for Reading {
@@ -97,6 +130,7 @@ impl Refusals for Cancelling {
     const STATUSES: &'static [(u16, &'static str)] = &[
         (404, "No task has this id, or it has expired."),
         (409, "It has completed or failed."),
+        (412, "It is not at the revision that `If-Match` names."),
         (503, "Redis is unavailable."),
     ];
 }
@@ -109,6 +143,7 @@ impl Refusals for Replaying {
         (404, "No task has this id, or it has expired."),
         (408, "The body did not arrive within 10 seconds."),
         (409, "It has not ended, or runs again already."),
+        (412, "It is not at the revision that `If-Match` names."),
         (413, "The body has more than 1 MiB."),
         (415, "The body is not `application/json` in UTF-8, or is compressed."),
         (422, "A subtask that the task does not have."),
@@ -142,6 +177,55 @@ impl TasksApi {
         Ok(Accepted::Task(JsonText(document), location, etag, was_there.then(|| "true".to_owned())))
     }
 
+    /// Submit several tasks
+    ///
+    /// Each is stored or refused for itself, as if it had been sent alone; `tasks` tells which, by their places. Sent again
+    /// under the same Idempotency-Key with the same body, it answers the same tasks and stores what was not stored.
+    #[oai(path = "/tasks/batch", method = "post", operation_id = "submit_tasks")]
+    async fn submit_several(
+        &self,
+        context: Data<&Arc<Context>>,
+        request_id: Data<&RequestId>,
+        /// Your own key for this request: sent again with the same body within a day, it answers the same tasks.
+        #[oai(name = "Idempotency-Key")]
+        key: IdempotencyKey,
+        body: JsonBody<NewBatch>,
+    ) -> Result<JsonText<BatchAnswer>, Refused<SubmittingSeveral>> {
+        let idempotency = key.of(body.fingerprint);
+        Ok(JsonText(batch::submit(&context, body.document, idempotency, &request_id).await?))
+    }
+
+    /// List tasks
+    ///
+    /// Newest first, without their plans. A request looks at 1,000 tasks at most: where few match, a page is short and still
+    /// has a cursor. What changes its status meanwhile may be left out.
+    #[oai(path = "/tasks", method = "get", operation_id = "list_tasks")]
+    #[allow(clippy::too_many_arguments)] // each parameter of the query is one, and the document is made of them
+    async fn list(
+        &self,
+        context: Data<&Arc<Context>>,
+        /// Only those of these statuses, separated by commas.
+        status: Query<Option<StatusList>>,
+        /// Only those with a subtask of this kind.
+        kind: Query<Option<KindName>>,
+        /// Only those accepted at this time (RFC 3339) or later.
+        since: Query<Option<Since>>,
+        /// Only those of which a subtask failed with an error that says this, in any case: its reason, as long as the task is
+        /// kept, or its message, as long as the result is. Of a task the first 20 failures are looked at.
+        error: Query<Option<ErrorText>>,
+        /// How many at most, 1 to 100; 50 unless you say otherwise.
+        limit: Query<Option<PageLimit>>,
+        /// `next_cursor` of the page before.
+        cursor: Query<Option<TaskCursor>>,
+    ) -> Result<JsonText<TaskList>, Refused<Listing>> {
+        let statuses = status.0.map_or_else(Vec::new, |StatusList(statuses)| statuses);
+        let since_ms = since.0.map_or(0, |Since(ms)| ms);
+        let span = Span { statuses, since_ms, before: cursor.0.map(|TaskCursor(place)| place) };
+        let (kind, error) = (kind.0.map(|KindName(kind)| kind), error.0.map(|ErrorText(text)| text));
+        let page = listing::page(&context, TaskFilter { span, kind, error }, PageLimit::of(limit.0)).await?;
+        Ok(JsonText(page.into()))
+    }
+
     /// Read a task
     ///
     /// Any task, whichever door it came in by, until 7 days after its end.
@@ -152,8 +236,16 @@ impl TasksApi {
         /// As it was answered to the submission.
         #[oai(name = "task_id", example = "example_id")]
         task_id: Path<String>,
+        /// The `ETag` of the document that you have: if it is still the same, the answer is 304.
+        #[oai(name = "If-None-Match")]
+        if_none_match: Header<Option<String>>,
     ) -> Result<Found, Refused<Reading>> {
-        Ok(found(read(&context, &id(task_id.0)?).await?))
+        let document = TaskDocument::of(read(&context, &id(task_id.0)?).await?);
+        let etag = document.etag();
+        Ok(match precondition::has_seen(if_none_match.0.as_deref(), &etag) {
+            true => Found::Unchanged(etag),
+            false => Found::Task(JsonText(document), etag),
+        })
     }
 
     /// Cancel a task
@@ -167,12 +259,16 @@ impl TasksApi {
         /// As it was answered to the submission.
         #[oai(name = "task_id", example = "example_id")]
         task_id: Path<String>,
+        /// Only if the task is at this revision: the `ETag` of its document.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
     ) -> Result<Found, Refused<Cancelling>> {
-        let task_id = id(task_id.0)?;
-        let order = CancelOrder { reason: None, task_ttl: context.task_ttl, only_past: false, if_revision: None };
+        let (task_id, if_revision) = (id(task_id.0)?, precondition::required(if_match.0.as_deref())?);
+        let order = CancelOrder { reason: None, task_ttl: context.task_ttl, only_past: false, if_revision };
         match context.ask(context.store.cancel(&context::by(), &task_id, &order)).await? {
             Cancelled::Cancelled(_) | Cancelled::Already(TaskStatus::Cancelled) => {}
             Cancelled::Already(_) | Cancelled::Early => return Err(Refusal::NotCancellable.into()),
+            Cancelled::Changed => return Err(Refusal::PreconditionFailed.into()),
             Cancelled::Gone => return Err(Refusal::TaskNotFound.into()),
         }
         Ok(found(read(&context, &task_id).await?))
@@ -191,9 +287,13 @@ impl TasksApi {
         /// As it was answered to the submission.
         #[oai(name = "task_id", example = "example_id")]
         task_id: Path<String>,
+        /// Only if the task is at this revision: the `ETag` of its document.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
         body: OptionalJsonBody<NewReplay>,
     ) -> Result<Replayed, Refused<Replaying>> {
-        let document = TaskDocument::of(replay::task(&context, &id(task_id.0)?, body.0).await?);
+        let (task_id, if_revision) = (id(task_id.0)?, precondition::required(if_match.0.as_deref())?);
+        let document = TaskDocument::of(replay::task(&context, &task_id, body.0, if_revision).await?);
         let etag = document.etag();
         Ok(Replayed::Task(JsonText(document), etag))
     }

@@ -61,6 +61,8 @@ impl Refusal {
             Self::TaskNotFound => say(404, "task_not_found", "No such task", "Task not found"),
             Self::ResultsTooLarge => say(422, "results_too_large", "The results are too large for one answer",
                 "The results of this task have more than 16 MiB together; read result:<subtask_id> one by one."),
+            Self::PreconditionFailed => say(412, "precondition_failed", "The task has changed",
+                "The task is not at the revision that If-Match names; read it again."),
             Self::NoSuchPath => say(404, "not_found", "No such path", "There is nothing at this path; see /docs."),
             Self::MethodNotAllowed(_) => say(405, "method_not_allowed", "The method is not allowed",
                 "This path knows other methods; see the header Allow."),

@@ -97,7 +97,7 @@ impl TaskDocument {
             cancelled: task.cancelled,
             revision: task.revision,
             context: task.context.and_then(|text| RawValue::from_string(text).ok()).map(JsonObject),
-            links: TaskLinks { this: location(&task.task_id), result: format!("/result/{}", task.task_id) },
+            links: TaskLinks::of(&task.task_id),
             task_id: task.task_id.to_string(),
         }
     }
@@ -108,9 +108,11 @@ impl TaskDocument {
     }
 }
 
-/// Where a task is read.
-pub fn location(task_id: &TaskId) -> String {
-    format!("/tasks/{task_id}")
+impl TaskLinks {
+    /// The links of a task.
+    pub fn of(task_id: &TaskId) -> Self {
+        Self { this: format!("/tasks/{task_id}"), result: format!("/result/{task_id}") }
+    }
 }
 
 impl Example for TaskDocument {

@@ -364,8 +364,8 @@ async fn a_selection_that_says_nothing_or_too_much_is_refused() {
         assert_eq!(told, pointers, "{body}");
     }
     for (query, status, code) in [
-        ("?limit=0", 422, "rule_violated"),
-        ("?limit=101", 422, "rule_violated"),
+        ("?limit=0", 400, "invalid_request"),
+        ("?limit=101", 400, "invalid_request"),
         ("?limit=x", 400, "invalid_request"),
         ("?cursor=x", 400, "invalid_request"),
         ("?cursor=%2B", 400, "invalid_request"),

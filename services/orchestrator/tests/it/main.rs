@@ -1,5 +1,6 @@
 //! The API as a client sees it: a server in this process, a real Redis, plain HTTP.
 
+mod batches;
 mod bodies;
 mod cancels;
 mod documents;
@@ -7,8 +8,10 @@ mod graphs;
 mod idempotency;
 mod kinds;
 mod letters;
+mod listings;
 mod outage;
 mod plans;
+mod preconditions;
 mod pressure;
 mod refusals;
 mod replays;

@@ -189,7 +189,7 @@ async fn every_way_to_miss_is_a_problem() {
         stage.get(path).await.problem(404, "not_found");
     }
     for (method, path, allow) in [
-        ("GET", "/tasks", "POST"),
+        ("DELETE", "/tasks", "GET, HEAD, POST"),
         ("DELETE", "/tasks/x", "GET, HEAD"),
         ("PUT", "/assign-task", "POST"),
         ("OPTIONS", "/result/x", "GET, HEAD"),

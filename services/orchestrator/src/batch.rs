@@ -1,0 +1,74 @@
+//! Submitting several tasks at once: each is judged and stored for itself, as if it had been sent alone.
+
+use crate::body::violation::Violations;
+use crate::context::Context;
+use crate::envelope::RequestId;
+use crate::refusal::Refusal;
+use crate::submit;
+use crate::wire::batch::{BatchAnswer, BatchItem, BatchResult, NewBatch};
+use crate::wire::new_task::NewTask;
+use futures::{StreamExt, stream};
+use redis_store::StoreError;
+use redis_store::submit::Idempotency;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Submissions under way at once: enough for the script calls to share round trips.
+const AT_ONCE: usize = 32;
+
+/// Submits each; refuses the batch as a whole only if Redis took none of it. Once Redis does not answer, what is left is
+/// not tried any more: each would wait for it in vain.
+pub async fn submit(
+    context: &Context,
+    batch: NewBatch,
+    idempotency: Option<Idempotency>,
+    request_id: &RequestId,
+) -> Result<BatchAnswer, Refusal> {
+    let is_down = AtomicBool::new(false);
+    let (is_down, idempotency) = (&is_down, &idempotency);
+    let submitted = stream::iter(batch.tasks.into_iter().enumerate()).map(async |(place, BatchItem(item))| {
+        if is_down.load(Ordering::Relaxed) {
+            return Err(Refusal::StoreSilent);
+        }
+        let stored = one(context, item, idempotency.as_ref().map(|it| of_place(it, place))).await;
+        if matches!(stored, Err(Refusal::StoreSilent | Refusal::Store(StoreError::Unavailable(_)))) {
+            is_down.store(true, Ordering::Relaxed);
+        }
+        stored
+    });
+    let results: Vec<Result<String, Refusal>> = submitted.buffered(AT_ONCE).collect().await;
+    let accepted = results.iter().filter(|result| result.is_ok()).count() as u32;
+    if accepted == 0 && is_down.load(Ordering::Relaxed) {
+        return Err(Refusal::StoreSilent);
+    }
+    let refused = results.len() as u32 - accepted;
+    let tasks = results.into_iter().map(|result| told(result, request_id)).collect();
+    Ok(BatchAnswer { accepted, refused, tasks })
+}
+
+async fn one(
+    context: &Context,
+    item: Result<NewTask, Violations>,
+    idempotency: Option<Idempotency>,
+) -> Result<String, Refusal> {
+    let new = item.map_err(Refusal::Invalid)?;
+    let stored = match submit::resent(context, idempotency.as_ref()).await? {
+        Some(stored) => stored,
+        None => submit::store(context, submit::native(context, new, idempotency).await?).await?,
+    };
+    Ok(stored.view.task.task_id.to_string())
+}
+
+/// The key of one place: no client's own key has a tab in it.
+fn of_place(idempotency: &Idempotency, place: usize) -> Idempotency {
+    Idempotency { key: format!("{}\t{place}", idempotency.key), ..idempotency.clone() }
+}
+
+fn told(result: Result<String, Refusal>, request_id: &RequestId) -> BatchResult {
+    match result {
+        Ok(task_id) => BatchResult { status: 202, task_id: Some(task_id), problem: None },
+        Err(refusal) => {
+            let problem = refusal.problem(&request_id.0);
+            BatchResult { status: problem.status, task_id: None, problem: Some(problem) }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! TASK-17: what a client has seen already is not sent again, and what has changed since is left alone.
+
+use crate::stage::{Answer, Stage, stage};
+use serde_json::json;
+
+const ONE: &str = r#"{"description":"d","subtasks":[{"description":"a"}]}"#;
+
+async fn send(stage: &Stage, method: &str, path: &str, header: (&str, &str)) -> Answer {
+    stage.send(method, path, &[header], String::new().into()).await
+}
+
+#[tokio::test]
+async fn a_document_that_has_not_changed_is_not_sent_again() {
+    let stage = stage().await;
+    let path = format!("/tasks/{}", stage.submit(ONE).await);
+    let unchanged = send(&stage, "GET", &path, ("if-none-match", "\"1\"")).await;
+    assert_eq!((unchanged.status, unchanged.text.as_str()), (304, ""));
+    assert_eq!(unchanged.header("etag"), "\"1\"");
+    assert_eq!(unchanged.header("x-request-id").len(), 26);
+    for (tags, status) in [("\"0\", W/\"1\"", 304), ("*", 304), ("\"2\"", 200), ("1", 200)] {
+        assert_eq!(send(&stage, "GET", &path, ("if-none-match", tags)).await.status, status, "{tags}");
+    }
+    stage.work().await;
+    let changed = send(&stage, "GET", &path, ("if-none-match", "\"1\"")).await;
+    assert_eq!((changed.status, &changed.json()["status"]), (200, &json!("completed")));
+}
+
+#[tokio::test]
+async fn a_cancel_and_a_replay_may_be_bound_to_a_revision() {
+    let stage = stage().await;
+    let id = stage.submit(ONE).await;
+    let cancel = format!("/tasks/{id}/cancel");
+    for tag in ["\"2\"", "W/\"1\"", "\"x\""] {
+        send(&stage, "POST", &cancel, ("if-match", tag)).await.problem(412, "precondition_failed");
+    }
+    let problem = send(&stage, "POST", &cancel, ("if-match", "1")).await.problem(400, "invalid_request");
+    assert_eq!(problem["errors"][0]["pointer"], "/If-Match");
+    assert_eq!(stage.task(&id).await["status"], "queued");
+    let cancelled = send(&stage, "POST", &cancel, ("if-match", "\"1\"")).await;
+    assert_eq!((cancelled.status, &cancelled.json()["status"]), (200, &json!("cancelled")));
+    assert_eq!(send(&stage, "POST", &cancel, ("if-match", "\"1\"")).await.status, 200, "sent again");
+
+    let replay = format!("/tasks/{id}/replay");
+    send(&stage, "POST", &replay, ("if-match", "\"1\"")).await.problem(412, "precondition_failed");
+    let etag = cancelled.header("etag").to_owned();
+    assert_eq!(send(&stage, "POST", &replay, ("if-match", &etag)).await.status, 202);
+    let gone = "/tasks/01K5QJ0000ABCDEFGHJKMNPQRS/cancel";
+    send(&stage, "POST", gone, ("if-match", "\"1\"")).await.problem(404, "task_not_found");
+}
