@@ -1,6 +1,7 @@
 //! The operations, one file for each door: what they take, what they answer, what they are called in the document.
 
 mod dead_letters;
+mod operations;
 mod system;
 mod tasks;
 mod typed;
@@ -8,11 +9,12 @@ mod typed;
 use poem_openapi::Tags;
 
 /// All operations.
-pub type Api = (tasks::TasksApi, typed::TypedApi, dead_letters::DeadLettersApi, system::SystemApi);
+pub type Api =
+    (tasks::TasksApi, typed::TypedApi, dead_letters::DeadLettersApi, operations::OperationsApi, system::SystemApi);
 
 /// All operations.
 pub fn all() -> Api {
-    (tasks::TasksApi, typed::TypedApi, dead_letters::DeadLettersApi, system::SystemApi)
+    (tasks::TasksApi, typed::TypedApi, dead_letters::DeadLettersApi, operations::OperationsApi, system::SystemApi)
 }
 
 #[derive(Tags)]
@@ -23,6 +25,8 @@ enum Tag {
     Typed,
     /// What gave up.
     DeadLetters,
+    /// Streams, workers, kinds, and why a task waits.
+    Operations,
     /// The service itself.
     System,
 }

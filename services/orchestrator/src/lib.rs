@@ -10,7 +10,7 @@
 //! watching Redis; [`governor`] refusing before Redis has to; `routes` the map of endpoints and `gate` what a
 //! request has to pass; `api` one file for each door; `submit` from a request to a stored task,
 //! with `kinds` what is accepted, `idempotency` the client's keys and [`replicas`] who else must have it; `batch` many of them; `replay` and
-//! `letters` running again what has ended; `listing` looking through the tasks; `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal`
+//! `letters` running again what has ended; `listing` looking through the tasks, `operations` at everything else; `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal`
 //! every way to say no; `envelope` what all answers share; `openapi` and `pages` the description for machines and for
 //! people.
 
@@ -30,6 +30,7 @@ mod kinds;
 mod letters;
 mod listing;
 mod openapi;
+mod operations;
 mod outcome;
 mod pages;
 mod precondition;

@@ -26,6 +26,8 @@ pub struct Heartbeat {
     pub slots: usize,
     /// How much it is running.
     pub running: usize,
+    /// Whether it takes no more work: it is about to end.
+    pub is_draining: bool,
     /// The time of the beat, ms of the Unix epoch, by the worker's clock.
     pub at_ms: u64,
 }
@@ -49,6 +51,8 @@ impl Store {
             &beat.slots.to_string(),
             "running",
             &beat.running.to_string(),
+            "draining",
+            if beat.is_draining { "1" } else { "0" },
             "heartbeat_at",
             &beat.at_ms.to_string(),
         ]);

@@ -8,7 +8,7 @@
 //! In reading order: [`key`] the names; [`client`] the connection and its patience; then one file for each script, in
 //! the order of a task's path, [`submit`] to [`expire`]; in [`books`] everything of one task, and what mends it where a
 //! hand broke it: [`reopen`], [`recount`], [`relist`], [`adopt`], [`exorcise`], [`undelay`], [`retell`], [`restore`];
-//! [`read`] and [`listing`] what people ask for; [`server`] what the connected Redis is and promises.
+//! [`read`] and [`listing`] what people ask for, [`stream_state`] and [`fleet`] what operators do; [`server`] what the connected Redis is and promises.
 
 pub mod adopt;
 mod batch;
@@ -24,6 +24,7 @@ pub mod events;
 pub mod exorcise;
 pub mod expire;
 pub mod fetch;
+pub mod fleet;
 pub mod fold;
 pub mod gate;
 pub mod hand_back;
@@ -47,6 +48,7 @@ pub mod script;
 pub mod server;
 pub mod settle;
 pub mod start;
+pub mod stream_state;
 pub mod submit;
 pub mod undelay;
 mod unfolded;

@@ -79,6 +79,22 @@ impl Store {
             .collect())
     }
 
+    /// How many subtasks wait for their time.
+    pub async fn delayed_count(&self) -> Result<u64, StoreError> {
+        value::number(&self.command("ZCARD", value::args([key::DELAYED])).await?, "ZCARD")
+    }
+
+    /// When each of some subtasks is due, ms of the Unix epoch, in their order; `None` of what does not wait for its time.
+    pub async fn due_times(&self, subtasks: &[SubtaskId]) -> Result<Vec<Option<u64>>, StoreError> {
+        if subtasks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut args = value::args([key::DELAYED]);
+        args.extend(subtasks.iter().map(|subtask_id| Value::from(subtask_id.as_str())));
+        let scores = value::array(self.command("ZMSCORE", args).await?, "ZMSCORE")?;
+        Ok(scores.iter().map(|score| score.as_f64().map(|ms| ms as u64)).collect())
+    }
+
     /// When a subtask's next attempt is due, ms of the Unix epoch, if it waits for its time.
     pub async fn due_ms(&self, subtask_id: &SubtaskId) -> Result<Option<u64>, StoreError> {
         let score = self.command("ZSCORE", value::args([key::DELAYED, subtask_id.as_str()])).await?;

@@ -72,7 +72,7 @@ pub async fn run(
     loops.spawn(starter::run(shared.clone()));
     loops.spawn(reaper::run(shared.clone(), queues.clone()));
     loops.spawn(promoter::run(shared.clone()));
-    loops.spawn(heart::run(shared.clone(), config.slots));
+    loops.spawn(heart::run(shared.clone(), config.slots, shared.stopping.clone()));
     let executions = Fetcher::new(shared.clone(), queues.clone(), config.slots, settle, pulse).run().await;
 
     drain(&shared, &executions, config.grace, settling, &abandon).await;

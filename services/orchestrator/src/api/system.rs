@@ -6,7 +6,6 @@ use crate::governor::Stop;
 use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
 use crate::wire::answer::JsonText;
-use crate::wire::kind::KindList;
 use crate::wire::system::{Alive, Health, Ready, Welcome};
 use poem::web::Data;
 use poem_openapi::OpenApi;
@@ -20,12 +19,6 @@ struct Preparing;
 
 impl Refusals for Preparing {
     const STATUSES: &'static [(u16, &'static str)] = &[(503, "Not ready; `missing` names what is not there.")];
-}
-
-struct Looking;
-
-impl Refusals for Looking {
-    const STATUSES: &'static [(u16, &'static str)] = &[(503, "Redis is unavailable.")];
 }
 
 #[OpenApi(tag = "Tag::System")]
@@ -48,14 +41,6 @@ impl SystemApi {
     #[oai(path = "/livez", method = "get", operation_id = "livez")]
     async fn livez(&self) -> JsonText<Alive> {
         JsonText(Alive::new())
-    }
-
-    /// List kinds
-    ///
-    /// What can be asked for: built in, or announced by a worker within the last seven days.
-    #[oai(path = "/kinds", method = "get", operation_id = "list_kinds")]
-    async fn kinds(&self, context: Data<&Arc<Context>>) -> Result<JsonText<KindList>, Refused<Looking>> {
-        Ok(JsonText(context.kinds.list(&context).await?))
     }
 
     /// Whether it can do its work

@@ -38,10 +38,14 @@ pub struct Links {
     pub health: String,
     /// Whether it can do its work.
     pub ready: String,
-    /// The native door.
+    /// The native door, and the list of tasks.
     pub tasks: String,
     /// The typed door.
     pub assign_task: String,
+    /// What waits and what runs.
+    pub streams: String,
+    /// Who works.
+    pub workers: String,
 }
 
 /// Whether it lives; never asks anybody else.
@@ -133,6 +137,8 @@ impl Welcome {
             ready: "/ready".to_owned(),
             tasks: "/tasks".to_owned(),
             assign_task: "/assign-task/".to_owned(),
+            streams: "/streams".to_owned(),
+            workers: "/workers".to_owned(),
         };
         let version = env!("CARGO_PKG_VERSION").to_owned();
         Self { service: SERVICE.to_owned(), version, status: "running".to_owned(), links }

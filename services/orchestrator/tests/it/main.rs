@@ -9,6 +9,7 @@ mod idempotency;
 mod kinds;
 mod letters;
 mod listings;
+mod operations;
 mod outage;
 mod plans;
 mod preconditions;

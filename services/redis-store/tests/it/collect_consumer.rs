@@ -44,7 +44,8 @@ async fn a_consumer_that_beats_is_busy() {
     let stage = stage().await;
     appear(&stage);
     let (kinds, host) = ("simulate".to_owned(), "h".to_owned());
-    let beat = Heartbeat { worker_id: "w".into(), host, pid: 7, kinds, slots: 4, running: 0, at_ms: 5 };
+    let beat =
+        Heartbeat { worker_id: "w".into(), host, pid: 7, kinds, slots: 4, running: 0, is_draining: false, at_ms: 5 };
     stage.store.beat(&name("w"), &beat).await.unwrap();
     assert!((1..=60).contains(&stage.raw(&["TTL", "worker:w"]).integer()));
     let before = stage.exact();

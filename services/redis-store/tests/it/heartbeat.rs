@@ -6,7 +6,8 @@ use redis_store::heartbeat::Heartbeat;
 
 async fn beat(stage: &Stage, at_ms: u64) -> Result<(), StoreError> {
     let (kinds, host) = ("simulate".to_owned(), "h".to_owned());
-    let beat = Heartbeat { worker_id: "w".into(), host, pid: 7, kinds, slots: 4, running: 0, at_ms };
+    let beat =
+        Heartbeat { worker_id: "w".into(), host, pid: 7, kinds, slots: 4, running: 0, is_draining: false, at_ms };
     stage.store.beat(&name("w"), &beat).await
 }
 

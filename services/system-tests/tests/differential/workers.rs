@@ -101,8 +101,16 @@ pub fn beat(world: &mut World) {
         return;
     }
     let text = String::new();
-    let beat =
-        Heartbeat { worker_id: text.clone(), host: text.clone(), pid: 1, kinds: text, slots: 1, running: 0, at_ms };
+    let beat = Heartbeat {
+        worker_id: text.clone(),
+        host: text.clone(),
+        pid: 1,
+        kinds: text,
+        slots: 1,
+        running: 0,
+        is_draining: false,
+        at_ms,
+    };
     world.run(async |store| store.beat(&consumer, &beat).await);
     let is_cut_off = world.random.u8(..4) == 0;
     if is_cut_off {

@@ -1,0 +1,137 @@
+//! Why a task does not go on: what each of its open subtasks waits for, judged by what Redis holds now.
+
+use crate::context::Context;
+use crate::refusal::Refusal;
+use crate::wire::subtask::{self, SubtaskDocument};
+use crate::wire::time::Timestamp;
+use crate::wire::why::{Explanation, WaitCause, WaitDocument};
+use crate::wire::word::SubtaskStatus;
+use proto_schemas::{SubtaskDefinition, SubtaskId, TaskId};
+use redis_store::fleet::FleetWorker;
+use redis_store::read::TaskView;
+use redis_store::{Store, StoreError, Stream};
+use std::collections::BTreeMap;
+
+/// Open subtasks that are explained.
+const WAITS_MAX: usize = 100;
+/// Workers that are asked what they serve.
+const WORKERS_MAX: usize = 1_000;
+
+/// What is known of the world outside the task.
+struct World {
+    fleet: Vec<FleetWorker>,
+    /// When what is delayed is due, ms by subtask.
+    due_ms: BTreeMap<String, u64>,
+    /// Entries that nobody has read, by stream.
+    ready: BTreeMap<Stream, u64>,
+}
+
+/// The explanation of a task.
+pub async fn why(context: &Context, task_id: &TaskId) -> Result<Explanation, Refusal> {
+    let asked = async {
+        let Some(view) = context.store.task(task_id).await? else { return Ok(None) };
+        let now_ms = context.store.now_ms().await?;
+        let documents = subtask::documents(&view, now_ms);
+        let world = World::read(&context.store, &view, &documents).await?;
+        Ok::<_, StoreError>(Some(explain(&view, documents, &world)))
+    };
+    context.ask(asked).await?.ok_or(Refusal::TaskNotFound)
+}
+
+fn is_open(document: &SubtaskDocument) -> bool {
+    !matches!(document.status, SubtaskStatus::Completed | SubtaskStatus::Failed | SubtaskStatus::Cancelled)
+}
+
+fn explain(view: &TaskView, documents: Vec<SubtaskDocument>, world: &World) -> Explanation {
+    let open: Vec<&SubtaskDocument> = documents.iter().filter(|document| is_open(document)).collect();
+    let has_ended = |index: u32| documents.get(index as usize).is_none_or(|document| !is_open(document));
+    let wait = |document: &&SubtaskDocument| {
+        let definition = &view.task.subtasks[document.index as usize];
+        let mut wait = world.wait(view, document, definition);
+        wait.parents = wait.parents.map(|parents| parents.into_iter().filter(|index| !has_ended(*index)).collect());
+        wait
+    };
+    let waits: Vec<WaitDocument> = open.iter().take(WAITS_MAX).map(wait).collect();
+    let summary = match waits.iter().find(|wait| wait.cause != WaitCause::Dependency).or(waits.first()) {
+        None => "every subtask has ended".to_owned(),
+        Some(first) => format!("subtask {}: {}", first.index, first.detail),
+    };
+    let (task_id, status) = (view.task.task_id.to_string(), view.task.status.into());
+    Explanation { task_id, status, summary, more: (open.len() - waits.len()) as u64, waits }
+}
+
+impl World {
+    async fn read(store: &Store, view: &TaskView, documents: &[SubtaskDocument]) -> Result<Self, StoreError> {
+        let open = || documents.iter().filter(|document| is_open(document)).take(WAITS_MAX);
+        let ids: Vec<SubtaskId> = open().filter_map(|it| view.task.task_id.subtask(it.index).ok()).collect();
+        let mut queues: Vec<_> = open().map(|it| &view.task.subtasks[it.index as usize].queue).collect();
+        queues.sort();
+        queues.dedup();
+        let streams: Vec<Stream> = queues.into_iter().flat_map(Stream::of).collect();
+        let now_ms = store.now_ms().await?;
+        let (due, ready, (fleet, _)) =
+            tokio::try_join!(store.due_times(&ids), store.ready_counts(&streams), store.fleet(now_ms, WORKERS_MAX))?;
+        let due = ids.iter().map(ToString::to_string).zip(due);
+        let due_ms = due.filter_map(|(id, ms)| Some((id, ms?))).collect();
+        Ok(Self { fleet, due_ms, ready: streams.into_iter().zip(ready).collect() })
+    }
+
+    fn wait(&self, view: &TaskView, document: &SubtaskDocument, definition: &SubtaskDefinition) -> WaitDocument {
+        let due = self.due_ms.get(&document.subtask_id).copied().map(Timestamp::from_ms);
+        let is = |cause, detail: String| WaitDocument {
+            subtask_id: document.subtask_id.clone(),
+            index: document.index,
+            status: document.status,
+            cause,
+            detail,
+            until: None,
+            parents: None,
+            ahead_max: None,
+        };
+        match document.status {
+            SubtaskStatus::Running => {
+                let worker = document.worker.as_deref().unwrap_or("a worker");
+                is(WaitCause::Running, format!("it runs on {worker}"))
+            }
+            SubtaskStatus::Blocked => {
+                let parents: Vec<u32> = definition.depends_on.iter().map(|parent| parent.index).collect();
+                let detail = "it waits for subtasks that it depends on".to_owned();
+                WaitDocument { parents: Some(parents), ..is(WaitCause::Dependency, detail) }
+            }
+            SubtaskStatus::Delayed => {
+                let (cause, detail) = match document.reason.as_deref() {
+                    Some("retrying") => (WaitCause::Retry, "an attempt has failed: the next one waits for its time"),
+                    Some("parked") => (WaitCause::Parked, "a worker that does not serve its kind has met it"),
+                    _ => (WaitCause::RunAt, "its task may not start yet"),
+                };
+                let until = due.or_else(|| view.task.run_at_ms.map(Timestamp::from_ms));
+                WaitDocument { until, ..is(cause, detail.to_owned()) }
+            }
+            _ => self.queued(definition, is),
+        }
+    }
+
+    /// What keeps one that could run.
+    fn queued(&self, definition: &SubtaskDefinition, is: impl Fn(WaitCause, String) -> WaitDocument) -> WaitDocument {
+        let kind = definition.kind.as_str();
+        let serving =
+            || self.fleet.iter().filter(|it| !it.beat.is_draining && it.beat.kinds.split(',').any(|it| it == kind));
+        let stream = Stream { queue: definition.queue.clone(), priority: definition.priority };
+        let ready = self.ready.get(&stream).copied().unwrap_or(0);
+        if serving().next().is_none() {
+            return is(WaitCause::NoWorker, format!("no worker that lives serves {kind}"));
+        }
+        if ready == 0 {
+            return is(WaitCause::InHand, "a worker has just taken it, or its end is about to be recorded".to_owned());
+        }
+        let more_urgent = Stream::of(&definition.queue).into_iter().take_while(|it| it.priority != definition.priority);
+        let ahead_max = ready - 1 + more_urgent.filter_map(|stream| self.ready.get(&stream)).sum::<u64>();
+        let (slots, running) =
+            serving().fold((0, 0), |(slots, running), it| (slots + it.beat.slots, running + it.beat.running));
+        let free = slots.saturating_sub(running);
+        let detail = format!(
+            "it waits for a free slot: at most {ahead_max} entries are taken before it, {free} of {slots} slots are free"
+        );
+        WaitDocument { ahead_max: Some(ahead_max), ..is(WaitCause::Backlog, detail) }
+    }
+}

@@ -1,0 +1,77 @@
+//! The workers that live, each with what it has leased.
+
+use super::added_ms;
+use crate::context::Context;
+use crate::refusal::Refusal;
+use crate::wire::time::Timestamp;
+use crate::wire::worker::{LeaseDocument, WorkerDocument, WorkerList};
+use futures::future::try_join_all;
+use redis_store::fleet::{FleetWorker, LeasedEntry};
+use redis_store::{Store, StoreError, Stream};
+use std::collections::HashMap;
+
+/// Workers that are shown.
+const WORKERS_MAX: usize = 500;
+/// Leases of a stream that are looked at, oldest first.
+const LEASES_MAX: usize = 250;
+
+/// The workers, by name.
+pub async fn workers(context: &Context) -> Result<WorkerList, Refusal> {
+    context.ask(read(&context.store)).await
+}
+
+async fn read(store: &Store) -> Result<WorkerList, StoreError> {
+    let (now_ms, queues) = tokio::try_join!(store.now_ms(), store.queues())?;
+    let streams: Vec<Stream> = queues.iter().flat_map(Stream::of).collect();
+    let leased = try_join_all(streams.iter().map(|stream| store.leased(stream, LEASES_MAX)));
+    let ((fleet, total), leased) = tokio::try_join!(store.fleet(now_ms, WORKERS_MAX), leased)?;
+    let mut by_consumer: HashMap<String, Vec<LeasedEntry>> = HashMap::new();
+    for entry in leased.into_iter().flatten() {
+        by_consumer.entry(entry.consumer.clone()).or_default().push(entry);
+    }
+    let documents = fleet.into_iter().map(|worker| {
+        let leases = by_consumer.remove(worker.consumer.as_str()).unwrap_or_default();
+        document(worker, leases, now_ms)
+    });
+    let mut workers: Vec<WorkerDocument> = documents.collect();
+    workers.sort_by(|one, other| one.consumer.cmp(&other.consumer));
+    // Whoever says nothing any more and still has leases: its work is taken over when they have run out.
+    let mut silent: Vec<LeaseDocument> =
+        by_consumer.into_values().flatten().map(|entry| lease(entry, now_ms)).collect();
+    silent.sort_by(|one, other| one.entry_id.cmp(&other.entry_id));
+    Ok(WorkerList { workers, total, unowned: silent })
+}
+
+fn document(FleetWorker { consumer, beat }: FleetWorker, leases: Vec<LeasedEntry>, now_ms: u64) -> WorkerDocument {
+    WorkerDocument {
+        worker_id: beat.worker_id,
+        consumer: consumer.to_string(),
+        host: beat.host,
+        pid: beat.pid,
+        kinds: beat.kinds.split(',').filter(|kind| !kind.is_empty()).map(str::to_owned).collect(),
+        slots: beat.slots as u64,
+        running: beat.running as u64,
+        draining: beat.is_draining,
+        heartbeat_at: Timestamp::from_ms(beat.at_ms),
+        heartbeat_age_seconds: now_ms.saturating_sub(beat.at_ms) as f64 / 1_000.0,
+        leases: leases.into_iter().map(|entry| lease(entry, now_ms)).collect(),
+    }
+}
+
+fn lease(leased: LeasedEntry, now_ms: u64) -> LeaseDocument {
+    let age_ms = now_ms.saturating_sub(added_ms(&leased.entry_id));
+    let entry = leased.entry.as_ref();
+    LeaseDocument {
+        task_id: entry.map(|entry| entry.task_id.to_string()),
+        subtask_id: entry.map(|entry| entry.subtask_id.to_string()),
+        kind: entry.map(|entry| entry.kind.to_string()),
+        attempt: entry.map(|entry| entry.attempt),
+        crashes: entry.map(|entry| entry.crashes),
+        consumer: leased.consumer,
+        stream: leased.stream.key(),
+        entry_id: leased.entry_id,
+        age_seconds: age_ms as f64 / 1_000.0,
+        idle_seconds: leased.idle_ms as f64 / 1_000.0,
+        deliveries: leased.deliveries,
+    }
+}

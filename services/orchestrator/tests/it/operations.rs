@@ -1,0 +1,161 @@
+//! API-12 and FLOW-5: what XINFO and XPENDING say, workers with what they run, and why a task does not go on.
+
+use crate::stage::{Stage, stage, worker};
+use redis_store::heartbeat::Heartbeat;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const MEDIUM: &str = "subtasks:default:medium";
+
+async fn get(stage: &Stage, path: &str) -> Value {
+    let answer = stage.get(path).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.json()
+}
+
+async fn stream(stage: &Stage, key: &str) -> Value {
+    let all = get(stage, "/streams").await;
+    let streams = all["streams"].as_array().expect("a list");
+    streams.iter().find(|it| it["stream"] == key).expect("the stream is listed").clone()
+}
+
+/// Says what the worker of the stage would say.
+async fn beat(stage: &Stage, kinds: &str, running: usize, is_draining: bool) {
+    let beat = Heartbeat {
+        worker_id: "worker-1".to_owned(),
+        host: "host".to_owned(),
+        pid: 7,
+        kinds: kinds.to_owned(),
+        slots: 4,
+        running,
+        is_draining,
+        at_ms: stage.store.now_ms().await.expect("a time"),
+    };
+    stage.store.beat(&worker(), &beat).await.expect("an answer");
+}
+
+async fn waits(stage: &Stage, id: &str) -> Vec<(String, Value)> {
+    let explanation = get(stage, &format!("/tasks/{id}/why")).await;
+    let waits = explanation["waits"].as_array().expect("a list");
+    waits.iter().map(|wait| (wait["cause"].as_str().expect("a word").to_owned(), wait.clone())).collect()
+}
+
+#[tokio::test]
+async fn streams_say_what_waits_what_runs_and_what_is_the_matter() {
+    let stage = stage().await;
+    stage
+        .submit(r#"{"description":"d","subtasks":[{"description":"a"},{"description":"b"},{"description":"c"}]}"#)
+        .await;
+    stage.submit(r#"{"description":"d","delay_seconds":60,"subtasks":[{"description":"a"}]}"#).await;
+    let before = stream(&stage, MEDIUM).await;
+    assert_eq!((&before["length"], &before["ready"], &before["running"]), (&json!(3), &json!(3), &json!(0)));
+    assert!(before["warnings"][0].as_str().is_some_and(|it| it.contains("nobody reads it")), "{before}");
+    stage.fetch(2).await;
+    let medium = stream(&stage, MEDIUM).await;
+    assert_eq!((&medium["length"], &medium["ready"], &medium["running"]), (&json!(3), &json!(1), &json!(2)));
+    assert_eq!((&medium["entries_added"], &medium["warnings"]), (&json!(3), &json!([])));
+    assert!(medium["oldest_age_seconds"].as_f64().is_some_and(|age| (0.0..60.0).contains(&age)));
+    let group = &medium["groups"][0];
+    assert_eq!((&group["group"], &group["pending"], &group["lag"]), (&json!("workers"), &json!(2), &json!(1)));
+    assert_eq!(group["consumers"][0]["consumer"], worker().as_str());
+    let log = stream(&stage, "events").await;
+    assert_eq!((&log["length"], &log["ready"], &log["running"]), (&json!(2), &json!(2), &json!(0)));
+    assert_eq!(get(&stage, "/streams").await["delayed"], 1);
+    assert_eq!(stream(&stage, "dead-letters").await["length"], 0);
+
+    let ready = stage.redis.command(&["XREVRANGE", MEDIUM, "+", "-", "COUNT", "1"]).items()[0].items()[0].text();
+    stage.redis.command(&["XDEL", MEDIUM, &ready]);
+    let harmed = stream(&stage, MEDIUM).await;
+    assert_eq!(harmed["groups"][0].get("lag"), None, "Redis cannot tell any more");
+    assert!(
+        harmed["warnings"][0].as_str().is_some_and(|it| it.contains("lag of group workers is unknown")),
+        "{harmed}"
+    );
+}
+
+#[tokio::test]
+async fn workers_say_who_they_are_and_what_they_have_leased() {
+    let stage = stage().await;
+    assert_eq!(get(&stage, "/workers").await, json!({ "workers": [], "total": 0, "unowned": [] }));
+    let id = stage.submit(r#"{"description":"d","subtasks":[{"description":"a"},{"description":"b"}]}"#).await;
+    stage.fetch(1).await;
+    let unowned = get(&stage, "/workers").await["unowned"].clone();
+    assert_eq!(
+        (&unowned[0]["subtask_id"], &unowned[0]["consumer"]),
+        (&json!(format!("{id}-0")), &json!(worker().as_str()))
+    );
+    beat(&stage, "simulate,test_task", 1, false).await;
+    let all = get(&stage, "/workers").await;
+    assert_eq!((&all["total"], &all["unowned"]), (&json!(1), &json!([])));
+    let one = &all["workers"][0];
+    for (field, value) in [
+        ("worker_id", json!("worker-1")),
+        ("consumer", json!(worker().as_str())),
+        ("kinds", json!(["simulate", "test_task"])),
+        ("slots", json!(4)),
+        ("running", json!(1)),
+        ("draining", json!(false)),
+    ] {
+        assert_eq!(one[field], value, "{field}");
+    }
+    let lease = &one["leases"][0];
+    assert_eq!((&lease["task_id"], &lease["kind"], &lease["attempt"]), (&json!(id), &json!("simulate"), &json!(1)));
+    assert_eq!((&lease["stream"], &lease["deliveries"]), (&json!(MEDIUM), &json!(1)));
+    assert!(lease["idle_seconds"].as_f64() <= lease["age_seconds"].as_f64());
+    beat(&stage, "simulate", 1, true).await;
+    assert_eq!(get(&stage, "/workers").await["workers"][0]["draining"], true);
+    stage.store.leave(&worker()).await.expect("an answer");
+    let left = get(&stage, "/workers").await;
+    assert_eq!(
+        (left["workers"].as_array().map(Vec::len), left["unowned"].as_array().map(Vec::len)),
+        (Some(0), Some(1))
+    );
+}
+
+#[tokio::test]
+async fn a_task_says_what_each_of_its_subtasks_waits_for() {
+    let stage = stage().await;
+    let body = r#"{"description":"d","subtasks":[
+        {"name":"a","description":"a"},{"description":"b","depends_on":["a"]},{"description":"c","priority":"critical"}]}"#;
+    let id = stage.submit(body).await;
+    let causes = async || -> Vec<String> { waits(&stage, &id).await.into_iter().map(|(cause, _)| cause).collect() };
+    assert_eq!(causes().await, ["no_worker", "dependency", "no_worker"]);
+    beat(&stage, "simulate", 1, true).await;
+    assert_eq!(causes().await, ["no_worker", "dependency", "no_worker"], "who is about to end takes nothing");
+    beat(&stage, "simulate", 1, false).await;
+    let now = waits(&stage, &id).await;
+    let (backlog, dependency) = (&now[0].1, &now[1].1);
+    assert_eq!((&backlog["cause"], &backlog["ahead_max"]), (&json!("backlog"), &json!(1)), "behind the critical one");
+    assert!(backlog["detail"].as_str().is_some_and(|it| it.ends_with("3 of 4 slots are free")), "{backlog}");
+    assert_eq!((&dependency["cause"], &dependency["parents"]), (&json!("dependency"), &json!([0])));
+    let entries = stage.fetch(10).await;
+    assert_eq!(causes().await, ["in_hand", "dependency", "in_hand"]);
+    let of =
+        |index: u32| entries.iter().find(|it| it.entry.as_ref().is_ok_and(|it| it.index == index)).expect("leased");
+    stage.start(of(0)).await;
+    stage.retry(of(2), Duration::from_secs(60)).await;
+    stage.fold().await;
+    let now = waits(&stage, &id).await;
+    assert_eq!((now[0].0.as_str(), now[1].0.as_str(), now[2].0.as_str()), ("running", "dependency", "retry"));
+    let until = now[2].1["until"].as_str().expect("a time");
+    assert!(until > stage.task(&id).await["updated_at"].as_str().expect("a time"), "{until}");
+    stage.post(&format!("/tasks/{id}/cancel"), "").await;
+    let ended = get(&stage, &format!("/tasks/{id}/why")).await;
+    assert_eq!((&ended["waits"], &ended["more"], &ended["status"]), (&json!([]), &json!(0), &json!("cancelled")));
+    assert_eq!(ended["summary"], "every subtask has ended");
+}
+
+#[tokio::test]
+async fn a_task_for_later_says_when_and_a_large_one_says_how_many_more() {
+    let stage = stage().await;
+    let subtasks = vec![json!({ "description": "x" }); 150];
+    let body = json!({ "description": "d", "delay_seconds": 60, "subtasks": subtasks });
+    let id = stage.submit(&body.to_string()).await;
+    let explanation = get(&stage, &format!("/tasks/{id}/why")).await;
+    assert_eq!((explanation["waits"].as_array().map(Vec::len), &explanation["more"]), (Some(100), &json!(50)));
+    let first = &explanation["waits"][0];
+    assert_eq!((&first["cause"], &first["until"]), (&json!("run_at"), &stage.task(&id).await["run_at"]));
+    stage.get("/tasks/01K5QJ0000ABCDEFGHJKMNPQRS/why").await.problem(404, "task_not_found");
+    stage.get("/tasks/a%20b/why").await.problem(404, "task_not_found");
+    stage.get("/workers?limit=1").await.problem(400, "invalid_request");
+}

@@ -1,0 +1,97 @@
+//! The workers that say they live, and what each of them has leased.
+
+use crate::client::Store;
+use crate::error::StoreError;
+use crate::heartbeat::{HEARTBEAT_TTL, Heartbeat};
+use crate::key::{self, Stream};
+use crate::value::{self, RawEntry};
+use futures::future::try_join_all;
+use proto_schemas::{ConsumerName, WorkEntry};
+use std::collections::HashMap;
+
+/// A worker as it said of itself last.
+#[derive(Debug, Clone)]
+pub struct FleetWorker {
+    /// Its consumer: one process.
+    pub consumer: ConsumerName,
+    /// What it said.
+    pub beat: Heartbeat,
+}
+
+/// An entry that somebody has leased.
+#[derive(Debug, Clone)]
+pub struct LeasedEntry {
+    /// Where it is pending.
+    pub stream: Stream,
+    /// Its id: when it was added, ms, a dash, a number.
+    pub entry_id: String,
+    /// Who has it.
+    pub consumer: String,
+    /// Ms since the lease was taken or renewed.
+    pub idle_ms: u64,
+    /// How often it was delivered.
+    pub deliveries: u64,
+    /// What it says; `None` if it cannot be read or is gone meanwhile.
+    pub entry: Option<WorkEntry>,
+}
+
+impl Store {
+    /// Workers whose last beat is younger than [`HEARTBEAT_TTL`] and who have not left, the newest beat first, at most
+    /// `count`; and how many beats there are in all.
+    pub async fn fleet(&self, now_ms: u64, count: usize) -> Result<(Vec<FleetWorker>, u64), StoreError> {
+        let since_ms = now_ms.saturating_sub(HEARTBEAT_TTL.as_millis() as u64).to_string();
+        let page = value::args([key::WORKERS, "+inf", &since_ms, "LIMIT", "0", &count.to_string()]);
+        let (names, all) = tokio::try_join!(
+            self.command("ZREVRANGEBYSCORE", page),
+            self.command("ZCOUNT", value::args([key::WORKERS, &since_ms, "+inf"])),
+        )?;
+        let names = value::words(names, "ZREVRANGEBYSCORE")?;
+        let names = names.into_iter().filter_map(|name| ConsumerName::new(name).ok());
+        let workers = try_join_all(names.map(async |consumer| self.fleet_worker(consumer).await)).await?;
+        Ok((workers.into_iter().flatten().collect(), value::number(&all, "ZCOUNT")?))
+    }
+
+    async fn fleet_worker(&self, consumer: ConsumerName) -> Result<Option<FleetWorker>, StoreError> {
+        let hash = self.command("HGETALL", value::args([&key::worker(consumer.as_str())])).await?;
+        let beat = read_beat(&value::map(hash, "HGETALL")?);
+        Ok(beat.map(|beat| FleetWorker { consumer, beat }))
+    }
+
+    /// What is leased of a stream, oldest first, at most `count` entries, each with what it says.
+    pub async fn leased(&self, stream: &Stream, count: usize) -> Result<Vec<LeasedEntry>, StoreError> {
+        let pending = self.pending_page(stream, "-", count).await?;
+        let key = stream.key();
+        let read = try_join_all(pending.iter().map(async |row| {
+            let args = value::args([&*key, &row.entry_id, &row.entry_id]);
+            value::array(self.command("XRANGE", args).await?, "XRANGE")
+        }));
+        let leased = pending.iter().zip(read.await?).map(|(row, found)| LeasedEntry {
+            stream: stream.clone(),
+            entry_id: row.entry_id.clone(),
+            consumer: row.consumer.clone(),
+            idle_ms: row.idle_ms,
+            deliveries: row.deliveries,
+            entry: found.into_iter().next().and_then(|entry| {
+                let raw = RawEntry::decode(entry, "XRANGE").ok()?;
+                WorkEntry::decode(raw.pairs(), stream.priority).ok()
+            }),
+        });
+        Ok(leased.collect())
+    }
+}
+
+/// What a worker said, as far as it can be read.
+fn read_beat(fields: &HashMap<String, String>) -> Option<Heartbeat> {
+    let text = |name: &str| fields.get(name).cloned();
+    let number = |name: &str| fields.get(name).and_then(|text| text.parse::<u64>().ok());
+    Some(Heartbeat {
+        worker_id: text("worker_id")?,
+        host: text("host")?,
+        pid: number("pid").and_then(|pid| pid.try_into().ok())?,
+        kinds: text("kinds")?,
+        slots: number("slots")? as usize,
+        running: number("running")? as usize,
+        is_draining: fields.get("draining").is_some_and(|word| word == "1"),
+        at_ms: number("heartbeat_at")?,
+    })
+}
