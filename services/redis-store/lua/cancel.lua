@@ -2,9 +2,9 @@
 -- KEYS  task, outcomes, plan, events, delayed, delayed:body, cancelled, lifetimes, tasks:queued, tasks:processing,
 --       tasks:completed, tasks:failed, tasks:cancelled
 -- ARGV  by, task_id, reason ('' for none), task_ttl_ms, hint_ms (how long workers are told at least), only_past ('1':
---       only if its deadline is over), if_revision ('' for any; what is cancelled already is no matter of revisions)
--- Answers cancelled, how many subtasks · already, its status · changed (it is at another revision) · early (its deadline
---       is not over) · gone (no such task)
+--       only if its deadline is over), if_revision ('' for any; what is cancelled already needs none)
+-- Answers cancelled, how many subtasks · already, its status · changed (it has another revision) · early (its
+--       deadline is not over) · gone (no such task)
 -- Appends the fact `cancelled`, a line for each run of neighbours.
 local task, outcomes, plan, events, delayed, bodies = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local cancelled, lifetimes = KEYS[7], KEYS[8]

@@ -60,7 +60,7 @@ async fn what_has_not_ended_is_recorded_cancelled_at_once_and_what_waits_is_gone
         ["+ cancelled: T at MS".into(), format!("+ events: ID v=1 by=api facts={facts}"), outcomes]
     );
     let status = "cancelled=5 completed=1 created_at=MS deadline_at=MS description=a task door=native failed=0 \
-                  finished_at=MS outcome_at=MS priority=medium revision=3 status=cancelled";
+                  finished_at=MS kinds=simulate outcome_at=MS priority=medium revision=3 status=cancelled";
     assert!(changed[9].starts_with(&format!("+ task:T: {status}")), "{}", changed[9]);
     assert_eq!(changed[10..], ["+ tasks:cancelled: T at MS"]);
 

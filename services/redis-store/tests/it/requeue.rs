@@ -86,7 +86,7 @@ async fn records_go_back_to_the_counters_and_the_task_is_open_again() {
     );
     assert_eq!(changed[10..12], [entry(0), entry(2)]);
     let head = "+ task:T: cancelled=0 completed=1 created_at=MS deadline_at=MS description=a task door=native failed=0 \
-                generations=1 outcome_at=MS priority=medium revision=3 status=processing";
+                generations=1 kinds=simulate outcome_at=MS priority=medium revision=3 status=processing";
     assert!(changed[12].starts_with(head) && !changed[12].contains("finished_at"), "{}", changed[12]);
     assert_eq!(changed[13..], ["+ tasks:processing: T at MS"]);
     let (now, deadline) = (stage.store.now_ms().await.unwrap(), stage.task("T", "deadline_at").parse::<u64>().unwrap());

@@ -17,7 +17,7 @@ async fn a_task_comes_with_its_entries_its_indexes_its_fact_and_its_tokens() {
     let plan = serde_json::to_string(&order.subtasks).unwrap();
     let task = format!(
         "+ task:T: cancelled=0 completed=0 context={{\\\"a\\\": 1}} created_at=MS deadline_at=MS description=a task door=native failed=0 \
-         kind=simulate priority=medium revision=1 status=queued subtasks={} task_id=T total=2 updated_at=MS",
+         kind=simulate kinds=simulate priority=medium revision=1 status=queued subtasks={} task_id=T total=2 updated_at=MS",
         plan.replace('"', "\\\"")
     );
     let entry = |index| {

@@ -102,6 +102,12 @@ fn idempotency(world: &mut World) -> Idempotency {
 
 fn fields(submission: &Submission) -> BTreeMap<String, String> {
     let Submission { task_id, description, door, priority, kind, context, subtasks, .. } = submission;
+    let mut kinds: Vec<String> = Vec::new();
+    for subtask in subtasks.iter().map(|subtask| subtask.kind.to_string()) {
+        if !kinds.contains(&subtask) {
+            kinds.push(subtask);
+        }
+    }
     let fields = [
         ("task_id", Some(task_id.to_string())),
         ("description", Some(description.clone())),
@@ -110,6 +116,7 @@ fn fields(submission: &Submission) -> BTreeMap<String, String> {
         ("kind", kind.as_ref().map(Kind::to_string)),
         ("context", context.clone()),
         ("subtasks", Some(serde_json::to_string(subtasks).unwrap())),
+        ("kinds", Some(kinds.join(" "))),
     ];
     fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
