@@ -7,8 +7,9 @@
 //!
 //! In reading order: [`limit`] the numbers; [`id`] what may stand in a key; [`status`] the words; [`entry`] a work
 //! entry, with [`parent`] what it depends on; [`fact`] a line of the log; [`record`] what an outcome is kept as; [`task`] the document people read;
-//! [`result`] what a subtask left behind.
+//! [`result`] what a subtask left behind; [`api_key`] who may ask.
 
+pub mod api_key;
 pub mod entry;
 pub mod fact;
 pub mod id;
@@ -20,6 +21,7 @@ pub mod schema;
 pub mod status;
 pub mod task;
 
+pub use api_key::ApiKey;
 pub use entry::{EntryError, WorkEntry};
 pub use fact::{Fact, FactError, FactKind};
 pub use id::{ConsumerName, IdError, Kind, QueueName, SubtaskId, TaskId};

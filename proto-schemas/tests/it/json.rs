@@ -1,7 +1,7 @@
 //! Nouns that are JSON, and the schemas.
 
 use crate::fixture::lines;
-use proto_schemas::SubtaskResult;
+use proto_schemas::{ApiKey, SubtaskResult};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -12,6 +12,18 @@ fn every_result_is_written_byte_for_byte_or_refused() {
         let read: Result<SubtaskResult, _> = serde_json::from_str(&line.text);
         match (read, line.refused) {
             (Ok(result), None) => assert_eq!(serde_json::to_string(&result).unwrap(), line.text),
+            (Err(_), Some(_)) => {}
+            (answer, _) => panic!("{} gives {answer:?}", line.text),
+        }
+    }
+}
+
+#[test]
+fn every_key_is_written_byte_for_byte_or_refused() {
+    for line in lines("api-key.txt") {
+        let read: Result<ApiKey, _> = serde_json::from_str(&line.text);
+        match (read, line.refused) {
+            (Ok(key), None) => assert_eq!(serde_json::to_string(&key).unwrap(), line.text),
             (Err(_), Some(_)) => {}
             (answer, _) => panic!("{} gives {answer:?}", line.text),
         }

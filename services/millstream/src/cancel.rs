@@ -21,7 +21,7 @@ pub struct Cancel {
 impl Cancel {
     /// Cancels, and says how the task stands then.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let api = Api::new(&self.client.millstream_url)?;
+        let api = Api::new(&self.client)?;
         client::run(async {
             let answer = api.cancel(&self.task_id).await?;
             let task = &answer.document;

@@ -21,7 +21,7 @@ pub struct Get {
 impl Get {
     /// Asks once and prints the answer.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let api = Api::new(&self.client.millstream_url)?;
+        let api = Api::new(&self.client)?;
         client::run(async {
             let answer = api.task(&self.task_id).await?;
             let text = if self.json { answer.text + "\n" } else { shown(&answer.document) };

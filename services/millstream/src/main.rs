@@ -2,7 +2,7 @@
 //!
 //! This file parses and wires. Each sub-command is a file of its name: a struct of its arguments with one `run` that
 //! answers how the program ends. The roles (`up`, `orchestrator`, `worker`, `projector`) and the operators' commands
-//! (`audit`, `rebuild`, `redis-cli`, `bench`) know Redis; the client commands (`submit`, `watch`, `get`, `cancel`,
+//! (`audit`, `rebuild`, `keys`, `redis-cli`, `bench`) know Redis; the client commands (`submit`, `watch`, `get`, `cancel`,
 //! `replay`, `dead-letters`) speak only HTTP. Absent on purpose: a configuration file beside `.env`, unsafe code, a daemon mode.
 
 mod audit;
@@ -14,6 +14,7 @@ mod exit;
 mod get;
 mod health;
 mod healthcheck;
+mod keys;
 mod openapi;
 mod operate;
 mod orchestrator;
@@ -64,6 +65,7 @@ enum Command {
     Cancel(cancel::Cancel),
     Replay(replay::Replay),
     DeadLetters(dead_letters::DeadLetters),
+    Keys(keys::Keys),
     RedisCli(redis_cli::RedisCli),
     Audit(audit::Audit),
     Rebuild(rebuild::Rebuild),
@@ -88,6 +90,7 @@ impl Command {
             Self::Cancel(command) => command.run(),
             Self::Replay(command) => command.run(),
             Self::DeadLetters(command) => command.run(),
+            Self::Keys(command) => command.run(),
             Self::RedisCli(command) => command.run(),
             Self::Audit(command) => command.run(),
             Self::Rebuild(command) => command.run(),

@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::role::{Role, RoleSettings};
-use crate::settings::{InForce, LifeSettings, ListenSettings, OrchestratorSettings, StopSettings};
+use crate::settings::{GuardSettings, InForce, LifeSettings, ListenSettings, OrchestratorSettings, StopSettings};
 use anyhow::Context;
 use clap::Args;
 use std::path::Path;
@@ -23,6 +23,8 @@ pub struct Orchestrator {
     #[command(flatten)]
     orchestrator: OrchestratorSettings,
     #[command(flatten)]
+    guard: GuardSettings,
+    #[command(flatten)]
     life: LifeSettings,
     #[command(flatten)]
     stop: StopSettings,
@@ -31,7 +33,7 @@ pub struct Orchestrator {
 impl Orchestrator {
     /// Serves until a signal.
     pub fn run(self, in_force: InForce) -> anyhow::Result<Exit> {
-        self.listen.check_anonymous(&self.orchestrator)?;
+        self.listen.check_anonymous(&self.orchestrator, &self.guard)?;
         self.listen.check_free()?;
         let role = Role {
             name: NAME,
@@ -50,6 +52,9 @@ impl Orchestrator {
             backlog_max: self.orchestrator.backlog_max,
             task_ttl: self.life.task_ttl,
             replicas: self.orchestrator.replicas(),
+            auth: self.guard.credentials()?,
+            allowance: self.guard.allowance(),
+            cors_origins: self.guard.cors_origins.clone(),
             shutdown_grace: self.stop.shutdown_grace,
             ..::orchestrator::Config::default()
         };

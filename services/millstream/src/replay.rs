@@ -28,7 +28,7 @@ pub struct Replay {
 impl Replay {
     /// Replays, and says how the task stands then.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let api = Api::new(&self.client.millstream_url)?;
+        let api = Api::new(&self.client)?;
         client::run(async {
             let answer = api.replay(&self.task_id, self.body()).await?;
             let task = &answer.document;

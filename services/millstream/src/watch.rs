@@ -45,7 +45,7 @@ pub enum Style {
 impl Watch {
     /// Watches until the task has ended.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let api = Api::new(&self.client.millstream_url)?;
+        let api = Api::new(&self.client)?;
         let style = if self.json { Style::Json } else { Style::Progress };
         client::run(until_ended(&api, &self.task_id, style))
     }

@@ -2,9 +2,9 @@
 
 use crate::body::violation::Violations;
 use crate::context::Context;
-use crate::envelope::RequestId;
 use crate::refusal::Refusal;
 use crate::submit;
+use crate::trail::Trail;
 use crate::wire::batch::{BatchAnswer, BatchItem, BatchResult, NewBatch};
 use crate::wire::new_task::NewTask;
 use futures::{StreamExt, stream};
@@ -21,7 +21,7 @@ pub async fn submit(
     context: &Context,
     batch: NewBatch,
     idempotency: Option<Idempotency>,
-    request_id: &RequestId,
+    trail: &Trail,
 ) -> Result<BatchAnswer, Refusal> {
     let is_down = AtomicBool::new(false);
     let (is_down, idempotency) = (&is_down, &idempotency);
@@ -41,7 +41,7 @@ pub async fn submit(
         return Err(Refusal::StoreSilent);
     }
     let refused = results.len() as u32 - accepted;
-    let tasks = results.into_iter().map(|result| told(result, request_id)).collect();
+    let tasks = results.into_iter().map(|result| told(result, trail)).collect();
     Ok(BatchAnswer { accepted, refused, tasks })
 }
 
@@ -63,11 +63,11 @@ fn of_place(idempotency: &Idempotency, place: usize) -> Idempotency {
     Idempotency { key: format!("{}\t{place}", idempotency.key), ..idempotency.clone() }
 }
 
-fn told(result: Result<String, Refusal>, request_id: &RequestId) -> BatchResult {
+fn told(result: Result<String, Refusal>, trail: &Trail) -> BatchResult {
     match result {
         Ok(task_id) => BatchResult { status: 202, task_id: Some(task_id), problem: None },
         Err(refusal) => {
-            let problem = refusal.problem(&request_id.0);
+            let problem = refusal.problem(&trail.request_id);
             BatchResult { status: problem.status, task_id: None, problem: Some(problem) }
         }
     }

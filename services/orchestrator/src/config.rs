@@ -1,8 +1,10 @@
 //! What the binary decides for this service.
 
+use crate::auth::AuthConfig;
 use crate::governor::Limits;
 use crate::replicas::ReplicaOrder;
 use proto_schemas::{Kind, QueueName, limit};
+use redis_store::throttle::Allowance;
 use std::time::Duration;
 use task_core::Rules;
 
@@ -32,6 +34,12 @@ pub struct Config {
     pub replicas: Option<ReplicaOrder>,
     /// A request about many dead letters answers after this at the latest, and says where to go on.
     pub letters_time: Duration,
+    /// Which credentials are asked for; none unless something is set.
+    pub auth: AuthConfig,
+    /// How much each client may ask for; not bounded without it.
+    pub allowance: Option<Allowance>,
+    /// The origins, such as `https://example.org`, whose pages may ask and read.
+    pub cors_origins: Vec<String>,
     /// How long requests in flight may go on after the signal to stop.
     pub shutdown_grace: Duration,
 }
@@ -51,6 +59,9 @@ impl Default for Config {
             task_ttl: Duration::from_secs(limit::TASK_TTL_SECONDS),
             replicas: None,
             letters_time: Duration::from_secs(20),
+            auth: AuthConfig::default(),
+            allowance: None,
+            cors_origins: Vec::new(),
             shutdown_grace: Duration::from_secs(25),
         }
     }

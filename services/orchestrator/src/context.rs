@@ -1,5 +1,7 @@
 //! What every handler is given, and how it may ask Redis.
 
+use crate::audit_log::AuditLog;
+use crate::auth::Auth;
 use crate::config::Config;
 use crate::governor::Gauge;
 use crate::kinds::Kinds;
@@ -9,6 +11,7 @@ use crate::wire::system::SERVICE;
 use proto_schemas::ConsumerName;
 use redis_store::Store;
 use redis_store::submit::Admission;
+use redis_store::throttle::Allowance;
 use std::sync::Arc;
 use std::time::Duration;
 use task_core::{Planner, Rules};
@@ -33,17 +36,39 @@ pub struct Context {
     pub task_ttl: Duration,
     /// How long a request may deal with many dead letters.
     pub letters_time: Duration,
+    /// Who judges credentials; nobody is asked otherwise.
+    pub auth: Option<Auth>,
+    /// How much each client may ask for, if that is bounded.
+    pub allowance: Option<Allowance>,
+    /// The origins whose pages may ask and read.
+    pub cors_origins: Vec<String>,
+    /// Where changes are written down.
+    pub audit: AuditLog,
     rules: Rules,
 }
 
 impl Context {
     /// The context of one server.
-    pub fn new(config: Config, store: Store, gauge: Arc<Gauge>) -> Self {
+    pub fn new(config: Config, store: Store, gauge: Arc<Gauge>, audit: AuditLog) -> Self {
         let admission = Admission { backlog_max: config.backlog_max, deadline: config.task_deadline };
         let replicas = config.replicas.map(|order| Replicas::new(&store, order));
         let (kinds, rules) = (Kinds::new(config.kinds), config.plan_rules);
         let (task_ttl, letters_time) = (config.task_ttl, config.letters_time);
-        Self { store, kinds, admission, gauge, replicas, task_ttl, letters_time, rules }
+        let (auth, allowance, cors_origins) = (Auth::new(config.auth), config.allowance, config.cors_origins);
+        Self {
+            store,
+            kinds,
+            admission,
+            gauge,
+            replicas,
+            task_ttl,
+            letters_time,
+            auth,
+            allowance,
+            cors_origins,
+            audit,
+            rules,
+        }
     }
 
     /// Who plans a task that brings no plan.

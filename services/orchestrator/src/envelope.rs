@@ -1,27 +1,33 @@
 //! What all answers share: a request id, a problem document where something went wrong, and headers for safety.
 
+use crate::auth::Client;
+use crate::context::Context;
+use crate::gate::cors;
 use crate::refusal::Refusal;
+use crate::routes::scope::Scope;
+use crate::trail::{Left, SharedTrail, Trail};
+use crate::wire::time::Timestamp;
 use futures::FutureExt;
 use poem::error::ResponseError;
 use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{Endpoint, Request, Response};
+use redis_store::note::Note;
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use ulid::Ulid;
 
-/// Every answer carries it; our own, because a client's could not be trusted to be unique or harmless in a log.
+/// Every answer carries it.
 const REQUEST_ID: &str = "x-request-id";
-
-/// The id of a request, as its handler finds it.
-#[derive(Debug, Clone)]
-pub struct RequestId(pub String);
+/// Of a path that stands in the audit.
+const OBJECT_CHARS_MAX: usize = 200;
 
 /// Calls the endpoint; always answers, also when it panics.
 pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Request) -> poem::Result<Response> {
-    let request_id = Ulid::generate().to_string();
+    let trail: SharedTrail = Arc::new(Trail::of(&request));
+    let context = request.data::<Arc<Context>>().cloned();
     let (method, uri) = (request.method().clone(), request.original_uri().clone());
-    request.set_data(RequestId(request_id.clone()));
+    let origin = context.as_ref().and_then(|context| cors::allowed(request.headers(), &context.cors_origins));
+    request.set_data(trail.clone());
     let answer = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) if is_whole(response.status()) => Ok(response),
         Ok(Ok(response)) => {
@@ -30,13 +36,39 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
         Ok(Err(error)) => Err(Refusal::of(error, uri.path())),
         Err(_) => Err(Refusal::Bug("a handler panicked".to_owned())),
     };
+    let code = answer.as_ref().err().map_or("", Refusal::code);
     let mut response = answer.unwrap_or_else(|refusal| {
-        log(&refusal, &request_id);
-        answer_with(&refusal, &request_id)
+        log(&refusal, &trail.request_id);
+        answer_with(&refusal, &trail.request_id)
     });
-    tracing::debug!(request_id, method = method.as_str(), status = response.status().as_u16(), "answered");
-    add_headers(response.headers_mut(), &request_id);
+    let status = response.status();
+    tracing::debug!(request_id = trail.request_id, method = method.as_str(), status = status.as_u16(), "answered");
+    add_headers(response.headers_mut(), &trail);
+    if let Some(context) = &context {
+        note(context, &trail, uri.path(), (status, code));
+        if !context.cors_origins.is_empty() {
+            response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
+        }
+    }
+    if let Some(origin) = origin {
+        cors::expose(response.headers_mut(), origin);
+    }
     Ok(response)
+}
+
+/// Writes into the audit what was changed, or was to be.
+fn note(context: &Context, trail: &Trail, path: &str, (status, code): (StatusCode, &str)) {
+    let Some(operation) = trail.operation.get().filter(|operation| operation.scope >= Scope::Write) else { return };
+    context.audit.hand_in(Note {
+        at: Timestamp::now().to_string(),
+        client: trail.client.get().cloned().unwrap_or_else(|| Client::anonymous().name),
+        operation: operation.id,
+        object: path.chars().take(OBJECT_CHARS_MAX).collect(),
+        status: status.as_u16(),
+        code: code.to_owned(),
+        address: trail.address.clone(),
+        request_id: trail.request_id.clone(),
+    });
 }
 
 fn answer_with(refusal: &Refusal, request_id: &str) -> Response {
@@ -48,6 +80,9 @@ fn answer_with(refusal: &Refusal, request_id: &str) -> Response {
         .body(text);
     if let Some(seconds) = refusal.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    if refusal.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if let Refusal::MethodNotAllowed(methods) = refusal
         && let Some(allow) = Some(methods).filter(|it| !it.is_empty()).and_then(|it| it.parse().ok())
@@ -71,9 +106,17 @@ fn log(refusal: &Refusal, request_id: &str) {
     }
 }
 
-fn add_headers(headers: &mut HeaderMap, request_id: &str) {
-    if let Ok(value) = HeaderValue::from_str(request_id) {
-        headers.insert(REQUEST_ID, value);
+fn add_headers(headers: &mut HeaderMap, trail: &Trail) {
+    let mut insert = |name: &'static str, value: String| {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    };
+    insert(REQUEST_ID, trail.request_id.clone());
+    if let Some(Left { of, requests, reset }) = trail.left.get() {
+        // As draft-ietf-httpapi-ratelimit-headers writes them.
+        insert("ratelimit-policy", format!("\"default\";q={};w={}", of.requests, of.window.as_secs()));
+        insert("ratelimit", format!("\"default\";r={requests};t={}", reset.as_millis().div_ceil(1_000)));
     }
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

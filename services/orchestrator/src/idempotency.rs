@@ -3,6 +3,7 @@
 //! A key is a Structured Field String, `"..."`; a bare token is taken as well, because most clients send one. Which
 //! request a key stands for is told by a digest of its method, its path and the bytes of its body.
 
+use crate::auth::Client;
 use crate::refusal::Refusal;
 use poem::http::HeaderMap;
 use poem::{Request, RequestBody};
@@ -14,18 +15,19 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
 const HEADER: &str = "idempotency-key";
-/// Whose keys they are while nobody says who they are.
-const ANONYMOUS: &str = "anonymous";
 const TOKEN_MARKS: &str = "!#$%&'*+-.^_`|~:/";
 
 /// The header `Idempotency-Key`, if it is there.
-pub struct IdempotencyKey(Option<String>);
+pub struct IdempotencyKey {
+    key: Option<String>,
+    client: String,
+}
 
 impl IdempotencyKey {
     /// The key with the request that it stands for.
     pub fn of(self, fingerprint: Option<String>) -> Option<Idempotency> {
-        let (key, fingerprint) = self.0.zip(fingerprint)?;
-        Some(Idempotency { client: ANONYMOUS.to_owned(), key, fingerprint })
+        let (key, fingerprint) = self.key.zip(fingerprint)?;
+        Some(Idempotency { client: self.client, key, fingerprint })
     }
 }
 
@@ -49,7 +51,8 @@ impl<'a> ApiExtractor<'a> for IdempotencyKey {
         _: &mut RequestBody,
         _: ExtractParamOptions<String>,
     ) -> poem::Result<Self> {
-        Ok(Self(key(request.headers())?))
+        let client = request.data::<Client>().cloned().unwrap_or_else(Client::anonymous).name;
+        Ok(Self { key: key(request.headers())?, client })
     }
 }
 

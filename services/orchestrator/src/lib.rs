@@ -11,11 +11,14 @@
 //! request has to pass; `api` one file for each door; `submit` from a request to a stored task,
 //! with `kinds` what is accepted, `idempotency` the client's keys and [`replicas`] who else must have it; `batch` many of them; `replay` and
 //! `letters` running again what has ended; `listing` looking through the tasks, `operations` at everything else; `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal`
-//! every way to say no; `envelope` what all answers share; `openapi` and `pages` the description for machines and for
+//! every way to say no; `trail` what becomes known of a request, `envelope` what all answers share, [`auth`] who asks, and
+//! `audit_log` what they changed; `openapi` and `pages` the description for machines and for
 //! people.
 
 mod acceptor;
 mod api;
+mod audit_log;
+pub mod auth;
 mod batch;
 mod body;
 pub mod config;
@@ -40,6 +43,7 @@ pub mod replicas;
 mod routes;
 pub mod server;
 mod submit;
+mod trail;
 mod wire;
 
 pub use config::{BUILT_IN_KINDS, Config};

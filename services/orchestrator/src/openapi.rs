@@ -29,8 +29,25 @@ const NAMES: [(&str, &str); 5] = [
     ("/assign-task", "/assign-task/"),
 ];
 
+/// How clients say who they are, where they are asked.
+const SECURITY: &str = r#"  "security": [
+    {},
+    {
+      "bearer": []
+    }
+  ],
+  "components": {
+    "securitySchemes": {
+      "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, as `millstream keys create` prints it, or a signed token; only where AUTH is set."
+      }
+    },
+"#;
+
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
-    let mut text = service().spec();
+    let mut text = service().spec().replacen("  \"components\": {\n", SECURITY, 1);
     for (derived, ours) in NAMES {
         text = text.replace(&format!("\"{derived}\": {{"), &format!("\"{ours}\": {{"));
     }
@@ -75,5 +92,7 @@ mod tests {
             assert!(accepted[name].is_object(), "{name}");
         }
         assert!(json["paths"]["/assign-task/"]["post"].is_object());
+        assert_eq!(json["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+        assert_eq!(json["security"][1]["bearer"], serde_json::json!([]));
     }
 }

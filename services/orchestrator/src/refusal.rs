@@ -9,10 +9,12 @@ mod wording;
 
 use crate::body::violation::Violations;
 use crate::governor::Pressure;
+use crate::routes::scope::Scope;
 use crate::wire::problem::{FieldError, Problem};
 use poem::error::ResponseError;
 use poem::http::StatusCode;
 use redis_store::StoreError;
+use std::time::Duration;
 use wording::Wording;
 
 /// Why a request is not done.
@@ -89,6 +91,15 @@ pub enum Refusal {
     /// The results of a task are too large for one answer.
     #[error("results too large for one answer")]
     ResultsTooLarge,
+    /// Nobody that is known sends it.
+    #[error("not authenticated")]
+    Unauthenticated,
+    /// Whoever sends it lacks this scope.
+    #[error("not allowed")]
+    Forbidden(Scope),
+    /// Whoever sends it has used up their allowance, for so long.
+    #[error("throttled")]
+    Throttled(Duration),
     /// The task has another revision than the client wants.
     #[error("precondition failed")]
     PreconditionFailed,
@@ -143,11 +154,17 @@ impl Refusal {
 
     /// Seconds after which trying again makes sense.
     pub fn retry_after(&self) -> Option<u32> {
-        match self.wording().0 {
-            429 => Some(5),
-            503 => Some(1),
+        match (self, self.wording().0) {
+            (Self::Throttled(wait), _) => Some(wait.as_millis().div_ceil(1_000) as u32),
+            (_, 429) => Some(5),
+            (_, 503) => Some(1),
             _ => None,
         }
+    }
+
+    /// The sort of problem, for programs.
+    pub fn code(&self) -> &'static str {
+        self.wording().1
     }
 
     fn errors(&self) -> Option<Vec<FieldError>> {

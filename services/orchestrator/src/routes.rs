@@ -11,17 +11,19 @@ use poem_openapi::OpenApiService;
 use std::sync::Arc;
 
 /// Everything that is served.
-pub fn endpoint(context: Context) -> impl IntoEndpoint<Endpoint = impl poem::Endpoint<Output = Response> + 'static> {
+pub fn endpoint(
+    context: Arc<Context>,
+) -> impl IntoEndpoint<Endpoint = impl poem::Endpoint<Output = Response> + 'static> {
     let service = OpenApiService::new(api::all(), "", "");
     Route::new()
         .at("/docs", get(pages::docs))
         .at("/redoc", get(pages::redoc))
         .at("/openapi.json", get(pages::openapi_json))
         .nest("/", service)
-        .data(Arc::new(context))
         .around(gate::pass)
         .before(drop_slash)
         .around(envelope::wrap)
+        .data(context)
 }
 
 /// The typed door's documented path ends with a slash, which the derived routes cannot; both spellings lead there.

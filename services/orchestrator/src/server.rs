@@ -1,6 +1,7 @@
 //! Listening, serving, and stopping without dropping a request.
 
 use crate::acceptor::TcpAcceptor;
+use crate::audit_log::{self, AuditLog};
 use crate::config::Config;
 use crate::connection;
 use crate::context::Context;
@@ -12,6 +13,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+/// How long the end waits for the last notes of the audit.
+const AUDIT_GRACE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// A server that listens and does not serve yet.
 pub struct Server {
@@ -50,13 +54,19 @@ impl Server {
             let (store, gauge, shutdown) = (store.clone(), gauge.clone(), shutdown.clone());
             async move { governor::run(store, &gauge, limits, shutdown).await }
         });
-        let endpoint = routes::endpoint(Context::new(self.config, store, gauge));
+        let (audit, notes) = AuditLog::new();
+        let auditor = tokio::spawn(audit_log::run(store.clone(), notes));
+        let context = Arc::new(Context::new(self.config, store, gauge, audit));
+        let endpoint = routes::endpoint(context.clone());
         tracing::info!(address = %self.address, "the API listens");
         let served = poem::Server::new_with_acceptor(acceptor)
             .run_with_graceful_shutdown(endpoint, shutdown.cancelled_owned(), Some(grace))
             .await;
         watcher.abort();
         governor.abort();
+        drop(context);
+        // What was handed in by then is still written.
+        let _ = tokio::time::timeout(AUDIT_GRACE, auditor).await;
         served.map_err(OrchestratorError::Serve)
     }
 }

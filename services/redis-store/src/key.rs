@@ -27,6 +27,10 @@ pub const LIFETIMES: &str = "lifetimes";
 pub const QUEUES: &str = "queues";
 /// Consumers by the ms of their last heartbeat.
 pub const WORKERS: &str = "workers";
+/// The API's keys by their ids.
+pub const API_KEYS: &str = "api-keys";
+/// Who changed what.
+pub const AUDIT: &str = "audit";
 /// Schema, epoch, lease and groups of this installation.
 pub const META: &str = "meta";
 
@@ -58,6 +62,11 @@ pub fn tasks_with(status: TaskStatus) -> String {
 /// Which task a client's idempotency key stands for.
 pub fn idempotency(client: &str, key: &str) -> String {
     format!("idempotency:{client}:{key}")
+}
+
+/// What a client has left of its allowance.
+pub fn rate(client: &str) -> String {
+    format!("rate:{client}")
 }
 
 /// Wakes idle workers of a queue.

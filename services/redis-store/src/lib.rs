@@ -8,9 +8,10 @@
 //! In reading order: [`key`] the names; [`client`] the connection and its patience; then one file for each script, in
 //! the order of a task's path, [`submit`] to [`expire`]; in [`books`] everything of one task, and what mends it where a
 //! hand broke it: [`reopen`], [`recount`], [`relist`], [`adopt`], [`exorcise`], [`undelay`], [`retell`], [`restore`];
-//! [`read`] and [`listing`] what people ask for, [`stream_state`] and [`fleet`] what operators do; [`server`] what the connected Redis is and promises.
+//! [`api_keys`], [`throttle`] and [`note`] what guards the API; [`read`] and [`listing`] what people ask for, [`stream_state`] and [`fleet`] what operators do; [`server`] what the connected Redis is and promises.
 
 pub mod adopt;
+pub mod api_keys;
 mod batch;
 pub mod books;
 pub mod bury;
@@ -33,6 +34,7 @@ pub mod key;
 pub mod kinds;
 pub mod listing;
 mod members;
+pub mod note;
 pub mod promote;
 pub mod read;
 pub mod reap;
@@ -50,6 +52,7 @@ pub mod settle;
 pub mod start;
 pub mod stream_state;
 pub mod submit;
+pub mod throttle;
 pub mod undelay;
 mod unfolded;
 mod value;

@@ -60,4 +60,6 @@ scripts! {
     RETELL = "retell" over TASK,
     RESTORE = "restore",
     EXPIRE = "expire",
+    THROTTLE = "throttle",
+    NOTE = "note",
 }

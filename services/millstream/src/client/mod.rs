@@ -7,8 +7,11 @@ mod problem;
 pub use document::{Subtask, Task};
 
 use crate::exit::{Exit, Failure};
+use crate::settings::ClientSettings;
 use anyhow::Context;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, StatusCode, Url};
+use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
@@ -52,10 +55,17 @@ pub struct Answer<T = Task> {
 }
 
 impl Api {
-    /// The API at `base`, which may have a path of its own.
-    pub fn new(base: &Url) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).build()?;
-        Ok(Self { base: base.clone(), http })
+    /// The API that the settings name; its address may have a path of its own.
+    pub fn new(settings: &ClientSettings) -> anyhow::Result<Self> {
+        let mut headers = HeaderMap::new();
+        if let Some(key) = &settings.millstream_api_key {
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose_secret()))?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let http =
+            reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).default_headers(headers);
+        Ok(Self { base: settings.millstream_url.clone(), http: http.build()? })
     }
 
     /// Submits a task; `body` is its JSON text, `key` the client's own for this request.
@@ -160,7 +170,8 @@ mod tests {
             ("http://h:1/api/", "T", "http://h:1/api/tasks/T"),
             ("http://h:1", "../x?y#z", "http://h:1/tasks/..%2Fx%3Fy%23z"),
         ] {
-            let api = Api::new(&base.parse().unwrap()).unwrap();
+            let settings = ClientSettings { millstream_url: base.parse().unwrap(), millstream_api_key: None };
+            let api = Api::new(&settings).unwrap();
             assert_eq!(api.address(&["tasks", id]).as_str(), expect);
         }
     }

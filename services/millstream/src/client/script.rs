@@ -1,6 +1,7 @@
 //! An API that answers what a test has written down for it, and keeps what it was asked.
 
 use super::Api;
+use crate::settings::ClientSettings;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -24,7 +25,8 @@ impl Script {
 
     /// A client of it.
     pub fn client(&self) -> Api {
-        Api::new(&format!("http://{}", self.address).parse().expect("an address")).expect("a client")
+        let millstream_url = format!("http://{}", self.address).parse().expect("an address");
+        Api::new(&ClientSettings { millstream_url, millstream_api_key: None }).expect("a client")
     }
 
     /// The bodies of all requests, once the last answer is given.

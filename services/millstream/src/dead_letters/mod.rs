@@ -30,7 +30,7 @@ enum Action {
 impl DeadLetters {
     /// Does one of them.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let api = Api::new(&self.client.millstream_url)?;
+        let api = Api::new(&self.client)?;
         client::run(async {
             match self.action {
                 Action::List(action) => action.run(&api).await,

@@ -2,6 +2,7 @@
 
 use super::parse;
 use clap::Args;
+use secrecy::SecretString;
 
 /// The API that client commands talk to.
 #[derive(Debug, Clone, Args)]
@@ -12,4 +13,11 @@ pub struct ClientSettings {
         value_name = "URL", default_value = "http://127.0.0.1:8000", value_parser = parse::api_url
     )]
     pub millstream_url: reqwest::Url,
+
+    /// The API key or token that client commands send.
+    #[arg(
+        long, env = "MILLSTREAM_API_KEY", global = true,
+        hide_env_values = true, value_name = "CREDENTIALS", value_parser = parse::secret
+    )]
+    pub millstream_api_key: Option<SecretString>,
 }

@@ -1,6 +1,6 @@
 //! Where the API listens and what it accepts.
 
-use super::parse;
+use super::{GuardSettings, parse};
 use crate::exit::{Exit, Failure};
 use clap::{ArgAction, Args, builder::BoolishValueParser};
 use orchestrator::replicas::ReplicaOrder;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Where the API listens.
 #[derive(Debug, Clone, Args)]
 pub struct ListenSettings {
-    /// The address that the API listens on; another one than loopback needs ALLOW_ANONYMOUS.
+    /// The address that the API listens on; another one than loopback needs AUTH or ALLOW_ANONYMOUS.
     #[arg(
         long, env = "ORCHESTRATOR_HOST",
         value_name = "HOST", default_value = "127.0.0.1", value_parser = parse::host
@@ -71,14 +71,15 @@ impl OrchestratorSettings {
 }
 
 impl ListenSettings {
-    /// Refuses an address that strangers reach, unless `settings` allow it.
-    pub fn check_anonymous(&self, settings: &OrchestratorSettings) -> Result<(), Failure> {
+    /// Refuses an address that strangers reach, unless they are asked who they are or `settings` allow it.
+    pub fn check_anonymous(&self, settings: &OrchestratorSettings, guard: &GuardSettings) -> Result<(), Failure> {
         let host = &self.orchestrator_host;
         let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        if loopback || settings.allow_anonymous {
+        if loopback || settings.allow_anonymous || guard.asks() {
             return Ok(());
         }
-        let why = "another address than loopback needs ALLOW_ANONYMOUS=true, because the API asks nobody who they are";
+        let why =
+            "another address than loopback needs AUTH, or ALLOW_ANONYMOUS=true while the API asks nobody who they are";
         Err(Failure::setting("ORCHESTRATOR_HOST", why))
     }
 
@@ -133,8 +134,12 @@ mod tests {
             .into_iter()
             .chain([("0.0.0.0", false), ("::", false), ("10.0.0.1", false), ("example.org", false)])
         {
-            assert_eq!(listen(host, 1).check_anonymous(&with(false)).is_ok(), allowed, "{host}");
-            assert!(listen(host, 1).check_anonymous(&with(true)).is_ok());
+            assert_eq!(
+                listen(host, 1).check_anonymous(&with(false), &GuardSettings::default()).is_ok(),
+                allowed,
+                "{host}"
+            );
+            assert!(listen(host, 1).check_anonymous(&with(true), &GuardSettings::default()).is_ok());
         }
     }
 

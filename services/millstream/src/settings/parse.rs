@@ -38,6 +38,18 @@ pub fn redis_url(text: &str) -> Result<SecretString, String> {
         .ok_or_else(|| "redis://[user:password@]host:port/db is needed, or rediss:// for TLS".to_owned())
 }
 
+/// A secret in one word.
+pub fn secret(text: &str) -> Result<SecretString, String> {
+    let fits = !text.is_empty() && text.chars().all(|char| char.is_ascii_graphic());
+    fits.then(|| SecretString::from(text)).ok_or_else(|| "a word of ASCII is needed".to_owned())
+}
+
+/// The origin of a page: scheme, host and, if it is not the usual one, port.
+pub fn origin(text: &str) -> Result<String, String> {
+    let url = text.parse::<reqwest::Url>().ok().filter(|url| url.origin().ascii_serialization() == text);
+    url.map(|_| text.to_owned()).ok_or_else(|| "origins such as https://example.org are needed".to_owned())
+}
+
 /// A host name or an address; IPv6 with or without brackets.
 pub fn host(text: &str) -> Result<String, String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);

@@ -53,7 +53,7 @@ impl Submit {
     /// Submits, and watches if asked to.
     pub fn run(self) -> anyhow::Result<Exit> {
         let body = self.body()?;
-        let api = Api::new(&self.client.millstream_url)?;
+        let api = Api::new(&self.client)?;
         client::run(async {
             let answer = api.submit(body, self.idempotency_key.as_deref()).await?;
             let id = &answer.document.task_id;

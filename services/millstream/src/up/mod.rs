@@ -13,8 +13,8 @@ mod redis;
 use crate::exit::{Exit, Failure};
 use crate::process::Spec;
 use crate::settings::{
-    FleetSettings, InForce, LifeSettings, ListenSettings, LogSettings, OrchestratorSettings, ProjectorSettings,
-    RedisSettings, ServerSettings, StopSettings, WorkerSettings,
+    FleetSettings, GuardSettings, InForce, LifeSettings, ListenSettings, LogSettings, OrchestratorSettings,
+    ProjectorSettings, RedisSettings, ServerSettings, StopSettings, WorkerSettings,
 };
 use crate::signals;
 use anyhow::Context;
@@ -43,6 +43,8 @@ pub struct Up {
     #[command(flatten)]
     orchestrator: OrchestratorSettings,
     #[command(flatten)]
+    guard: GuardSettings,
+    #[command(flatten)]
     fleet: FleetSettings,
     #[command(flatten)]
     worker: WorkerSettings,
@@ -61,7 +63,8 @@ pub struct Up {
 impl Up {
     /// Runs until a signal, or until a part refuses its settings.
     pub fn run(self, in_force: InForce) -> anyhow::Result<Exit> {
-        self.listen.check_anonymous(&self.orchestrator)?;
+        self.listen.check_anonymous(&self.orchestrator, &self.guard)?;
+        self.guard.credentials()?;
         crate::orchestrator::rules(self.orchestrator.plan_rules.as_deref())?;
         let lock = Lock::acquire()?;
         self.listen.check_free()?;

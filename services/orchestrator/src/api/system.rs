@@ -19,6 +19,7 @@ struct Preparing;
 
 impl Refusals for Preparing {
     const STATUSES: &'static [(u16, &'static str)] = &[(503, "Not ready; `missing` names what is not there.")];
+    const IS_OPEN: bool = true;
 }
 
 #[OpenApi(tag = "Tag::System")]

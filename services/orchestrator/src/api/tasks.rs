@@ -3,12 +3,12 @@
 use super::Tag;
 use crate::body::{JsonBody, OptionalJsonBody};
 use crate::context::{self, Context};
-use crate::envelope::RequestId;
 use crate::idempotency::IdempotencyKey;
 use crate::listing::TaskFilter;
 use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
 use crate::submit::{self, Stored};
+use crate::trail::SharedTrail;
 use crate::wire::answer::JsonText;
 use crate::wire::batch::{BatchAnswer, NewBatch};
 use crate::wire::new_task::NewTask;
@@ -185,14 +185,14 @@ impl TasksApi {
     async fn submit_several(
         &self,
         context: Data<&Arc<Context>>,
-        request_id: Data<&RequestId>,
+        trail: Data<&SharedTrail>,
         /// Your own key for this request: sent again with the same body within a day, it answers the same tasks.
         #[oai(name = "Idempotency-Key")]
         key: IdempotencyKey,
         body: JsonBody<NewBatch>,
     ) -> Result<JsonText<BatchAnswer>, Refused<SubmittingSeveral>> {
         let idempotency = key.of(body.fingerprint);
-        Ok(JsonText(batch::submit(&context, body.document, idempotency, &request_id).await?))
+        Ok(JsonText(batch::submit(&context, body.document, idempotency, &trail).await?))
     }
 
     /// List tasks

@@ -11,7 +11,16 @@ use std::marker::PhantomData;
 pub trait Refusals: Send + Sync + 'static {
     /// Status and what it means here.
     const STATUSES: &'static [(u16, &'static str)];
+    /// Whether nobody is asked who they are, nor counted.
+    const IS_OPEN: bool = false;
 }
+
+/// What every operation can answer with that is not open.
+const GUARDED: [(u16, &str); 3] = [
+    (401, "The API asks who you are, and these are no credentials that are valid."),
+    (403, "Your credentials lack the scope of this operation."),
+    (429, "Your allowance is used up."),
+];
 
 /// A refusal by an operation of the set `R`.
 pub struct Refused<R>(Refusal, PhantomData<R>);
@@ -31,7 +40,13 @@ impl<R> From<Refused<R>> for poem::Error {
 impl<R: Refusals> ApiResponse for Refused<R> {
     fn meta() -> MetaResponses {
         let always = (500, "The service failed.");
-        MetaResponses { responses: R::STATUSES.iter().copied().chain([always]).map(describe).collect() }
+        let guarded = GUARDED
+            .iter()
+            .copied()
+            .filter(|(status, _)| !R::IS_OPEN && R::STATUSES.iter().all(|(known, _)| known != status));
+        let mut statuses: Vec<_> = R::STATUSES.iter().copied().chain(guarded).chain([always]).collect();
+        statuses.sort_by_key(|(status, _)| *status);
+        MetaResponses { responses: statuses.into_iter().map(describe).collect() }
     }
 
     fn register(registry: &mut Registry) {

@@ -72,6 +72,7 @@ impl Operation {
 }
 
 /// All of them.
+#[cfg(test)]
 pub fn all() -> &'static [Operation] {
     &ALL
 }

@@ -26,6 +26,11 @@ impl Scope {
         }
     }
 
+    /// The scope of a word in a key or a token; nothing for any other word.
+    pub fn read(word: &str) -> Option<Self> {
+        [Self::Read, Self::Write, Self::Admin].into_iter().find(|scope| scope.as_str() == word)
+    }
+
     /// Its word in keys and tokens; empty for what is open.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -40,6 +40,12 @@ impl Timestamp {
     }
 }
 
+impl std::fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Now in ms of the Unix epoch, by this process's clock.
 pub fn now_ms() -> u64 {
     Utc::now().timestamp_millis().try_into().unwrap_or(0)

@@ -5,6 +5,7 @@ mod bodies;
 mod cancels;
 mod documents;
 mod graphs;
+mod guards;
 mod idempotency;
 mod kinds;
 mod letters;

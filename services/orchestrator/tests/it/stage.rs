@@ -102,13 +102,14 @@ impl Stage {
         answer.json()["task_id"].as_str().expect("an id").to_owned()
     }
 
-    /// What a refused request must leave as it was: the number of keys, and every stream's length. `meta` is left out:
-    /// the governor writes it when it likes.
+    /// What a refused request must leave as it was: the number of keys, and every stream's length. `meta` and `audit` are left
+    /// out: the governor writes the one when it likes, and the other one tells of refusals.
     pub fn footprint(&self) -> Vec<i64> {
         let streams = Stream::of(&QueueName::default_queue()).map(|stream| stream.key());
         let lengths = streams.iter().map(String::as_str).chain(["events", "dead-letters"]);
         let count = |key| self.redis.command(&["XLEN", key]).integer();
-        let keys = self.redis.command(&["DBSIZE"]).integer() - self.redis.command(&["EXISTS", "meta"]).integer();
+        let script = "return redis.call('DBSIZE') - redis.call('EXISTS', 'meta', 'audit')";
+        let keys = self.redis.command(&["EVAL", script, "0"]).integer();
         std::iter::once(keys).chain(lengths.map(count)).collect()
     }
 

@@ -1,0 +1,130 @@
+//! `millstream keys`: makes, lists and revokes the keys of the API. It speaks to Redis, because somebody has to make the first.
+
+use crate::exit::Exit;
+use crate::settings::RedisSettings;
+use crate::{operate, print};
+use clap::{Args, Subcommand, ValueEnum};
+use orchestrator::auth::{NewKey, Scope};
+use proto_schemas::ApiKey;
+use redis_store::{Store, StoreError};
+use serde_json::json;
+
+const DAY_MS: u64 = 24 * 3_600 * 1_000;
+
+/// Make, list and revoke keys of the API
+#[derive(Debug, Args)]
+pub struct Keys {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Create(Create),
+    List(List),
+    Revoke(Revoke),
+}
+
+/// Make a key and print it: it is never shown again
+#[derive(Debug, Args)]
+struct Create {
+    /// Whose it is, for people
+    #[arg(value_parser = name)]
+    name: String,
+    /// What it may do; each holds the ones before it
+    #[arg(long, value_enum, default_value = "write")]
+    scope: ScopeWord,
+    /// Days until it opens nothing any more; it lasts until it is revoked otherwise
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=3_650))]
+    expires_in_days: Option<u64>,
+    #[command(flatten)]
+    redis: RedisSettings,
+}
+
+/// List the keys that there are, without their secrets
+#[derive(Debug, Args)]
+struct List {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    redis: RedisSettings,
+}
+
+/// Revoke a key: within two seconds it opens nothing any more
+#[derive(Debug, Args)]
+struct Revoke {
+    /// Its id, as `list` shows it
+    id: String,
+    #[command(flatten)]
+    redis: RedisSettings,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ScopeWord {
+    /// Look at tasks, streams and workers
+    Read,
+    /// Submit, cancel, run again
+    Write,
+    /// Deal with dead letters
+    Admin,
+}
+
+impl Keys {
+    /// Runs until it is done.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        match self.command {
+            Command::Create(create) => create.run(),
+            Command::List(List { json, redis }) => operate::run(&redis, async |store| list(&store, json).await),
+            Command::Revoke(Revoke { id, redis }) => operate::run(&redis, async |store| {
+                let was_there = store.revoke_api_key(&id).await?;
+                if !was_there {
+                    eprintln!("millstream: there is no key {id}");
+                }
+                Ok(if was_there { Exit::Ok } else { Exit::NotFound })
+            }),
+        }
+    }
+}
+
+impl Create {
+    fn run(self) -> anyhow::Result<Exit> {
+        let scope = match self.scope {
+            ScopeWord::Read => Scope::Read,
+            ScopeWord::Write => Scope::Write,
+            ScopeWord::Admin => Scope::Admin,
+        };
+        operate::run(&self.redis, async |store| {
+            let now_ms = store.now_ms().await?;
+            let expires_at_ms = self.expires_in_days.map(|days| now_ms + days * DAY_MS);
+            let Some(new) = NewKey::make(&self.name, &[scope], now_ms, expires_at_ms) else {
+                eprintln!("millstream: the system gives no randomness");
+                return Ok(Exit::Failed);
+            };
+            store.keep_api_key(&new.id, &new.kept).await?;
+            print::line(&new.credentials);
+            Ok(Exit::Ok)
+        })
+    }
+}
+
+async fn list(store: &Store, as_json: bool) -> Result<Exit, StoreError> {
+    for (id, ApiKey { name, scopes, created_at_ms, expires_at_ms, .. }) in store.api_keys().await? {
+        let scopes = scopes.join(",");
+        if as_json {
+            let key = json!({
+                "id": id, "name": name, "scopes": scopes, "created_at_ms": created_at_ms, "expires_at_ms": expires_at_ms,
+            });
+            print::line(&key.to_string());
+        } else {
+            let until = expires_at_ms.map_or_else(|| "until it is revoked".to_owned(), |ms| format!("until {ms} ms"));
+            print::line(&format!("{id}  {scopes:<5}  {until}  {name}"));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let fits = (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned()).ok_or_else(|| "1 to 64 characters are needed".to_owned())
+}

@@ -1,0 +1,45 @@
+//! What becomes known of a request on its way: made at its head, filled at the gate, read when its answer leaves.
+
+use crate::routes::operation::Operation;
+use poem::Request;
+use redis_store::throttle::Allowance;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use ulid::Ulid;
+
+/// The trail of one request.
+#[derive(Debug, Default)]
+pub struct Trail {
+    /// A ULID of our own: a client's could not be trusted to be unique or harmless in a log.
+    pub request_id: String,
+    /// Where it comes from.
+    pub address: String,
+    /// Where it leads, if anywhere.
+    pub operation: OnceLock<&'static Operation>,
+    /// Who asks, as far as anybody was asked.
+    pub client: OnceLock<String>,
+    /// What is left of their allowance, if there is one.
+    pub left: OnceLock<Left>,
+}
+
+impl Trail {
+    /// The trail of a request that has just come.
+    pub fn of(request: &Request) -> Self {
+        let address = request.remote_addr().as_socket_addr().map(|address| address.ip().to_string());
+        Self { request_id: Ulid::generate().to_string(), address: address.unwrap_or_default(), ..Self::default() }
+    }
+}
+
+/// What is left of an allowance.
+#[derive(Debug, Clone, Copy)]
+pub struct Left {
+    /// All of it.
+    pub of: Allowance,
+    /// Requests.
+    pub requests: u64,
+    /// Until it is whole again, or until the next request is allowed.
+    pub reset: Duration,
+}
+
+/// As handlers are given it.
+pub type SharedTrail = Arc<Trail>;
