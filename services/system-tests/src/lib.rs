@@ -3,7 +3,7 @@
 //! Nothing of Millstream is linked here but by the tests: the binary is started as a stranger starts it, and Redis is
 //! read over a plain connection. In reading order: [`redis`] a server of a test's own; [`process`] one process of the
 //! binary; [`stack`] a whole installation; [`client`] and [`body`] the API from outside; [`storm`] many clients at once;
-//! [`books`] what lies in Redis and [`monitor`] what it is told;
+//! [`books`] what lies in Redis, [`monitor`] what it is told and [`scrape`] what the services count;
 //! [`eventually`] the only way to wait.
 
 mod binary;
@@ -14,5 +14,6 @@ pub mod eventually;
 pub mod monitor;
 pub mod process;
 pub mod redis;
+pub mod scrape;
 pub mod stack;
 pub mod storm;

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::ending::{Ended, Ending};
 use crate::handler::{ErasedHandler, HandlerError};
 use crate::lease::LeaseKey;
+use crate::metrics::KindMetrics;
 use crate::parents::{self, Parents};
 use crate::shared::Shared;
 use proto_schemas::WorkEntry;
@@ -22,6 +23,8 @@ pub(crate) struct Attempt {
     pub(crate) lost: CancellationToken,
     /// When it was asked for the last time whether it was cancelled.
     pub(crate) asked_at: Instant,
+    /// What is counted of its kind.
+    pub(crate) metrics: Arc<KindMetrics>,
 }
 
 /// When an attempt is stopped, and what for.
@@ -62,11 +65,26 @@ impl Attempt {
         }
         let limit = Limit::of(&self.entry, Instant::now(), shared.clock.now_ms());
         // Work of a task whose time is over does not begin; a timeout of zero still lets a handler begin.
-        let ended = match limit.cause == LimitCause::Deadline && limit.at <= Instant::now() {
-            true => Some(Ended::Over(limit)),
-            false => self.handle(shared, parents, limit).await,
-        };
-        ended.map(|ended| Ending::judge(shared, self, ended))
+        if limit.cause == LimitCause::Deadline && limit.at <= Instant::now() {
+            return Some(Ending::judge(shared, self, Ended::Over(limit)));
+        }
+        // A child, so that a handler that never awaits can see a lost lease; the guard tells what it has spawned.
+        let cancelled = self.lost.child_token();
+        let _stop_helpers = cancelled.clone().drop_guard();
+        if !shared.held.running(&self.key, &self.lost, &self.entry, &cancelled) {
+            return None;
+        }
+        let run = self.metrics.begin(self.waited(shared.clock.now_ms()));
+        let ended = self.handle(shared, parents, limit, cancelled).await;
+        let ending = ended.map(|ended| Ending::judge(shared, self, ended));
+        run.end(ending.as_ref());
+        ending
+    }
+
+    /// How long its entry has been there when Redis' clock shows `now_ms`.
+    fn waited(&self, now_ms: u64) -> Duration {
+        let made_ms = self.key.entry_id.split('-').next().and_then(|ms| ms.parse().ok()).unwrap_or(now_ms);
+        Duration::from_millis(now_ms.saturating_sub(made_ms))
     }
 
     /// Asks again after a wait: for the results of its parents, or to run alone.
@@ -75,13 +93,13 @@ impl Attempt {
             && canceller::cancelled_in_time(shared, &[&self.entry]).await.contains(&true)
     }
 
-    async fn handle(self: &Arc<Self>, shared: &Shared, parents: Parents, limit: Limit) -> Option<Ended> {
-        // A child, so that a handler that never awaits can see a lost lease; the guard tells what it has spawned.
-        let cancelled = self.lost.child_token();
-        let _stop_helpers = cancelled.clone().drop_guard();
-        if !shared.held.running(&self.key, &self.lost, &self.entry, &cancelled) {
-            return None;
-        }
+    async fn handle(
+        self: &Arc<Self>,
+        shared: &Shared,
+        parents: Parents,
+        limit: Limit,
+        cancelled: CancellationToken,
+    ) -> Option<Ended> {
         let mut handling = self.spawn(shared, parents, limit, cancelled.clone());
         let stopped = tokio::select! {
             biased;

@@ -1,7 +1,9 @@
 //! What a worker is told at its start.
 
 use crate::handler::Handlers;
+use crate::metrics::WorkerMetrics;
 use proto_schemas::{ConsumerName, Kind, QueueName, limit};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The shortest lease that a busy machine can still renew in time.
@@ -28,6 +30,8 @@ pub struct Config {
     ///
     /// [`run`]: crate::run
     pub wedged: fn(),
+    /// What it counts; by default nobody looks at it. Workers that are given the same add up.
+    pub metrics: Arc<WorkerMetrics>,
 }
 
 impl Default for Config {
@@ -40,6 +44,7 @@ impl Default for Config {
             result_ttl: Duration::from_secs(limit::RESULT_TTL_SECONDS),
             grace: Duration::from_secs(25),
             wedged: || {},
+            metrics: Arc::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::attempt::Attempt;
 use crate::canceller;
 use crate::ending::{Ended, Ending};
 use crate::lease::LeaseKey;
+use crate::metrics::{Loss, Return};
 use crate::pause::Pause;
 use crate::settler::Ready;
 use crate::shared::Shared;
@@ -115,8 +116,9 @@ impl Executor {
         match fetched.entry {
             Ok(entry) => match self.shared.handlers.get(&entry.kind) {
                 Some(handler) => {
-                    let attempt = Attempt { entry: Arc::new(entry), handler, key, lost, asked_at: standing.at() };
-                    let attempt = Arc::new(attempt);
+                    let metrics = self.shared.metrics_of(&entry.kind);
+                    let (entry, asked_at) = (Arc::new(entry), standing.at());
+                    let attempt = Arc::new(Attempt { entry, handler, key, lost, asked_at, metrics });
                     match standing {
                         Standing::Cancelled => self.record(&attempt, Ended::Cancelled, slot),
                         _ if attempt.entry.crashes >= ALONE_FROM => self.run_alone(attempt, slot).await,
@@ -163,7 +165,7 @@ impl Executor {
                 None => return false,
                 Some(Ok(true)) => return true,
                 Some(Ok(false) | Err(StoreError::NoGroup(_))) => {
-                    shared.held.lose(stream, [entry_id]);
+                    shared.metrics.lost(Loss::Taken, shared.held.lose(stream, [entry_id]));
                     return false;
                 }
                 Some(Err(error)) => {
@@ -194,6 +196,7 @@ impl Executor {
             tracing::error!(entry_id = key.entry_id, error = &error as &dyn std::error::Error, "cannot park yet");
             return self.shared.held.set_aside(key); // so that it is handed back when Redis answers, and is no crash
         }
+        self.shared.metrics.given_back(Return::Parked, 1);
         self.shared.held.remove([key]);
     }
 
@@ -211,6 +214,7 @@ impl Executor {
             tracing::error!(entry_id = key.entry_id, error = &error as &dyn std::error::Error, "cannot hand back yet");
             return self.shared.held.set_aside(key); // so that it is handed back when Redis answers, and is no crash
         }
+        self.shared.metrics.given_back(Return::HandedBack, 1);
         self.shared.held.remove([key]);
     }
 

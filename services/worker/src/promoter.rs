@@ -19,6 +19,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 async fn run_once(shared: &Shared) {
     match shared.store.with_patience(ROUND).promote(&shared.consumer).await {
         Ok(promoted) => {
+            shared.metrics.promoted(&promoted);
             if promoted.malformed > 0 {
                 let malformed = promoted.malformed;
                 tracing::error!(malformed, "what waited for its time cannot be run: dead letters");

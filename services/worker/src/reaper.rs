@@ -61,6 +61,7 @@ async fn run_once(shared: &Shared, queue: &QueueName, cursors: &mut ReapCursors)
     let asked = shared.store.ask_round(&shared.consumer, queue, rule, cursors).await?;
     if let Asked::Ran(round) = asked {
         shared.due.begin_round(Instant::now(), round.next_due);
+        shared.metrics.reaped(round.reaped);
         let Reaped { returned, buried, malformed, ghosts } = round.reaped;
         if returned + buried + malformed > 0 {
             tracing::warn!(%queue, returned, buried, malformed, "reaped what dead workers left");

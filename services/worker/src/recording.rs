@@ -2,6 +2,7 @@
 //! each of its items.
 
 use crate::lease::LeaseKey;
+use crate::metrics::Script;
 use crate::shared::Shared;
 use proto_schemas::ConsumerName;
 use redis_store::bury::{Burial, Buried};
@@ -13,6 +14,9 @@ use std::time::Instant;
 /// Something that one script records in batches.
 pub(crate) trait Recording: Clone + Send + Sync {
     type Answer: Send;
+
+    /// The script that does it.
+    const SCRIPT: Script;
 
     /// Where its entry is pending.
     fn key(&self) -> LeaseKey;
@@ -30,6 +34,7 @@ pub(crate) trait Recording: Clone + Send + Sync {
 
 impl Recording for Settlement {
     type Answer = Settled;
+    const SCRIPT: Script = Script::Settle;
 
     fn key(&self) -> LeaseKey {
         LeaseKey { stream: self.stream.clone(), entry_id: self.entry_id.clone() }
@@ -40,6 +45,7 @@ impl Recording for Settlement {
     }
 
     fn tell(&self, shared: &Shared, answer: Settled) {
+        shared.metrics.answered(Self::SCRIPT, answer);
         let (worker, task) = (&shared.worker_id, &self.fact.task_id);
         match (answer, self.fact.kind) {
             (Settled::Recorded, proto_schemas::FactKind::Completed) => {
@@ -54,6 +60,7 @@ impl Recording for Settlement {
 
 impl Recording for Retry {
     type Answer = Retried;
+    const SCRIPT: Script = Script::Retry;
 
     fn key(&self) -> LeaseKey {
         LeaseKey { stream: self.stream.clone(), entry_id: self.entry_id.clone() }
@@ -64,6 +71,7 @@ impl Recording for Retry {
     }
 
     fn tell(&self, shared: &Shared, answer: Retried) {
+        shared.metrics.answered(Self::SCRIPT, answer);
         let (worker, task, reason) = (&shared.worker_id, &self.task_id, &self.reason);
         match answer {
             Retried::Scheduled => {
@@ -79,6 +87,7 @@ impl Recording for Retry {
 
 impl Recording for Burial {
     type Answer = Buried;
+    const SCRIPT: Script = Script::Bury;
 
     fn key(&self) -> LeaseKey {
         LeaseKey { stream: self.stream.clone(), entry_id: self.entry_id.clone() }
@@ -89,6 +98,10 @@ impl Recording for Burial {
     }
 
     fn tell(&self, shared: &Shared, answer: Buried) {
+        shared.metrics.answered(Self::SCRIPT, answer);
+        if answer == Buried::Buried {
+            shared.metrics.buried_for(self.reason.as_str(), 1);
+        }
         let subtask_id = self.owner.as_ref().map_or("nobody's", |owner| owner.subtask_id.as_str());
         match (answer, &self.owner) {
             (Buried::Buried, Some(owner)) => {

@@ -5,6 +5,7 @@
 //! [`crate::watchdog`]. If the thread dies the worker stops; entries that nobody renews are reaped, and the settle of a
 //! late one is stale.
 
+use crate::metrics::Loss;
 use crate::shared::Shared;
 use crate::{canceller, returner, watchdog};
 use futures::StreamExt;
@@ -78,6 +79,7 @@ async fn renew_some(shared: &Shared, store: &Store, stream: &Stream, ids: &[Stri
     let renewal = store.renew(&shared.consumer, stream, ids);
     let lost = match tokio::time::timeout(shared.lease.mul_f64(FENCED_AFTER), renewal).await {
         Ok(Ok(kept)) => {
+            shared.metrics.renewed(kept.len());
             shared.held.renewed(stream, &kept, sent_at);
             shared.held.lose(stream, ids.iter().filter(|id| !kept.contains(*id)))
         }
@@ -92,6 +94,7 @@ async fn renew_some(shared: &Shared, store: &Store, stream: &Stream, ids: &[Stri
             return false;
         }
     };
+    shared.metrics.lost(Loss::Taken, lost);
     if lost > 0 {
         tracing::warn!(%stream, lost, "lost leases: their executions were stopped");
     }
@@ -102,6 +105,7 @@ async fn fence(shared: &Shared) {
     loop {
         tokio::time::sleep(shared.lease / 20).await;
         let fenced = shared.held.fence(shared.lease.mul_f64(FENCED_AFTER));
+        shared.metrics.lost(Loss::Silence, fenced);
         if fenced > 0 {
             tracing::error!(fenced, "no renewal for 0.8 of a lease: giving up before someone else begins");
         }

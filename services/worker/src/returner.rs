@@ -4,6 +4,7 @@
 //! call, the entries are reaped, and that counts a crash.
 
 use crate::lease::LeaseKey;
+use crate::metrics::Return;
 use crate::shared::Shared;
 use proto_schemas::limit::BATCH_ITEMS_MAX;
 use redis_store::hand_back::Unfinished;
@@ -44,6 +45,7 @@ pub(crate) async fn hand_back(
 ) -> Result<(), StoreError> {
     match store.hand_back(&shared.consumer, stream, entries).await {
         Ok(_) => {
+            shared.metrics.given_back(Return::HandedBack, entries.len());
             let key = |it: &Unfinished| LeaseKey { stream: stream.clone(), entry_id: it.entry_id.clone() };
             shared.held.remove(&entries.iter().map(key).collect::<Vec<_>>());
             tracing::info!(%stream, entries = entries.len(), "handed back");

@@ -113,6 +113,7 @@ async fn run_once<T: Recording>(shared: &Shared, batch: &[T], abandon: &Cancella
     while !batch.is_empty() {
         match T::send(&shared.store, &shared.consumer, batch).await {
             Ok(answers) => {
+                shared.metrics.sent(T::SCRIPT, batch.len());
                 let_go(shared, batch);
                 batch.iter().zip(answers).for_each(|(item, answer)| item.tell(shared, answer));
                 break;

@@ -7,8 +7,11 @@ use crate::epoch::Epoch;
 use crate::handler::Handlers;
 use crate::handling::Handling;
 use crate::held::Held;
-use proto_schemas::ConsumerName;
+use crate::metrics::{KindMetrics, WorkerMetrics};
+use proto_schemas::{ConsumerName, Kind};
 use redis_store::Store;
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +28,9 @@ pub(crate) struct Shared {
     pub(crate) epoch: Epoch,
     pub(crate) lease: Duration,
     pub(crate) result_ttl: Duration,
+    pub(crate) metrics: Arc<WorkerMetrics>,
+    kinds: HashMap<Kind, Arc<KindMetrics>>,
+    others: Arc<KindMetrics>,
     /// What is done when a handler cannot be stopped.
     pub(crate) wedged: fn(),
     /// Fires when the worker is to stop.
@@ -33,11 +39,17 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(config: &Config, handlers: Handlers, store: Store, stopping: CancellationToken) -> Self {
+        let handlers = handlers.only(&config.kinds);
+        let metrics = config.metrics.clone();
+        let of_kind = |(kind, _): (&Kind, _)| (kind.clone(), Arc::new(metrics.of_kind(kind)));
         Self {
             store,
             consumer: consumer_name(&config.worker_id),
             worker_id: config.worker_id.clone(),
-            handlers: handlers.only(&config.kinds),
+            kinds: handlers.queues().map(of_kind).collect(),
+            others: Arc::new(metrics.of_others()),
+            metrics,
+            handlers,
             held: Held::default(),
             handling: Handling::default(),
             due: Due::default(),
@@ -48,5 +60,10 @@ impl Shared {
             wedged: config.wedged,
             stopping,
         }
+    }
+
+    /// What is counted of a kind.
+    pub(crate) fn metrics_of(&self, kind: &Kind) -> Arc<KindMetrics> {
+        self.kinds.get(kind).unwrap_or(&self.others).clone()
     }
 }

@@ -7,6 +7,7 @@ mod drain;
 mod hints;
 mod idle;
 mod lease;
+mod metrics;
 mod order;
 mod outage;
 mod outcome;
