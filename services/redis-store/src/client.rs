@@ -6,6 +6,7 @@
 //! still happen, or have happened.
 
 use crate::error::StoreError;
+use crate::error_counts::{ERROR_CLASSES, ErrorCounts};
 use crate::script::LuaScript;
 use backon::{ExponentialBuilder, Retryable};
 use fred::prelude::*;
@@ -35,6 +36,7 @@ pub struct Store {
     client: Client,
     patience: Duration,
     connections: Arc<AtomicU64>,
+    errors: Arc<ErrorCounts>,
     queues: Arc<Mutex<BTreeSet<QueueName>>>,
 }
 
@@ -75,12 +77,12 @@ impl Store {
         });
         let client = builder.build().map_err(|_| StoreError::Address)?;
         log_errors(&client);
-        Ok(Self::open(client, config.patience))
+        Ok(Self::open(client, config.patience, Arc::default()))
     }
 
     /// The same address through a connection of its own, for blocking calls or for another runtime.
     pub fn connect_again(&self) -> Self {
-        Self::open(self.client.clone_new(), self.patience)
+        Self::open(self.client.clone_new(), self.patience, self.errors.clone())
     }
 
     /// The same connection with another patience.
@@ -96,6 +98,11 @@ impl Store {
     /// Whether there is a connection right now; touches nothing.
     pub fn is_connected(&self) -> bool {
         self.client.is_connected()
+    }
+
+    /// How often a try of a command has failed, by class; of this handle and all that were made of it.
+    pub fn error_counts(&self) -> [(&'static str, u64); ERROR_CLASSES.len()] {
+        std::array::from_fn(|class| (ERROR_CLASSES[class], self.errors.of(class)))
     }
 
     /// Waits until there is a connection, at most `limit`; says whether there is.
@@ -122,7 +129,8 @@ impl Store {
         block: Duration,
     ) -> Result<Value, StoreError> {
         self.wait_connected(self.patience).await; // if it does not come, the command says why
-        self.send(name, args, block + attempt_limit(self.patience)).await
+        let answer = self.send(name, args, block + attempt_limit(self.patience)).await;
+        answer.inspect_err(|error| self.errors.count(error))
     }
 
     /// Runs a script, loading it where the server does not know it, until it is answered or patience ends.
@@ -151,7 +159,7 @@ impl Store {
         .await
     }
 
-    fn open(client: Client, patience: Duration) -> Self {
+    fn open(client: Client, patience: Duration, errors: Arc<ErrorCounts>) -> Self {
         let connections = Arc::new(AtomicU64::new(0));
         let (counter, mut made) = (connections.clone(), client.reconnect_rx());
         tokio::spawn(async move {
@@ -161,7 +169,7 @@ impl Store {
         });
         drop(client.connect()); // the connection task goes on by itself
         let queues = Arc::new(Mutex::new(BTreeSet::from([QueueName::default_queue()])));
-        Self { client, patience, connections, queues }
+        Self { client, patience, connections, errors, queues }
     }
 
     /// The queues that scripts have named to this handle and its clones.
@@ -183,10 +191,12 @@ impl Store {
             .without_max_times()
             .with_total_delay(Some(self.patience))
             .with_jitter();
-        (|| attempt(attempt_limit(left())))
-            .retry(pauses)
-            .when(|error: &StoreError| error.is_transient() && !left().is_zero())
-            .await
+        // Asked once after each try that failed, so it counts them too: a future around each try would double its size.
+        let may_try_again = |error: &StoreError| {
+            self.errors.count(error);
+            error.is_transient() && !left().is_zero()
+        };
+        (|| attempt(attempt_limit(left()))).retry(pauses).when(may_try_again).await
     }
 
     async fn send(&self, name: &'static str, args: Vec<Value>, timeout: Duration) -> Result<Value, StoreError> {

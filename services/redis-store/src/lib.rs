@@ -8,7 +8,8 @@
 //! In reading order: [`key`] the names; [`client`] the connection and its patience; then one file for each script, in
 //! the order of a task's path, [`submit`] to [`expire`]; in [`books`] everything of one task, and what mends it where a
 //! hand broke it: [`reopen`], [`recount`], [`relist`], [`adopt`], [`exorcise`], [`undelay`], [`retell`], [`restore`];
-//! [`api_keys`], [`throttle`] and [`note`] what guards the API; [`read`] and [`listing`] what people ask for, [`stream_state`] and [`fleet`] what operators do; [`server`] what the connected Redis is and promises.
+//! [`api_keys`], [`throttle`] and [`note`] what guards the API; [`read`] and [`listing`] what people ask for, [`stream_state`]
+//! and [`fleet`] what operators do, [`gauges`] what a scrape does; [`server`] what the connected Redis is and promises.
 
 pub mod adopt;
 pub mod api_keys;
@@ -21,6 +22,7 @@ pub mod collect_consumer;
 pub mod dead_letters;
 pub mod epoch;
 pub mod error;
+mod error_counts;
 pub mod events;
 pub mod exorcise;
 pub mod expire;
@@ -28,6 +30,7 @@ pub mod fetch;
 pub mod fleet;
 pub mod fold;
 pub mod gate;
+pub mod gauges;
 pub mod hand_back;
 pub mod heartbeat;
 pub mod key;
@@ -59,4 +62,5 @@ mod value;
 
 pub use client::{RedisConfig, Store};
 pub use error::StoreError;
+pub use error_counts::ERROR_CLASSES;
 pub use key::Stream;

@@ -24,6 +24,7 @@ mod fold_order;
 mod fold_parts;
 mod foreign;
 mod gate;
+mod gauges;
 mod generations;
 mod hand_back;
 mod heartbeat;
