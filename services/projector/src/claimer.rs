@@ -5,6 +5,7 @@
 
 use crate::config::Config;
 use crate::fold::Fold;
+use crate::metrics::ProjectorMetrics;
 use crate::pause::Pause;
 use redis_store::{Store, StoreError};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub(crate) struct Claimer {
     fold: Arc<Fold>,
     store: Store,
     idle: Duration,
+    metrics: Arc<ProjectorMetrics>,
 }
 
 /// What one walk did, in entries.
@@ -29,7 +31,7 @@ struct Claimed {
 
 impl Claimer {
     pub(crate) fn new(fold: Arc<Fold>, config: &Config, store: Store) -> Self {
-        Self { fold, store, idle: config.claim_idle }
+        Self { fold, store, idle: config.claim_idle, metrics: config.metrics.clone() }
     }
 
     pub(crate) async fn run(self, shutdown: &CancellationToken) {
@@ -55,6 +57,7 @@ impl Claimer {
                 Err(StoreError::NoGroup(_)) => return Ok(claimed), // the folder makes it
                 other => other?,
             };
+            self.metrics.claimed(entries.len());
             let folded = self.fold.fold(&entries, shutdown).await;
             claimed.folded += folded.acknowledged;
             claimed.poisoned += folded.poisoned;

@@ -1,6 +1,8 @@
 //! What a projector is told at its start.
 
+use crate::metrics::ProjectorMetrics;
 use proto_schemas::{ConsumerName, limit};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Settings of one projector process.
@@ -22,6 +24,8 @@ pub struct Config {
     pub sweep_every: Duration,
     /// Unless more subtasks than this are open.
     pub sweep_subtasks_max: u64,
+    /// What it counts; by default nobody looks at it. Projectors that are given the same add up.
+    pub metrics: Arc<ProjectorMetrics>,
 }
 
 impl Default for Config {
@@ -35,6 +39,7 @@ impl Default for Config {
             trim_every: Duration::from_secs(10),
             sweep_every: Duration::from_secs(60),
             sweep_subtasks_max: 200_000,
+            metrics: Arc::default(),
         }
     }
 }

@@ -7,11 +7,13 @@
 
 use crate::config::Config;
 use crate::fold::is_passing;
+use crate::metrics::ProjectorMetrics;
 use crate::pause::Pause;
 use proto_schemas::{ConsumerName, Kind, TaskId, limit};
 use redis_store::cancel::{CancelOrder, Cancelled};
 use redis_store::expire::Expired;
 use redis_store::{Store, StoreError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use telemetry::field;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +38,7 @@ pub(crate) struct Expirer {
     reported: usize,
     /// When hints and kinds were looked through.
     forgot_at: Option<Instant>,
+    metrics: Arc<ProjectorMetrics>,
 }
 
 /// What became of one page.
@@ -62,7 +65,8 @@ impl Expirer {
     pub(crate) fn new(config: &Config, store: Store) -> Self {
         let reason = Some(Kind::new(REASON).expect("a word of the alphabet"));
         let order = CancelOrder { reason, task_ttl: config.task_ttl, only_past: true, if_revision: None };
-        Self { store, consumer: config.consumer.clone(), order, left_alone: 0, reported: 0, forgot_at: None }
+        let (consumer, metrics) = (config.consumer.clone(), config.metrics.clone());
+        Self { store, consumer, order, left_alone: 0, reported: 0, forgot_at: None, metrics }
     }
 
     pub(crate) async fn run(mut self, shutdown: &CancellationToken) {
@@ -108,8 +112,14 @@ impl Expirer {
         let (is_full, mut removed, mut cancelled) = (page.len() == COUNT, 0, 0);
         for task_id in page {
             match self.end(&task_id).await? {
-                Ended::Removed => removed += 1,
-                Ended::Cancelled => cancelled += 1,
+                Ended::Removed => {
+                    self.metrics.removed();
+                    removed += 1;
+                }
+                Ended::Cancelled => {
+                    self.metrics.cancelled();
+                    cancelled += 1;
+                }
                 Ended::Early => {}
                 Ended::LeftAlone => self.left_alone += 1,
             }

@@ -3,15 +3,17 @@
 //! other tasks they tell of are folded all the same.
 
 use crate::chunk::chunks;
+use crate::chunk::weight;
 use crate::config::Config;
+use crate::metrics::ProjectorMetrics;
 use crate::pause::Pause;
 use proto_schemas::{ConsumerName, TaskId};
 use redis_store::events::EventEntry;
 use redis_store::fold::FoldCounts;
 use redis_store::{Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use telemetry::field;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +26,7 @@ pub(crate) struct Fold {
     consumer: ConsumerName,
     task_ttl: Duration,
     alarmed: Mutex<BTreeSet<String>>,
+    metrics: Arc<ProjectorMetrics>,
 }
 
 /// What became of some entries.
@@ -40,7 +43,7 @@ pub(crate) struct Folded {
 impl Fold {
     pub(crate) fn new(config: &Config, store: Store) -> Self {
         let (consumer, task_ttl) = (config.consumer.clone(), config.task_ttl);
-        Self { store, consumer, task_ttl, alarmed: Mutex::default() }
+        Self { store, consumer, task_ttl, alarmed: Mutex::default(), metrics: config.metrics.clone() }
     }
 
     pub(crate) fn consumer(&self) -> &ConsumerName {
@@ -67,7 +70,7 @@ impl Fold {
 
     /// Folds one chunk in one call, or entry by entry if that is refused. An error means: the same again, later.
     async fn fold_chunk(&self, chunk: &[EventEntry], folded: &mut Folded) -> Result<(), StoreError> {
-        match self.store.fold(&self.consumer, self.task_ttl, chunk).await {
+        match self.send(chunk).await {
             Ok(counts) => {
                 folded.add(counts, chunk.len());
                 return Ok(());
@@ -76,11 +79,12 @@ impl Fold {
             Err(_) => {}
         }
         for entry in chunk {
-            match self.store.fold(&self.consumer, self.task_ttl, std::slice::from_ref(entry)).await {
+            match self.send(std::slice::from_ref(entry)).await {
                 Ok(counts) => folded.add(counts, 1),
                 Err(error) if is_passing(&error) => return Err(error),
                 Err(error) => {
                     folded.poisoned += 1;
+                    self.metrics.poisoned();
                     let held = match error {
                         StoreError::WrongType(_) => self.fold_healthy(entry).await?,
                         _ => Vec::new(),
@@ -90,6 +94,14 @@ impl Fold {
             }
         }
         Ok(())
+    }
+
+    /// One call of the script.
+    async fn send(&self, entries: &[EventEntry]) -> Result<FoldCounts, StoreError> {
+        let began = Instant::now();
+        let counts = self.store.fold(&self.consumer, self.task_ttl, entries).await?;
+        self.metrics.folded(counts, entries.iter().map(weight).sum(), began.elapsed());
+        Ok(counts)
     }
 
     /// Folds the lines of an entry task by task without acknowledging it; answers the tasks that refuse.

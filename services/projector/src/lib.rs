@@ -7,7 +7,7 @@
 //! a place where a subtask's status is kept outside Redis.
 //!
 //! In reading order, the path of an entry: `folder` reads, `fold` insists, `claimer` takes over what another left.
-//! Beside it, all of one shape: `trimmer` with its rule in `cut`, `expirer`, `collector`, `sweeper`. For operators:
+//! Beside it, all of one shape: `trimmer` with its rule in `cut`, `expirer`, `collector`, `sweeper`. All count into `metrics`. For operators:
 //! [`mod@audit`] checks the laws of the design, [`mod@rebuild`] counts again from records and log, [`mod@repair`] mends what
 //! an audit has confirmed.
 
@@ -21,6 +21,7 @@ mod entry_id;
 mod expirer;
 mod fold;
 mod folder;
+mod metrics;
 mod pause;
 pub mod rebuild;
 pub mod repair;
@@ -30,6 +31,7 @@ mod trimmer;
 
 pub use audit::audit;
 pub use config::{Config, consumer_name};
+pub use metrics::ProjectorMetrics;
 pub use rebuild::rebuild;
 pub use repair::repair;
 

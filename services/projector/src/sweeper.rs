@@ -10,10 +10,12 @@ use crate::audit::law::Violation;
 use crate::audit::report::Report;
 use crate::audit::{PAUSE, audit_open};
 use crate::config::Config;
+use crate::metrics::ProjectorMetrics;
 use crate::pause::Pause;
 use proto_schemas::ConsumerName;
 use redis_store::{Store, StoreError};
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 use telemetry::field;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +29,7 @@ pub(crate) struct Sweeper {
     told: HashSet<String>,
     /// Whether the last sweep was skipped.
     is_skipping: bool,
+    metrics: Arc<ProjectorMetrics>,
 }
 
 /// What one sweep found.
@@ -43,8 +46,8 @@ enum Swept {
 impl Sweeper {
     pub(crate) fn new(config: &Config, store: Store) -> Self {
         let (period, subtasks_max) = (config.sweep_every, config.sweep_subtasks_max);
-        let consumer = config.consumer.clone();
-        Self { store, consumer, period, subtasks_max, told: HashSet::new(), is_skipping: false }
+        let (consumer, metrics) = (config.consumer.clone(), config.metrics.clone());
+        Self { store, consumer, period, subtasks_max, told: HashSet::new(), is_skipping: false, metrics }
     }
 
     pub(crate) async fn run(mut self, shutdown: &CancellationToken) {
@@ -78,6 +81,10 @@ impl Sweeper {
     }
 
     fn report(&mut self, swept: Swept) {
+        self.metrics.violations(match swept {
+            Swept::Looked { violations, .. } => violations,
+            Swept::Skipped | Swept::Elsewhere => 0, // not known here
+        });
         match swept {
             Swept::Looked { violations, new } if new > 0 => {
                 tracing::error!(violations, new, "open tasks break the laws: see `millstream audit`, then `--repair`");

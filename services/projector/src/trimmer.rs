@@ -6,8 +6,10 @@
 
 use crate::config::Config;
 use crate::cut::{Cut, Held, LogState, Retention, cut};
+use crate::metrics::ProjectorMetrics;
 use crate::pause::Pause;
 use redis_store::{Store, StoreError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -22,12 +24,14 @@ pub(crate) struct Trimmer {
     reported: Option<Held>,
     /// How many dead letters were gone, as the log was told last.
     letters_gone: u64,
+    metrics: Arc<ProjectorMetrics>,
 }
 
 impl Trimmer {
     pub(crate) fn new(config: &Config, store: Store) -> Self {
         let retention = Retention { age: config.events_retention, bytes_max: config.events_bytes_max };
-        Self { store, retention, period: config.trim_every, reported: None, letters_gone: 0 }
+        let (period, metrics) = (config.trim_every, config.metrics.clone());
+        Self { store, retention, period, reported: None, letters_gone: 0, metrics }
     }
 
     pub(crate) async fn run(mut self, shutdown: &CancellationToken) {
@@ -56,6 +60,7 @@ impl Trimmer {
             if removed == 0 {
                 break;
             }
+            self.metrics.trimmed(removed);
             trimmed += removed;
             (log.entries, log.bytes) = self.store.event_log_size().await?;
         }
