@@ -41,7 +41,7 @@ pub async fn submit(
         return Err(Refusal::StoreSilent);
     }
     let refused = results.len() as u32 - accepted;
-    let tasks = results.into_iter().map(|result| told(result, trail)).collect();
+    let tasks = results.into_iter().map(|result| told(context, result, trail)).collect();
     Ok(BatchAnswer { accepted, refused, tasks })
 }
 
@@ -63,10 +63,11 @@ fn of_place(idempotency: &Idempotency, place: usize) -> Idempotency {
     Idempotency { key: format!("{}\t{place}", idempotency.key), ..idempotency.clone() }
 }
 
-fn told(result: Result<String, Refusal>, trail: &Trail) -> BatchResult {
+fn told(context: &Context, result: Result<String, Refusal>, trail: &Trail) -> BatchResult {
     match result {
         Ok(task_id) => BatchResult { status: 202, task_id: Some(task_id), problem: None },
         Err(refusal) => {
+            context.metrics.refused(refusal.code());
             let problem = refusal.problem(&trail.request_id);
             BatchResult { status: problem.status, task_id: None, problem: Some(problem) }
         }

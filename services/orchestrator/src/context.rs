@@ -3,8 +3,9 @@
 use crate::audit_log::AuditLog;
 use crate::auth::Auth;
 use crate::config::Config;
-use crate::governor::Gauge;
+use crate::governor::{Gauge, Pressure};
 use crate::kinds::Kinds;
+use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 use crate::replicas::Replicas;
 use crate::wire::system::SERVICE;
@@ -30,6 +31,8 @@ pub struct Context {
     pub admission: Admission,
     /// What the governor sees.
     pub gauge: Arc<Gauge>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Who must have a submission too, if the settings ask for it.
     pub replicas: Option<Replicas>,
     /// How long a task outlives its end.
@@ -53,6 +56,7 @@ impl Context {
         let admission = Admission { backlog_max: config.backlog_max, deadline: config.task_deadline };
         let replicas = config.replicas.map(|order| Replicas::new(&store, order));
         let (kinds, rules) = (Kinds::new(config.kinds), config.plan_rules);
+        let metrics = Arc::new(Metrics::new(store.clone(), gauge.clone()));
         let (task_ttl, letters_time) = (config.task_ttl, config.letters_time);
         let (auth, allowance, cors_origins) = (Auth::new(config.auth), config.allowance, config.cors_origins);
         Self {
@@ -60,6 +64,7 @@ impl Context {
             kinds,
             admission,
             gauge,
+            metrics,
             replicas,
             task_ttl,
             letters_time,
@@ -78,7 +83,13 @@ impl Context {
 
     /// Refuses more work while Redis or the projectors have too much already.
     pub fn admit(&self) -> Result<(), Refusal> {
-        self.gauge.seen().pressure.map_or(Ok(()), |pressure| Err(Refusal::Overloaded(pressure)))
+        self.gauge.seen().pressure.map_or(Ok(()), |pressure| Err(self.overloaded(pressure)))
+    }
+
+    /// A refusal for this reason, which is counted.
+    pub fn overloaded(&self, pressure: Pressure) -> Refusal {
+        self.metrics.overloaded(pressure);
+        Refusal::Overloaded(pressure)
     }
 
     /// Waits for what Redis answers, but not for ever. Everything that a request asks goes into one call.

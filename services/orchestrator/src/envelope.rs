@@ -3,6 +3,7 @@
 use crate::auth::Client;
 use crate::context::Context;
 use crate::gate::cors;
+use crate::metrics::ProblemCode;
 use crate::refusal::Refusal;
 use crate::routes::scope::Scope;
 use crate::trail::{Left, SharedTrail, Trail};
@@ -78,6 +79,7 @@ fn answer_with(refusal: &Refusal, request_id: &str) -> Response {
         .status(refusal.status())
         .header(header::CONTENT_TYPE, crate::wire::problem::Problem::CONTENT_TYPE)
         .body(text);
+    response.set_data(ProblemCode(refusal.code()));
     if let Some(seconds) = refusal.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }

@@ -11,8 +11,8 @@
 //! request has to pass; `api` one file for each door; `submit` from a request to a stored task,
 //! with `kinds` what is accepted, `idempotency` the client's keys and [`replicas`] who else must have it; `batch` many of them; `replay` and
 //! `letters` running again what has ended; `listing` looking through the tasks, `operations` at everything else; `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal`
-//! every way to say no; `trail` what becomes known of a request, `envelope` what all answers share, [`auth`] who asks, and
-//! `audit_log` what they changed; `openapi` and `pages` the description for machines and for
+//! every way to say no; `trail` what becomes known of a request, `envelope` what all answers share, [`auth`] who asks,
+//! `audit_log` what they changed, and `metrics` what is counted of them; `openapi` and `pages` the description for machines and for
 //! people.
 
 mod acceptor;
@@ -32,6 +32,7 @@ mod idempotency;
 mod kinds;
 mod letters;
 mod listing;
+mod metrics;
 mod openapi;
 mod operations;
 mod outcome;

@@ -152,6 +152,11 @@ impl Refusal {
         }
     }
 
+    /// The word for programs.
+    pub fn code(&self) -> &'static str {
+        self.wording().1
+    }
+
     /// Seconds after which trying again makes sense.
     pub fn retry_after(&self) -> Option<u32> {
         match (self, self.wording().0) {

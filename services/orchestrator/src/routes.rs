@@ -4,7 +4,7 @@ pub mod operation;
 pub mod scope;
 
 use crate::context::Context;
-use crate::{api, envelope, gate, pages};
+use crate::{api, envelope, gate, metrics, pages};
 use poem::http::Uri;
 use poem::{EndpointExt, IntoEndpoint, Request, Response, Route, get};
 use poem_openapi::OpenApiService;
@@ -15,15 +15,18 @@ pub fn endpoint(
     context: Arc<Context>,
 ) -> impl IntoEndpoint<Endpoint = impl poem::Endpoint<Output = Response> + 'static> {
     let service = OpenApiService::new(api::all(), "", "");
+    let counted = context.metrics.clone();
     Route::new()
         .at("/docs", get(pages::docs))
         .at("/redoc", get(pages::redoc))
         .at("/openapi.json", get(pages::openapi_json))
+        .at("/metrics", get(metrics::page))
         .nest("/", service)
         .around(gate::pass)
         .before(drop_slash)
         .around(envelope::wrap)
         .data(context)
+        .around(move |next, request| metrics::measure(counted.clone(), next, request))
 }
 
 /// The typed door's documented path ends with a slash, which the derived routes cannot; both spellings lead there.

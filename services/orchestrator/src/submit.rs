@@ -94,10 +94,13 @@ pub async fn typed(
 pub async fn store(context: &Context, submission: Submission) -> Result<Stored, Refusal> {
     context.admit()?;
     let task_id = match context.ask(context.store.submit(&submission, context.admission)).await? {
-        Submitted::Created => submission.task_id.clone(),
+        Submitted::Created => {
+            context.metrics.accepted(submission.door);
+            submission.task_id.clone()
+        }
         Submitted::Existing(task_id) => task_id,
         Submitted::Conflict => return Err(Refusal::IdempotencyKeyReused),
-        Submitted::Overloaded => return Err(Refusal::Overloaded(Pressure::Backlog)),
+        Submitted::Overloaded => return Err(context.overloaded(Pressure::Backlog)),
     };
     replicated(context).await?;
     // An id of our own that is there was stored by this very call, sent twice.

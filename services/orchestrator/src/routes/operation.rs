@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// The pages, which are no operations of the document.
-const PAGES: [(&str, &str); 3] = [("docs", "/docs"), ("redoc", "/redoc"), ("openapi", "/openapi.json")];
+const PAGES: [(&str, &str); 4] =
+    [("docs", "/docs"), ("redoc", "/redoc"), ("openapi", "/openapi.json"), ("metrics", "/metrics")];
 
 /// One thing that can be asked for.
 #[derive(Debug)]
@@ -79,10 +80,7 @@ pub fn all() -> &'static [Operation] {
 
 /// Where this method of this path leads.
 pub fn find(method: &Method, path: &str) -> Lookup {
-    // A path of its own goes before one with a parameter, as for the router.
-    let path = path.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(path);
-    let is_own = ALL.iter().any(|it| it.template == path);
-    let here = || ALL.iter().filter(|it| if is_own { it.template == path } else { is_instance(&it.template, path) });
+    let here = || all_at(path);
     if let Some(operation) = here().find(|it| it.answers(method)) {
         return Lookup::Found(operation);
     }
@@ -94,6 +92,18 @@ pub fn find(method: &Method, path: &str) -> Lookup {
         true => Lookup::Nowhere,
         false => Lookup::Otherwise(methods.into_iter().collect::<Vec<_>>().join(", ")),
     }
+}
+
+/// The template of a path that leads somewhere, whatever the method.
+pub fn template(path: &str) -> Option<&'static str> {
+    all_at(path).next().map(|it| it.template.as_str())
+}
+
+/// All operations of one path. A path of its own goes before one with a parameter, as for the router.
+fn all_at(path: &str) -> impl Iterator<Item = &'static Operation> {
+    let path = path.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(path);
+    let is_own = ALL.iter().any(|it| it.template == path);
+    ALL.iter().filter(move |it| if is_own { it.template == path } else { is_instance(&it.template, path) })
 }
 
 fn is_instance(template: &str, path: &str) -> bool {

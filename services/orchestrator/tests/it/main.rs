@@ -10,6 +10,7 @@ mod idempotency;
 mod kinds;
 mod letters;
 mod listings;
+mod metrics;
 mod operations;
 mod outage;
 mod plans;

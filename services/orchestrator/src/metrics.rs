@@ -1,0 +1,95 @@
+//! What this service counts, and its page: its own counters, and beside them what Redis holds, read when it is asked for.
+
+mod measure;
+mod view;
+
+pub use measure::{ProblemCode, measure};
+
+use crate::context::Context;
+use crate::governor::{Gauge, Pressure};
+use poem::http::{Method, StatusCode, header};
+use poem::web::Data;
+use poem::{Response, handler};
+use proto_schemas::Door;
+use redis_store::Store;
+use std::sync::Arc;
+use std::time::Duration;
+use telemetry::Registry;
+use telemetry::metric::{self, Service};
+use telemetry::registry::{CONTENT_TYPE, Counter, Counters, Histograms};
+use view::View;
+
+/// The metrics of one server.
+pub struct Metrics {
+    registry: Registry,
+    requests: Counters,
+    durations: Histograms,
+    problems: Counters,
+    accepted: Vec<(Door, Counter)>,
+    overloads: Vec<(Pressure, Counter)>,
+    view: View,
+}
+
+impl Metrics {
+    /// Those of a server on `store`, with what its governor sees.
+    pub fn new(store: Store, gauge: Arc<Gauge>) -> Self {
+        let registry = Registry::new();
+        registry.introduce(Service::Orchestrator, env!("CARGO_PKG_VERSION"));
+        registry.follow(registry.counter(&metric::LOSSES), move || gauge.seen().losses);
+        let errors = registry.counters(&metric::REDIS_ERRORS);
+        for (at, (class, _)) in store.error_counts().into_iter().enumerate() {
+            let store = store.clone();
+            registry.follow(errors.with_label_values(&[class]), move || store.error_counts()[at].1);
+        }
+        let (accepted, overloads) = (registry.counters(&metric::ACCEPTED), registry.counters(&metric::OVERLOADS));
+        let pressures = [Pressure::Backlog, Pressure::Memory, Pressure::Unfolded];
+        Self {
+            requests: registry.counters(&metric::REQUESTS),
+            durations: registry.histograms(&metric::REQUEST),
+            problems: registry.counters(&metric::PROBLEMS),
+            accepted: Door::ALL.iter().map(|it| (*it, accepted.with_label_values(&[it.as_str()]))).collect(),
+            overloads: pressures.map(|it| (it, overloads.with_label_values(&[it.as_str()]))).into(),
+            view: View::new(store),
+            registry,
+        }
+    }
+
+    /// A task came through `door` and is stored.
+    pub fn accepted(&self, door: Door) {
+        self.accepted.iter().filter(|(known, _)| *known == door).for_each(|(_, counter)| counter.inc());
+    }
+
+    fn answered(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
+        let method = word(method);
+        self.requests.with_label_values(&[method, route, status.as_str()]).inc();
+        self.durations.with_label_values(&[method, route]).observe(took.as_secs_f64());
+    }
+
+    /// A problem document was written.
+    pub fn refused(&self, code: &str) {
+        self.problems.with_label_values(&[code]).inc();
+    }
+
+    /// Work was refused because something is full.
+    pub fn overloaded(&self, pressure: Pressure) {
+        self.overloads.iter().filter(|(known, _)| *known == pressure).for_each(|(_, counter)| counter.inc());
+    }
+
+    async fn text(&self) -> String {
+        let of_redis = self.view.text().await; // first: what it could not read is counted too
+        self.registry.text() + &of_redis
+    }
+}
+
+/// A method that any server knows, or one word for all others.
+fn word(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
+}
+
+/// The page.
+#[handler]
+pub async fn page(context: Data<&Arc<Context>>) -> Response {
+    let text = context.metrics.text().await;
+    Response::builder().header(header::CONTENT_TYPE, CONTENT_TYPE).body(text)
+}

@@ -1,0 +1,204 @@
+//! API-3: `/metrics` counts what was answered and tells what Redis holds.
+
+use crate::stage::{Stage, config, eventually, stage, stage_on};
+use orchestrator::Config;
+use proto_schemas::FactKind;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+use system_tests::redis::PrivateRedis;
+use system_tests::scrape::Scrape;
+use telemetry::metric::{ALL, Service};
+
+const BODY: &str = r#"{"description":"d","subtasks":[{"description":"a"},{"description":"b"}]}"#;
+const SOON: Duration = Duration::from_secs(10);
+
+async fn scrape(stage: &Stage) -> Scrape {
+    let answer = stage.get("/metrics").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "text/plain; version=0.0.4; charset=utf-8"));
+    Scrape::parse(&answer.text).expect("a sound text")
+}
+
+/// One that was read after now: the last one may be a second old.
+async fn fresh(stage: &Stage) -> Scrape {
+    tokio::time::sleep(Duration::from_millis(1_050)).await; // the bound of its age, not a wait for something
+    scrape(stage).await
+}
+
+fn requests(scrape: &Scrape, method: &str, route: &str, status: &str) -> Option<f64> {
+    let labels = [("method", method), ("route", route), ("status", status)];
+    scrape.value("millstream_http_requests_total", &labels)
+}
+
+#[tokio::test]
+async fn answers_are_counted_by_template_and_problems_by_code() {
+    let stage = stage().await;
+    let id = stage.submit(BODY).await;
+    stage.post("/assign-task/", r#"{"task_type":"test_task"}"#).await;
+    for _ in 0..3 {
+        stage.get(&format!("/tasks/{id}")).await;
+    }
+    stage.get("/tasks/none").await;
+    stage.get("/no/such/path").await;
+    stage.post("/tasks", "{").await;
+    stage.send("BREW", "/tasks", &[], "".into()).await;
+    stage.send("DELETE", "/health", &[], "".into()).await;
+    let scrape = scrape(&stage).await;
+    for (method, route, status, count) in [
+        ("POST", "/tasks", "202", 1.0),
+        ("POST", "/assign-task", "200", 1.0),
+        ("GET", "/tasks/{task_id}", "200", 3.0),
+        ("GET", "/tasks/{task_id}", "404", 1.0),
+        ("GET", "unmatched", "404", 1.0),
+        ("POST", "/tasks", "400", 1.0),
+        ("other", "/tasks", "405", 1.0),
+        ("DELETE", "/health", "405", 1.0),
+    ] {
+        assert_eq!(requests(&scrape, method, route, status), Some(count), "{method} {route} {status}");
+    }
+    let problems = |code| scrape.value("millstream_http_problems_total", &[("code", code)]);
+    let codes = ["task_not_found", "not_found", "malformed_json", "method_not_allowed"];
+    assert_eq!(codes.map(problems), [1.0, 1.0, 1.0, 2.0].map(Some));
+    let accepted = |door| scrape.value("millstream_tasks_accepted_total", &[("door", door)]);
+    assert_eq!(["native", "typed"].map(accepted), [Some(1.0), Some(1.0)]);
+    let took = [("method", "GET"), ("route", "/tasks/{task_id}")];
+    assert_eq!(scrape.value("millstream_http_request_seconds_count", &took), Some(4.0));
+    assert!(!stage.get("/metrics").await.text.contains(&id), "no label has an id");
+}
+
+#[tokio::test]
+async fn what_redis_holds_is_told() {
+    let stage = stage().await;
+    let id = stage.submit(BODY).await;
+    let fetched = stage.fetch(1).await;
+    let value =
+        |scrape: &Scrape, name: &str, labels: &[(&str, &str)]| scrape.value(&format!("millstream_{name}"), labels);
+    let first = fresh(&stage).await;
+    let medium = ("stream", "subtasks:default:medium");
+    for (name, labels, expect) in [
+        ("redis_up", &[][..], 1.0),
+        ("tasks", &[("status", "queued")], 1.0),
+        ("tasks", &[("status", "failed")], 0.0),
+        ("backlog_entries", &[("queue", "default"), ("priority", "medium")], 1.0),
+        ("stream_entries", &[medium], 2.0),
+        ("group_pending_entries", &[medium, ("group", "workers")], 1.0),
+        ("group_lag_entries", &[medium, ("group", "workers")], 1.0),
+        ("group_lag_known", &[medium, ("group", "workers")], 1.0),
+        ("delayed_subtasks", &[], 0.0),
+        ("dead_letters", &[], 0.0),
+        ("workers", &[("state", "alive")], 0.0),
+    ] {
+        assert_eq!(value(&first, name, labels), Some(expect), "{name} {labels:?}");
+    }
+    let age = value(&first, "group_oldest_pending_age_seconds", &[medium, ("group", "workers")]);
+    assert!(age.is_some_and(|seconds| seconds > 0.5 && seconds < 60.0), "{age:?}");
+    stage.settle(&fetched[0], FactKind::Failed, None).await;
+    stage.fold().await;
+    let second = fresh(&stage).await;
+    assert_eq!(value(&second, "stream_entries", &[medium]), Some(1.0));
+    assert_eq!(value(&second, "tasks", &[("status", "queued")]), Some(0.0));
+    assert_eq!(value(&second, "projector_lag_seconds", &[]), Some(0.0));
+    assert_eq!((first.fell(&second), value(&second, "unfolded_facts", &[])), (None, Some(0.0)));
+    assert!(value(&second, "events_bytes", &[]) > Some(0.0) && value(&second, "redis_memory_bytes", &[]) > Some(0.0));
+    assert!(!stage.get("/metrics").await.text.contains(&id));
+}
+
+#[tokio::test]
+async fn a_lag_that_redis_does_not_know_is_left_out_and_said_to_be_unknown() {
+    let stage = stage().await;
+    stage.submit(BODY).await;
+    stage.submit(BODY).await;
+    let stream = "subtasks:default:medium";
+    stage.fetch(1).await;
+    let entries = stage.redis.command(&["XRANGE", stream, "-", "+"]);
+    stage.redis.command(&["XDEL", stream, &entries.items()[2].items()[0].text()]);
+    let scrape = fresh(&stage).await;
+    let labels = [("stream", stream), ("group", "workers")];
+    assert_eq!(scrape.value("millstream_group_lag_known", &labels), Some(0.0));
+    assert_eq!(scrape.value("millstream_group_lag_entries", &labels), None);
+    let backlog = [("queue", "default"), ("priority", "medium")];
+    assert_eq!(scrape.value("millstream_backlog_entries", &backlog), Some(2.0), "this one is exact all the same");
+}
+
+#[tokio::test]
+async fn many_scrapes_are_one_read_of_redis() {
+    let stage = stage().await;
+    fresh(&stage).await;
+    let reads = || {
+        let text = stage.redis.command(&["INFO", "commandstats"]).text();
+        let line = text.lines().find(|line| line.starts_with("cmdstat_zcount:")).expect("it was asked").to_owned();
+        line.split(['=', ',']).nth(1).and_then(|calls| calls.parse::<u64>().ok()).expect("a number")
+    };
+    let (before, began) = (reads(), Instant::now());
+    futures::future::join_all((0..50).map(|_| scrape(&stage))).await;
+    let (after, seconds) = (reads(), began.elapsed().as_secs());
+    assert!(after - before <= 1 + seconds, "{} reads in {seconds} s", after - before);
+}
+
+#[tokio::test]
+async fn without_redis_a_scrape_is_answered_in_time_and_says_so() {
+    let mut redis = PrivateRedis::start().expect("a redis of our own");
+    redis.kill();
+    let mut stage = stage_on(redis, config()).await;
+    let began = Instant::now();
+    let without = scrape(&stage).await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(without.value("millstream_redis_up", &[]), Some(0.0));
+    assert_eq!(without.total("millstream_tasks") + without.total("millstream_backlog_entries"), 0.0);
+    assert!(!without.types().contains_key("millstream_tasks"), "nothing is told of what is not known");
+    let unavailable = without.value("millstream_redis_errors_total", &[("class", "unavailable")]);
+    assert!(unavailable >= Some(1.0), "{unavailable:?}");
+    stage.redis.restart().expect("the same port");
+    eventually(SOON, async || scrape(&stage).await.value("millstream_redis_up", &[]) == Some(1.0)).await;
+    assert_eq!(without.fell(&scrape(&stage).await), None);
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_holds_up_no_scrape() {
+    let stage = stage().await;
+    let pid = stage.redis.pid().expect("it runs").to_string();
+    let signal =
+        |name: &str| assert!(std::process::Command::new("kill").args([name, &pid]).status().expect("kill").success());
+    fresh(&stage).await;
+    signal("-STOP");
+    tokio::time::sleep(Duration::from_millis(1_050)).await; // until what was read is too old
+    let began = Instant::now();
+    let hanging = scrape(&stage).await;
+    let took = began.elapsed();
+    signal("-CONT");
+    assert_eq!(hanging.value("millstream_redis_up", &[]), Some(0.0));
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[tokio::test]
+async fn what_is_refused_for_want_of_room_is_counted_by_what_is_full() {
+    let full = Config { backlog_max: 1, ..config() };
+    let stage = stage_on(PrivateRedis::start().expect("a redis"), full).await;
+    assert!(stage.store.wait_connected(SOON).await);
+    for _ in 0..2 {
+        stage.post("/tasks", BODY).await.problem(429, "overloaded");
+    }
+    let scrape = scrape(&stage).await;
+    let refusals = |reason| scrape.value("millstream_overload_refusals_total", &[("reason", reason)]);
+    assert_eq!(["backlog", "memory", "unfolded_facts"].map(refusals), [Some(2.0), Some(0.0), Some(0.0)]);
+    assert_eq!(scrape.total("millstream_tasks_accepted_total"), 0.0);
+}
+
+#[tokio::test]
+async fn the_list_and_the_page_name_the_same_metrics() {
+    let stage = stage().await;
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "1gb"]);
+    stage.submit(BODY).await;
+    stage.get("/nothing").await;
+    stage.fetch(1).await;
+    let now_ms = stage.store.now_ms().await.expect("a time");
+    stage.redis.command(&["ZADD", "workers", &now_ms.to_string(), "w"]);
+    stage.redis.command(&["HSET", "worker:w", "slots", "5", "running", "2", "heartbeat_at", &now_ms.to_string()]);
+    let scrape = fresh(&stage).await;
+    let listed = ALL.iter().filter(|metric| metric.services.contains(&Service::Orchestrator));
+    let listed: BTreeSet<(&str, &str)> = listed.map(|metric| (metric.name, metric.shape.as_str())).collect();
+    let served: BTreeSet<(&str, &str)> =
+        scrape.types().iter().map(|(name, kind)| (name.as_str(), kind.as_str())).collect();
+    assert_eq!(served, listed);
+    let free = scrape.value("millstream_worker_slots", &[("state", "free")]);
+    assert_eq!((free, scrape.value("millstream_workers", &[("state", "alive")])), (Some(3.0), Some(1.0)));
+}
