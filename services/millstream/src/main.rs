@@ -11,6 +11,7 @@ mod cancel;
 mod client;
 mod dead_letters;
 mod exit;
+mod exposition;
 mod get;
 mod health;
 mod healthcheck;

@@ -40,6 +40,7 @@ impl Orchestrator {
             speaker: NAME,
             patience: PATIENCE,
             health_file: None,
+            exposition: None,
             settings: &self.role,
             in_force: &in_force,
         };

@@ -1,6 +1,7 @@
 //! What every role does around its own `run`: log, connection, signals, health file, exit code.
 
 use crate::exit::Exit;
+use crate::exposition::Exposition;
 use crate::settings::{InForce, LogSettings, RedisSettings, masked};
 use crate::{health, parent, signals};
 use anyhow::Context;
@@ -33,6 +34,8 @@ pub struct Role<'a> {
     pub patience: Duration,
     /// Where it shows its health, if it does.
     pub health_file: Option<PathBuf>,
+    /// Where it shows what it counts, unless it has an API to do so.
+    pub exposition: Option<Exposition<'a>>,
     /// What it is told.
     pub settings: &'a RoleSettings,
     /// The same and everything else it is told, for the log.
@@ -67,6 +70,9 @@ impl Role<'_> {
         let store = self.settings.redis.connect(self.patience)?;
         // A Redis that is there answers at once; one that is not is the role's to wait for.
         store.wait_connected(CONNECTED_WITHIN).await;
+        if let Some(exposition) = self.exposition {
+            exposition.start(&store).await?;
+        }
         let pulse = Pulse::default();
         if let Some(file) = self.health_file {
             // A file of an earlier life would vouch for this one.

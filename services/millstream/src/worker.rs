@@ -1,10 +1,12 @@
 //! `millstream worker`: runs subtasks.
 
 use crate::exit::{Exit, Failure};
+use crate::exposition::Exposition;
 use crate::role::{Role, RoleSettings};
-use crate::settings::{HealthSettings, InForce, StopSettings, WorkerSettings};
+use crate::settings::{HealthSettings, InForce, MetricsSettings, StopSettings, WorkerSettings};
 use ::worker::WorkerError;
 use clap::Args;
+use std::sync::Arc;
 use std::time::Duration;
 
 const NAME: &str = "worker";
@@ -21,6 +23,8 @@ pub struct Worker {
     stop: StopSettings,
     #[command(flatten)]
     health: HealthSettings,
+    #[command(flatten)]
+    metrics: MetricsSettings,
 }
 
 impl Worker {
@@ -36,6 +40,7 @@ impl Worker {
             result_ttl,
             grace: self.stop.shutdown_grace,
             wedged: || std::process::exit(Exit::Unhealthy as i32),
+            metrics: Arc::default(),
         };
         let handlers = ::worker::handlers::built_in(simulate_seconds);
         let speaker = config.worker_id.clone();
@@ -44,6 +49,7 @@ impl Worker {
             speaker: &speaker,
             patience: PATIENCE,
             health_file: Some(self.health.file(NAME)),
+            exposition: Some(Exposition { settings: &self.metrics, registry: config.metrics.registry().clone() }),
             settings: &self.role,
             in_force: &in_force,
         };

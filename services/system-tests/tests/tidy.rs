@@ -111,6 +111,7 @@ fn what_only_one_crate_may_know_is_known_to_one() {
         ("fred", &["redis-store"][..]),
         ("poem", &["orchestrator"]),
         ("poem-openapi", &["orchestrator"]),
+        ("prometheus", &["telemetry"]),
         ("clap", &["millstream"]),
         ("anyhow", &["millstream"]),
     ] {

@@ -13,7 +13,7 @@ mod redis;
 use crate::exit::{Exit, Failure};
 use crate::process::Spec;
 use crate::settings::{
-    FleetSettings, GuardSettings, InForce, LifeSettings, ListenSettings, LogSettings, OrchestratorSettings,
+    FleetSettings, GuardSettings, InForce, LifeSettings, ListenSettings, LogSettings, MetricsSettings, OrchestratorSettings,
     ProjectorSettings, RedisSettings, ServerSettings, StopSettings, WorkerSettings,
 };
 use crate::signals;
@@ -57,6 +57,8 @@ pub struct Up {
     #[command(flatten)]
     log: LogSettings,
     #[command(flatten)]
+    metrics: MetricsSettings,
+    #[command(flatten)]
     server: ServerSettings,
 }
 
@@ -66,8 +68,10 @@ impl Up {
         self.listen.check_anonymous(&self.orchestrator, &self.guard)?;
         self.guard.credentials()?;
         crate::orchestrator::rules(self.orchestrator.plan_rules.as_deref())?;
+        let ports = self.metrics_ports()?;
         let lock = Lock::acquire()?;
         self.listen.check_free()?;
+        self.metrics.check_free(&ports)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting up")?;
         runtime.block_on(self.serve(&lock, &in_force))
     }
@@ -127,17 +131,24 @@ impl Up {
         refused.map_or(Ok(Exit::Ok), |failure: Failure| Err(failure.into()))
     }
 
+    /// Those of the projector and the workers.
+    fn metrics_ports(&self) -> Result<Vec<u16>, Failure> {
+        self.metrics.ports(1 + self.fleet.workers)
+    }
+
     /// The API, the projector and the workers.
     fn children(&self, in_force: &InForce, url: &SecretString) -> anyhow::Result<Vec<Spec>> {
         let program = std::env::current_exe().context("finding this program")?;
         let workers = (1..=self.fleet.workers).map(|number| ("worker", format!("worker-{number}")));
         let roles = [("orchestrator", "orchestrator".to_owned()), ("projector", "projector".to_owned())];
+        let ports = std::iter::once(0).chain(self.metrics_ports()?); // the API has its own
         let health = Path::new(lock::FOLDER).join("health");
-        let specs = roles.into_iter().chain(workers).map(|(role, name)| {
+        let specs = roles.into_iter().chain(workers).zip(ports).map(|((role, name), port)| {
             let mut env: Vec<(OsString, OsString)> =
                 in_force.environment().map(|(name, value)| (name.into(), value.into())).collect();
             env.push(("REDIS_URL".into(), url.expose_secret().into()));
             env.push(("WORKER_ID".into(), name.as_str().into()));
+            env.push(("METRICS_PORT".into(), port.to_string().into()));
             env.push(("HEALTH_DIR".into(), health.join(&name).into()));
             env.extend(self.log.log_file.as_deref().map(|file| ("LOG_FILE".into(), file_of(file, &name).into())));
             Spec { name, program: program.clone(), args: vec![role.into()], env }

@@ -48,7 +48,7 @@ fn bad_value(name: &str) -> Option<&'static str> {
     Some(match name {
         "HEALTH_DIR" => return None, // a role that cannot show its health still works, and says so
         "REDIS_URL" => "hunter2",
-        "REDIS_HOST" | "ORCHESTRATOR_HOST" => "no host",
+        "REDIS_HOST" | "ORCHESTRATOR_HOST" | "METRICS_HOST" => "no host",
         "LOG_LEVEL" => "deafening",
         "LOG_FILE" | "PLAN_RULES" | "REDIS_SERVER_BIN" => "/dev/null/nothing",
         "WORKER_ID" => "two words",
@@ -111,6 +111,8 @@ fn every_setting_of_the_design_has_a_row_with_its_default() {
         ("EVENTS_RETENTION_SECONDS", "`3600`"),
         ("BACKLOG_MAX", "`1000000`"),
         ("SHUTDOWN_GRACE_SECONDS", "`25`"),
+        ("METRICS_HOST", "`127.0.0.1`"),
+        ("METRICS_PORT", "`0`"),
         ("LOG_LEVEL", "`info`"),
         ("LOG_FORMAT", "`text`"),
         ("LOG_FILE", "–"),

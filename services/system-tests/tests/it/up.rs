@@ -8,6 +8,7 @@ use system_tests::client::Client;
 use system_tests::eventually::eventually;
 use system_tests::process::{self, Process, Settings, Signal, run};
 use system_tests::redis::{self, PrivateRedis};
+use system_tests::scrape::Scrape;
 use system_tests::stack::{SOON, free_port};
 use system_tests::{body, stack};
 use tempfile::TempDir;
@@ -138,6 +139,38 @@ fn an_up_that_is_killed_leaves_nothing_behind_and_the_next_one_goes_on_with_its_
     up.process.signal(Signal::TERM);
     assert_eq!(up.process.wait_exit(SOON).code(), Some(0));
     up.assert_nothing_left();
+}
+
+#[test]
+fn every_part_shows_what_it_counts_and_all_of_it_agrees() {
+    let base = free_port();
+    let up = Up::start(&[("WORKERS", "2"), ("METRICS_PORT", &base.to_string())]);
+    let id = up.assert_completes_a_task();
+    let subtasks = up.client.task(&id)["subtasks"].as_array().expect("a list").len() as f64;
+    let scrape = |client: &Client| {
+        let answer = client.get("/metrics");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        Scrape::parse(&answer.body).expect("a sound text")
+    };
+    let recorded = [("script", "settle"), ("answer", "recorded")];
+    let settled = |worker: &Scrape| worker.value("millstream_recordings_total", &recorded).expect("a series");
+    let ran = |worker: &Scrape| worker.total("millstream_attempts_total");
+    let counted = |projector: &Scrape| projector.value("millstream_folded_facts_total", &[("answer", "counted")]);
+    // Each counts once it has heard the answer of Redis, which others may see before.
+    let [projector, one, other] = eventually(SOON, "all have counted it", || {
+        let all = [base, base + 1, base + 2].map(|port| scrape(&Client::new(port)));
+        let [projector, one, other] = &all;
+        let is_all = settled(one) + settled(other) == subtasks && counted(projector) == Some(subtasks);
+        (is_all && ran(one) + ran(other) == subtasks).then_some(all)
+    });
+    let api = scrape(&up.client);
+    assert_eq!(api.value("millstream_tasks", &[("status", "completed")]), Some(1.0));
+    assert_eq!(api.value("millstream_workers", &[("state", "alive")]), Some(2.0));
+    let services = [&api, &projector, &one, &other].map(|scrape| {
+        let (labels, _) = scrape.series("millstream_build_info").next().expect("who it is");
+        labels["service"].clone()
+    });
+    assert_eq!(services, ["orchestrator", "projector", "worker", "worker"]);
 }
 
 #[test]
