@@ -63,7 +63,8 @@ impl Attempt {
         if self.was_cancelled_meanwhile(shared).await {
             return Some(Ending::judge(shared, self, Ended::Cancelled));
         }
-        let limit = Limit::of(&self.entry, Instant::now(), shared.clock.now_ms());
+        let now_ms = shared.clock.now_ms();
+        let limit = Limit::of(&self.entry, Instant::now(), now_ms);
         // Work of a task whose time is over does not begin; a timeout of zero still lets a handler begin.
         if limit.cause == LimitCause::Deadline && limit.at <= Instant::now() {
             return Some(Ending::judge(shared, self, Ended::Over(limit)));
@@ -74,7 +75,7 @@ impl Attempt {
         if !shared.held.running(&self.key, &self.lost, &self.entry, &cancelled) {
             return None;
         }
-        let run = self.metrics.begin(self.waited(shared.clock.now_ms()));
+        let run = self.metrics.begin(self.waited(now_ms));
         let ended = self.handle(shared, parents, limit, cancelled).await;
         let ending = ended.map(|ended| Ending::judge(shared, self, ended));
         run.end(ending.as_ref());

@@ -30,7 +30,6 @@ pub(crate) struct Shared {
     pub(crate) result_ttl: Duration,
     pub(crate) metrics: Arc<WorkerMetrics>,
     kinds: HashMap<Kind, Arc<KindMetrics>>,
-    others: Arc<KindMetrics>,
     /// What is done when a handler cannot be stopped.
     pub(crate) wedged: fn(),
     /// Fires when the worker is to stop.
@@ -47,7 +46,6 @@ impl Shared {
             consumer: consumer_name(&config.worker_id),
             worker_id: config.worker_id.clone(),
             kinds: handlers.queues().map(of_kind).collect(),
-            others: Arc::new(metrics.of_others()),
             metrics,
             handlers,
             held: Held::default(),
@@ -64,6 +62,6 @@ impl Shared {
 
     /// What is counted of a kind.
     pub(crate) fn metrics_of(&self, kind: &Kind) -> Arc<KindMetrics> {
-        self.kinds.get(kind).unwrap_or(&self.others).clone()
+        self.kinds.get(kind).cloned().unwrap_or_else(|| Arc::new(self.metrics.of_others()))
     }
 }

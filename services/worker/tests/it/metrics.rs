@@ -18,8 +18,11 @@ fn scrape(metrics: &WorkerMetrics) -> Scrape {
     Scrape::parse(&metrics.registry().text()).expect("a sound text")
 }
 
+/// A series, by its name without the prefix and its labels, and what it must say.
+type Expected<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
+
 #[track_caller]
-fn check(scrape: &Scrape, expected: &[(&str, &[(&str, &str)], f64)]) {
+fn check(scrape: &Scrape, expected: &[Expected]) {
     for (name, labels, value) in expected {
         assert_eq!(scrape.value(&format!("millstream_{name}"), labels), Some(*value), "{name} {labels:?}");
     }
