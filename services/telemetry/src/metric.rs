@@ -215,9 +215,9 @@ metrics! {
     UNFOLDED = Gauge, "millstream_unfolded_facts", ORCHESTRATOR, [], "more than 100,000: at 1,000,000 submissions are refused";
     /// Age of the oldest fact that is not folded; 0 if all are.
     PROJECTOR_LAG = Gauge, "millstream_projector_lag_seconds", ORCHESTRATOR, [], "more than 10: no projector runs, or one cannot fold";
-    /// Workers: alive, or silent for a minute and not collected yet.
+    /// Workers: alive, draining before their end, or silent for a minute and not collected yet.
     WORKERS = Gauge, "millstream_workers", ORCHESTRATOR, ["state"], "`alive` is 0";
-    /// Slots of the living workers, as of their last heartbeats: running or free.
+    /// Slots of the living workers, as of their last heartbeats: running, or free and ready to take work.
     SLOTS = Gauge, "millstream_worker_slots", ORCHESTRATOR, ["state"], "`free` is 0 while the backlog grows";
     /// Age of the oldest heartbeat of a living worker; absent without one.
     HEARTBEAT = Gauge, "millstream_worker_heartbeat_age_seconds", ORCHESTRATOR, [], "more than 30";

@@ -99,6 +99,7 @@ fn tell_workers(registry: &Registry, gauges: &Gauges) {
     let (workers, slots) = (registry.gauges(&metric::WORKERS), registry.gauges(&metric::SLOTS));
     for (series, state, value) in [
         (&workers, "alive", it.alive),
+        (&workers, "draining", it.draining),
         (&workers, "silent", it.silent),
         (&slots, "running", it.running),
         (&slots, "free", it.slots.saturating_sub(it.running)),

@@ -15,11 +15,13 @@ const WORKERS_MAX: &str = "1000";
 /// Those who have said within a minute that they live.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WorkerGauges {
-    /// How many they are.
+    /// How many take work.
     pub alive: u64,
+    /// How many are about to end and take no more.
+    pub draining: u64,
     /// Those who have not, and were not collected yet.
     pub silent: u64,
-    /// What the living can run at once.
+    /// What the living can run at once; of those about to end, what they still run.
     pub slots: u64,
     /// What they ran when they last said so.
     pub running: u64,
@@ -31,6 +33,7 @@ pub struct WorkerGauges {
 struct Beat {
     slots: u64,
     running: u64,
+    is_draining: bool,
     age: Duration,
 }
 
@@ -48,9 +51,12 @@ impl Store {
         let living = living.into_iter().filter_map(|name| ConsumerName::new(name).ok());
         let beats = try_join_all(living.map(|consumer| self.last_beat(consumer, now_ms))).await?;
         let mut gauges = WorkerGauges { silent: silent.unwrap_or(0), ..WorkerGauges::default() };
-        for Beat { slots, running, age } in beats.into_iter().flatten() {
-            gauges.alive += 1;
-            gauges.slots += slots;
+        for Beat { slots, running, is_draining, age } in beats.into_iter().flatten() {
+            match is_draining {
+                true => gauges.draining += 1,
+                false => gauges.alive += 1,
+            }
+            gauges.slots += if is_draining { running } else { slots };
             gauges.running += running;
             gauges.oldest_beat = gauges.oldest_beat.max(Some(age));
         }
@@ -59,12 +65,13 @@ impl Store {
 
     /// `None` of one that has left meanwhile.
     async fn last_beat(&self, consumer: ConsumerName, now_ms: u64) -> Result<Option<Beat>, StoreError> {
-        let args = value::args([&key::worker(consumer.as_str()), "slots", "running", "heartbeat_at"]);
+        let args = value::args([&key::worker(consumer.as_str()), "slots", "running", "heartbeat_at", "draining"]);
         let fields = value::array(self.ask("HMGET", args).await?.unwrap_or(Value::Null), "HMGET")?;
         let number = |at: usize| fields.get(at).and_then(Value::as_u64);
         let beat = |at_ms: u64| {
             let age = Duration::from_millis(now_ms.saturating_sub(at_ms));
-            Beat { slots: number(0).unwrap_or(0), running: number(1).unwrap_or(0), age }
+            let is_draining = number(3) == Some(1);
+            Beat { slots: number(0).unwrap_or(0), running: number(1).unwrap_or(0), is_draining, age }
         };
         Ok(number(2).map(beat))
     }

@@ -17,7 +17,16 @@ fn tasks(gauges: &Gauges, status: TaskStatus) -> Option<u64> {
 
 fn beat(at_ms: u64, running: usize) -> Heartbeat {
     let text = |text: &str| text.to_owned();
-    Heartbeat { worker_id: text("w"), host: text("h"), pid: 1, kinds: text("do"), slots: 10, running, at_ms }
+    Heartbeat {
+        worker_id: text("w"),
+        host: text("h"),
+        pid: 1,
+        kinds: text("do"),
+        slots: 10,
+        running,
+        is_draining: false,
+        at_ms,
+    }
 }
 
 #[tokio::test]
@@ -30,6 +39,8 @@ async fn everything_is_counted_where_it_lies() {
     stage.store.beat(&name("w"), &beat(now_ms - 5_000, 2)).await.expect("a beat");
     stage.store.beat(&name("v"), &beat(now_ms, 1)).await.expect("a beat");
     stage.store.beat(&name("dead"), &beat(now_ms - 61_000, 9)).await.expect("a beat");
+    let leaving = Heartbeat { is_draining: true, ..beat(now_ms, 4) };
+    stage.store.beat(&name("leaving"), &leaving).await.expect("a beat");
     stage.redis.command(&["ZADD", "delayed", "1", "a", "2", "b"]);
     stage.redis.command(&["XADD", "dead-letters", "*", "reason", "x"]);
     stage.redis.command(&["HSET", "meta", "dead_letters_trimmed", "7"]);
@@ -44,8 +55,8 @@ async fn everything_is_counted_where_it_lies() {
     assert!(workers.oldest_pending.is_some_and(|age| age < Duration::from_secs(60)), "{workers:?}");
     assert_eq!(stream(&gauges, "subtasks:default:low").groups[0].oldest_pending, None);
     assert_eq!((gauges.delayed, gauges.dead_letters, gauges.dead_letters_trimmed), (Some(2), Some(1), 7));
-    assert_eq!((gauges.workers.alive, gauges.workers.silent), (2, 1));
-    assert_eq!((gauges.workers.slots, gauges.workers.running), (20, 3));
+    assert_eq!((gauges.workers.alive, gauges.workers.draining, gauges.workers.silent), (2, 1, 1));
+    assert_eq!((gauges.workers.slots, gauges.workers.running), (24, 7));
     let oldest = gauges.workers.oldest_beat.expect("a beat");
     assert!(oldest >= Duration::from_secs(5) && oldest < Duration::from_secs(35), "{oldest:?}");
     assert_eq!((stream(&gauges, "events").entries, gauges.unfolded_facts), (1, Some(1)));
