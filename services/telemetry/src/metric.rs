@@ -124,7 +124,7 @@ metrics! {
     /// When the process started, in seconds of the Unix epoch.
     START_TIME = Gauge, "millstream_process_start_time_seconds", EVERY, [], "it changes every few minutes: the process dies";
     /// Commands to Redis that failed, each try by itself, by what is wrong.
-    REDIS_ERRORS = Counter, "millstream_redis_errors_total", EVERY, ["class"], "`wrong_type`, `refused`, `reply` or `document` rises at all; `unavailable` for a minute";
+    REDIS_ERRORS = Counter, "millstream_redis_errors_total", EVERY, ["class"], "`wrong_type` or `refused` rises at all: a person must look; `unavailable` rises for a minute";
 
     /// Handlers that have ended, by what became of the attempt: completed, retried, failed, cancelled or lost.
     ATTEMPTS = Counter, "millstream_attempts_total", WORKER, ["kind", "outcome"], "`failed` or `lost` in a part that is not usual for the kind";
