@@ -167,11 +167,6 @@ impl Refusal {
         }
     }
 
-    /// The sort of problem, for programs.
-    pub fn code(&self) -> &'static str {
-        self.wording().1
-    }
-
     fn errors(&self) -> Option<Vec<FieldError>> {
         let (Self::Invalid(violations) | Self::UnknownTaskType(violations)) = self else { return None };
         let error = |it: &crate::body::violation::Violation| FieldError {

@@ -13,8 +13,8 @@ mod redis;
 use crate::exit::{Exit, Failure};
 use crate::process::Spec;
 use crate::settings::{
-    FleetSettings, GuardSettings, InForce, LifeSettings, ListenSettings, LogSettings, MetricsSettings, OrchestratorSettings,
-    ProjectorSettings, RedisSettings, ServerSettings, StopSettings, WorkerSettings,
+    FleetSettings, GuardSettings, InForce, LifeSettings, ListenSettings, LogSettings, MetricsSettings,
+    OrchestratorSettings, ProjectorSettings, RedisSettings, ServerSettings, StopSettings, WorkerSettings,
 };
 use crate::signals;
 use anyhow::Context;

@@ -60,6 +60,7 @@ enum Replayed {
 }
 
 #[derive(ApiResponse)]
+#[allow(clippy::large_enum_variant)] // it is made once and sent
 enum Found {
     /// The task as it stands.
     #[oai(status = 200)]

@@ -15,10 +15,13 @@ use tokio::sync::Mutex;
 const REMEMBERED: Duration = Duration::from_secs(2);
 const OUTLIVES: Duration = Duration::from_secs(60);
 
+type Keys = Arc<HashMap<String, ApiKey>>;
+
 /// The keys of one server.
 #[derive(Default)]
 pub struct Keyring {
-    read: Mutex<Option<(Instant, Arc<HashMap<String, ApiKey>>)>>,
+    /// When they were read last, and what they were.
+    read: Mutex<Option<(Instant, Keys)>>,
 }
 
 impl Keyring {
@@ -29,7 +32,7 @@ impl Keyring {
     }
 
     /// One request reads them for all that wait.
-    async fn keys(&self, context: &Context) -> Result<Arc<HashMap<String, ApiKey>>, Refusal> {
+    async fn keys(&self, context: &Context) -> Result<Keys, Refusal> {
         let mut read = self.read.lock().await;
         let known =
             |within: Duration| read.as_ref().filter(|(at, _)| at.elapsed() < within).map(|(_, keys)| keys.clone());

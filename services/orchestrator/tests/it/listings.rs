@@ -102,10 +102,10 @@ async fn a_kind_a_time_and_the_text_of_an_error_choose_tasks() {
     stage.fetch(10).await;
     let slow = fail(&stage, "timeout", "No answer within 5 s").await;
     let broken = fail(&stage, "error", "Connection REFUSED by peer").await;
-    assert_eq!(walk(&stage, "kind=test_task").await, [mixed.clone()]);
+    assert_eq!(walk(&stage, "kind=test_task").await, std::slice::from_ref(&mixed));
     assert_eq!(walk(&stage, "kind=none").await, Vec::<String>::new());
-    assert_eq!(walk(&stage, "error=refused").await, [broken.clone()]);
-    assert_eq!(walk(&stage, "error=TIMEOUT&status=failed,completed").await, [slow.clone()]);
+    assert_eq!(walk(&stage, "error=refused").await, std::slice::from_ref(&broken));
+    assert_eq!(walk(&stage, "error=TIMEOUT&status=failed,completed").await, std::slice::from_ref(&slow));
     assert_eq!(walk(&stage, "error=refused&status=completed").await, Vec::<String>::new());
     stage.redis.command(&["DEL", &format!("result:{broken}-0")]);
     assert_eq!(walk(&stage, "error=refused").await, Vec::<String>::new(), "a message is kept as long as its result");

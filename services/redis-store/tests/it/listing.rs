@@ -7,7 +7,7 @@ use redis_store::listing::{Place, Span};
 async fn walk(stage: &Stage, span: &Span, count: usize) -> Vec<String> {
     let (mut span, mut found) = (span.clone(), Vec::new());
     for _ in 0..1_000 {
-        let read = stage.store.newest_tasks(&span, count).await.unwrap();
+        let read = stage.store.newest_tasks(&span, count).await.expect("places");
         assert!(read.places.len() <= count && (read.is_end || !read.places.is_empty()));
         found.extend(read.places.iter().map(|place| place.task_id.to_string()));
         span.before = read.places.last().cloned().or(span.before);
