@@ -51,6 +51,7 @@ impl Orchestrator {
             plan_rules: rules(self.orchestrator.plan_rules.as_deref())?,
             kinds: handlers.queues().map(|(kind, queue)| (kind.clone(), queue.clone())).collect(),
             backlog_max: self.orchestrator.backlog_max,
+            connections_max: self.orchestrator.connections_max as usize,
             task_ttl: self.life.task_ttl,
             replicas: self.orchestrator.replicas(),
             auth: self.guard.credentials()?,

@@ -5,6 +5,7 @@
 //! then it is read field by field; an unknown field, a null or a list in place of an object is refused, and everything
 //! found wrong is told at once. What a client may send as it likes (`params`, `context`) is kept as its own text.
 
+mod budget;
 mod depth;
 pub mod fields;
 mod keys;

@@ -2,6 +2,7 @@
 
 use crate::auth::AuthConfig;
 use crate::governor::Limits;
+use crate::http::Deadlines;
 use crate::replicas::ReplicaOrder;
 use proto_schemas::{Kind, QueueName, limit};
 use redis_store::throttle::Allowance;
@@ -18,6 +19,10 @@ pub struct Config {
     pub host: String,
     /// 0 takes any free port.
     pub port: u16,
+    /// Connections that are served at a time.
+    pub connections_max: usize,
+    /// What clients are given on a connection.
+    pub deadlines: Deadlines,
     /// Plans a task that brings no subtasks of its own.
     pub plan_rules: Rules,
     /// The kinds that are accepted without a worker that announces them, and their queues.
@@ -51,6 +56,8 @@ impl Default for Config {
         Self {
             host: "127.0.0.1".to_owned(),
             port: 8000,
+            connections_max: 2_048,
+            deadlines: Deadlines::default(),
             plan_rules: Rules::built_in(),
             kinds: BUILT_IN_KINDS.iter().map(built_in).collect(),
             backlog_max: limit::BACKLOG_MAX,

@@ -39,7 +39,6 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
     };
     let code = answer.as_ref().err().map_or("", Refusal::code);
     let mut response = answer.unwrap_or_else(|refusal| {
-        log(&refusal, &trail.request_id);
         answer_with(&refusal, &trail.request_id)
     });
     let status = response.status();
@@ -72,7 +71,16 @@ fn note(context: &Context, trail: &Trail, path: &str, (status, code): (StatusCod
     });
 }
 
+/// The same for what is refused before there is a request.
+pub fn refuse(refusal: &Refusal) -> Response {
+    let trail = Trail::default();
+    let mut response = answer_with(refusal, &trail.request_id);
+    add_headers(response.headers_mut(), &trail);
+    response
+}
+
 fn answer_with(refusal: &Refusal, request_id: &str) -> Response {
+    log(refusal, request_id);
     let problem = refusal.problem(request_id);
     let text = serde_json::to_vec(&problem).expect("a problem has string keys and cannot fail to serialise");
     let mut response = Response::builder()

@@ -16,7 +16,4 @@ pub enum OrchestratorError {
         #[source]
         source: io::Error,
     },
-    /// The listening socket broke.
-    #[error("the HTTP server stopped")]
-    Serve(#[source] io::Error),
 }

@@ -6,16 +6,16 @@
 //! unknown ones. What a client sends as `params` or `context` is kept byte for byte. Redis may be absent at any time,
 //! also at the start: the server listens all the same, answers 503 in time and needs no restart.
 //!
-//! In reading order: [`config`] what the binary decides; [`server`] and `acceptor` listening and stopping; [`connection`]
-//! watching Redis; [`governor`] refusing before Redis has to; `routes` the map of endpoints and `gate` what a
-//! request has to pass; `api` one file for each door; `submit` from a request to a stored task,
-//! with `kinds` what is accepted, `idempotency` the client's keys and [`replicas`] who else must have it; `batch` many of them; `replay` and
-//! `letters` running again what has ended; `listing` looking through the tasks, `operations` at everything else; `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal`
-//! every way to say no; `trail` what becomes known of a request, `envelope` what all answers share, [`auth`] who asks,
-//! `audit_log` what they changed, and `metrics` what is counted of them; `openapi` and `pages` the description for machines and for
+//! In reading order: [`config`] what the binary decides; [`server`] listening and stopping; `http` what a client may do to a
+//! connection; [`connection`] watching Redis; [`governor`] refusing before Redis has to; `routes` the map of endpoints and
+//! `gate` what a request has to pass; `api` one file for each door; `submit` from a request to a stored task, with `kinds`
+//! what is accepted, `idempotency` the client's keys and [`replicas`] who else must have it; `batch` many of them; `replay`
+//! and `letters` running again what has ended; `listing` looking through the tasks, `operations` at everything else;
+//! `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal` every
+//! way to say no; `trail` what becomes known of a request, `envelope` what all answers share, [`auth`] who asks, `audit_log`
+//! what they changed, and `metrics` what is counted of them; `openapi` and `pages` the description for machines and for
 //! people.
 
-mod acceptor;
 mod api;
 mod audit_log;
 pub mod auth;
@@ -28,6 +28,7 @@ mod envelope;
 pub mod error;
 mod gate;
 pub mod governor;
+mod http;
 mod idempotency;
 mod kinds;
 mod letters;
@@ -49,5 +50,6 @@ mod wire;
 
 pub use config::{BUILT_IN_KINDS, Config};
 pub use error::OrchestratorError;
+pub use http::Deadlines;
 pub use openapi::openapi;
 pub use server::{Server, run};

@@ -1,7 +1,7 @@
 //! Every way to say no, and the one place that puts it into words.
 //!
 //! Clients see what they can act on; causes go to the log. Status policy: 400 cannot be parsed or has the wrong shape,
-//! 409 not in this state, 422 refused by a rule, 413 and 415 the envelope, 429 too much work, 503 Redis.
+//! 409 not in this state, 422 refused by a rule, 413, 414, 415 and 431 the envelope, 429 too much work, 503 Redis or us.
 
 pub mod documented;
 mod foreign;
@@ -43,6 +43,12 @@ pub enum Refusal {
     /// More than 1 MiB.
     #[error("body too large")]
     BodyTooLarge,
+    /// A request line of more than 8 KiB.
+    #[error("request line too long")]
+    UriTooLong,
+    /// A head of more than 16 KiB or 100 headers.
+    #[error("headers too large")]
+    HeadersTooLarge,
     /// Not complete in time.
     #[error("body too slow")]
     BodySlow,
@@ -112,9 +118,18 @@ pub enum Refusal {
     /// Some other fault of the request that the HTTP layer found.
     #[error("bad request")]
     BadRequest,
+    /// Not a request of HTTP/1.1 as it has to be.
+    #[error("not HTTP/1.1: {0}")]
+    NotHttp(&'static str),
     /// Too much is waiting.
     #[error("overloaded: {0:?}")]
     Overloaded(Pressure),
+    /// As many connections are served as may be.
+    #[error("too many connections")]
+    TooManyConnections,
+    /// As much is being read as may be.
+    #[error("too many bodies are being read")]
+    TooManyBodies,
     /// Stored, and not yet on as many replicas as the settings ask for.
     #[error("not on enough replicas")]
     NotReplicated,

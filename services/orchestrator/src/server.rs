@@ -1,13 +1,14 @@
 //! Listening, serving, and stopping without dropping a request.
 
-use crate::acceptor::TcpAcceptor;
 use crate::audit_log::{self, AuditLog};
 use crate::config::Config;
 use crate::connection;
 use crate::context::Context;
 use crate::error::OrchestratorError;
 use crate::governor::{self, Gauge};
+use crate::http::{self, Terms};
 use crate::routes;
+use poem::IntoEndpoint;
 use redis_store::Store;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,8 +47,12 @@ impl Server {
 
     /// Serves until `shutdown`, then finishes what is in flight within the grace of the settings.
     pub async fn run(self, store: Store, shutdown: CancellationToken) -> Result<(), OrchestratorError> {
-        let grace = self.config.shutdown_grace;
-        let acceptor = TcpAcceptor::new(self.listener).map_err(OrchestratorError::Serve)?;
+        let terms = Terms {
+            address: self.address,
+            connections_max: self.config.connections_max,
+            deadlines: self.config.deadlines,
+            grace: self.config.shutdown_grace,
+        };
         let watcher = tokio::spawn(connection::run(store.clone(), shutdown.clone()));
         let (gauge, limits) = (Arc::new(Gauge::default()), self.config.limits);
         let governor = tokio::spawn({
@@ -59,14 +64,12 @@ impl Server {
         let context = Arc::new(Context::new(self.config, store, gauge, audit));
         let endpoint = routes::endpoint(context.clone());
         tracing::info!(address = %self.address, "the API listens");
-        let served = poem::Server::new_with_acceptor(acceptor)
-            .run_with_graceful_shutdown(endpoint, shutdown.cancelled_owned(), Some(grace))
-            .await;
+        http::serve(self.listener, endpoint.into_endpoint(), terms, shutdown).await;
         watcher.abort();
         governor.abort();
         drop(context);
         // What was handed in by then is still written.
         let _ = tokio::time::timeout(AUDIT_GRACE, auditor).await;
-        served.map_err(OrchestratorError::Serve)
+        Ok(())
     }
 }

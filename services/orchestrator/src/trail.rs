@@ -8,7 +8,7 @@ use std::time::Duration;
 use ulid::Ulid;
 
 /// The trail of one request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Trail {
     /// A ULID of our own: a client's could not be trusted to be unique or harmless in a log.
     pub request_id: String,
@@ -26,7 +26,20 @@ impl Trail {
     /// The trail of a request that has just come.
     pub fn of(request: &Request) -> Self {
         let address = request.remote_addr().as_socket_addr().map(|address| address.ip().to_string());
-        Self { request_id: Ulid::generate().to_string(), address: address.unwrap_or_default(), ..Self::default() }
+        Self { address: address.unwrap_or_default(), ..Self::default() }
+    }
+}
+
+impl Default for Trail {
+    /// Of what is not a request yet.
+    fn default() -> Self {
+        Self {
+            request_id: Ulid::generate().to_string(),
+            address: String::new(),
+            operation: OnceLock::new(),
+            client: OnceLock::new(),
+            left: OnceLock::new(),
+        }
     }
 }
 

@@ -48,6 +48,13 @@ pub struct OrchestratorSettings {
     )]
     pub backlog_max: u64,
 
+    /// The connections that the API serves at a time; one more is answered 503.
+    #[arg(
+        long, env = "CONNECTIONS_MAX",
+        value_name = "CONNECTIONS", default_value = "2048", value_parser = parse::whole::<u32>(1, 1_000_000)
+    )]
+    pub connections_max: u32,
+
     /// How many replicas of Redis must have a submission before the API accepts it; 0 waits for none.
     #[arg(
         long, env = "WAIT_REPLICAS",
@@ -127,6 +134,7 @@ mod tests {
             allow_anonymous,
             plan_rules: None,
             backlog_max: 1,
+            connections_max: 1,
             wait_replicas: 0,
             wait_timeout: Duration::from_secs(1),
         };

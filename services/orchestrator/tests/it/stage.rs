@@ -38,7 +38,12 @@ pub fn config() -> Config {
 }
 
 pub async fn stage() -> Stage {
-    let stage = stage_on(PrivateRedis::start().expect("a redis of our own"), config()).await;
+    stage_of(config()).await
+}
+
+/// A server of these settings on a Redis that runs.
+pub async fn stage_of(config: Config) -> Stage {
+    let stage = stage_on(PrivateRedis::start().expect("a redis of our own"), config).await;
     assert!(stage.store.wait_connected(Duration::from_secs(5)).await);
     // The service makes them too, a moment later: what a request leaves is looked at beside nothing else.
     stage.store.create_worker_groups(&QueueName::default_queue()).await.expect("groups");

@@ -1,0 +1,117 @@
+//! Taking connections until told to stop. Small answers leave at once, and running out of file descriptors does not burn
+//! a core.
+
+use super::connection::{self, Host};
+use super::deadlines::Deadlines;
+use super::places::{Place, Places};
+use crate::envelope;
+use crate::refusal::Refusal;
+use poem::endpoint::make_sync;
+use poem::http::{HeaderValue, header};
+use poem::web::LocalAddr;
+use poem::{Endpoint, EndpointExt, Response};
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Some connection must end before another can be taken.
+const PAUSE: Duration = Duration::from_millis(50);
+/// A connection too many may ask once, and has its answer read by then.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+
+/// On what terms clients are served.
+#[derive(Debug)]
+pub struct Terms {
+    /// Where the listener listens.
+    pub address: SocketAddr,
+    /// Connections at a time.
+    pub connections_max: usize,
+    /// What a client is given.
+    pub deadlines: Deadlines,
+    /// How long requests in flight may go on after the signal to stop.
+    pub grace: Duration,
+}
+
+/// Serves until `stop`; then takes nothing more, and returns when what is in flight has ended or been cut off.
+pub async fn serve<E>(listener: TcpListener, endpoint: E, terms: Terms, stop: CancellationToken)
+where
+    E: Endpoint<Output = Response> + 'static,
+{
+    let (places, connections) = (Places::new(terms.connections_max), TaskTracker::new());
+    let host = Arc::new(host(endpoint, &terms, &stop));
+    let refusing = Arc::new(host_that_refuses(&terms, &stop));
+    let mut is_failing = false;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted.and_then(|(stream, peer)| set_up(stream).map(|stream| (stream, peer))),
+        };
+        match (accepted, places.take()) {
+            (Ok((stream, peer)), Some(Place::Served(place))) => {
+                let host = host.clone();
+                connections.spawn(async move {
+                    connection::run(stream, peer, host).await;
+                    drop(place);
+                });
+            }
+            (Ok((stream, peer)), Some(Place::Refused(place))) => {
+                let refusing = refusing.clone();
+                connections.spawn(async move {
+                    let _ = timeout(REFUSAL_TIME, connection::run(stream, peer, refusing)).await;
+                    drop(place);
+                });
+            }
+            (Ok(_), None) => {}
+            (Err(error), _) => {
+                is_failing = pause(&error, is_failing).await;
+                continue;
+            }
+        }
+        is_failing = false;
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+fn host<E>(endpoint: E, terms: &Terms, stop: &CancellationToken) -> Host<E> {
+    let address = LocalAddr(terms.address.into());
+    Host { endpoint, address, deadlines: terms.deadlines, stop: stop.clone(), grace: terms.grace }
+}
+
+/// Answers whatever is asked that there are too many connections, and ends the connection.
+fn host_that_refuses(terms: &Terms, stop: &CancellationToken) -> Host<impl Endpoint<Output = Response> + use<>> {
+    let refuse = make_sync(|_| {
+        let mut response = envelope::refuse(&Refusal::TooManyConnections);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    });
+    host(refuse.map_to_response(), terms, stop)
+}
+
+/// Small answers leave at once.
+fn set_up(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// A connection that was gone before it was taken is none of our business. Anything else, such as too few file
+/// descriptors, may last: it is told once, and tried again after a while.
+async fn pause(error: &io::Error, was_failing: bool) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput};
+    if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | InvalidInput) {
+        return was_failing;
+    }
+    if !was_failing {
+        tracing::warn!(error = error as &(dyn Error + 'static), "connections are not taken");
+    }
+    tokio::time::sleep(PAUSE).await;
+    true
+}
