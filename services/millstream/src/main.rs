@@ -12,6 +12,7 @@ mod client;
 mod dead_letters;
 mod exit;
 mod exposition;
+mod files;
 mod get;
 mod health;
 mod healthcheck;

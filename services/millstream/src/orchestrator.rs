@@ -1,6 +1,7 @@
 //! `millstream orchestrator`: the HTTP API.
 
 use crate::exit::{Exit, Failure};
+use crate::files;
 use crate::role::{Role, RoleSettings};
 use crate::settings::{GuardSettings, InForce, LifeSettings, ListenSettings, OrchestratorSettings, StopSettings};
 use anyhow::Context;
@@ -60,7 +61,9 @@ impl Orchestrator {
             shutdown_grace: self.stop.shutdown_grace,
             ..::orchestrator::Config::default()
         };
-        role.run(async |store, _pulse, shutdown| {
+        let connections_max = self.orchestrator.connections_max;
+        role.run(async move |store, _pulse, shutdown| {
+            files::allow(connections_max);
             ::orchestrator::run(config, store, shutdown).await.context("serving the API")?;
             Ok(Exit::Ok)
         })
