@@ -18,7 +18,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 const BUFFER_BYTES_MAX: usize = 64 << 10;
 
 /// What all connections of a server share.
-pub struct Host<E> {
+pub struct Shared<E> {
     /// Who answers.
     pub endpoint: E,
     /// Where it listens.
@@ -40,17 +40,18 @@ pub struct Host<E> {
 }
 
 /// Serves until the client or a deadline ends the connection, or the grace after the signal to stop.
-pub async fn run<E>(stream: TcpStream, peer: SocketAddr, host: Arc<Host<E>>)
+pub async fn run<S, E>(stream: S, peer: SocketAddr, shared: Arc<Shared<E>>)
 where
+    S: AsyncRead + AsyncWrite + Unpin,
     E: Endpoint<Output = Response> + 'static,
 {
     let (busy, peer) = (Busy::default(), RemoteAddr(peer.into()));
-    let socket = Socket::new(stream, host.deadlines, busy.clone());
+    let socket = Socket::new(stream, shared.deadlines, busy.clone());
     let service = service_fn(|request| {
         let in_flight = busy.begin();
-        let (host, peer) = (host.clone(), peer.clone());
+        let (shared, peer) = (shared.clone(), peer.clone());
         async move {
-            let answer = hyper::Response::from(answer(request, &host, peer).await);
+            let answer = hyper::Response::from(answer(request, &shared, peer).await);
             Ok::<_, Infallible>(answer.map(|body| Answer { body, _in_flight: in_flight }))
         }
     });
@@ -60,9 +61,9 @@ where
     let ended = tokio::select! {
         biased;
         ended = &mut connection => ended,
-        () = host.stop.cancelled() => {
+        () = shared.stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            timeout(host.grace, connection).await.unwrap_or(Ok(()))
+            timeout(shared.grace, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {
@@ -70,13 +71,15 @@ where
     }
 }
 
-async fn answer<E>(request: hyper::Request<Incoming>, host: &Host<E>, peer: RemoteAddr) -> Response
+async fn answer<E>(request: hyper::Request<Incoming>, shared: &Shared<E>, peer: RemoteAddr) -> Response
 where
     E: Endpoint<Output = Response>,
 {
     match Fault::of(&request) {
         Some(fault) => envelope::refuse(&fault.refusal()),
-        None => host.endpoint.get_response(Request::from((request, host.address.clone(), peer, Scheme::HTTP))).await,
+        None => {
+            shared.endpoint.get_response(Request::from((request, shared.address.clone(), peer, Scheme::HTTP))).await
+        }
     }
 }
 
@@ -100,5 +103,72 @@ impl<D: Buf, B: Body<Data = D> + Unpin> Body for Answer<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use poem::endpoint::make;
+    use poem::{EndpointExt, IntoResponse};
+    use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// What is not complete is never completed here.
+    const SHORT: Duration = Duration::from_millis(5);
+    const GOOD: &str = "POST /tasks?a=b HTTP/1.1\r\nHost: x:80\r\nContent-Length: 3\r\nX-Y: z\r\n\r\nabc";
+    const CHUNKED: &str = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+
+    /// All that is answered to these bytes.
+    async fn answers(bytes: &[u8]) -> String {
+        let endpoint = make(|mut request| async move {
+            let _ = timeout(SHORT, request.take_body().into_vec()).await;
+            Ok::<_, poem::Error>("fine".with_header("x-request-id", "y"))
+        });
+        let shared = Shared {
+            endpoint: endpoint.map_to_response(),
+            address: LocalAddr::default(),
+            deadlines: Deadlines { head: SHORT, idle: SHORT, write: SHORT },
+            stop: CancellationToken::new(),
+            grace: Duration::ZERO,
+        };
+        let (mut client, stream) = tokio::io::duplex(1 << 20);
+        client.write_all(bytes).await.unwrap();
+        let reading = async move {
+            let mut text = Vec::new();
+            client.read_to_end(&mut text).await.unwrap();
+            String::from_utf8_lossy(&text).into_owned()
+        };
+        let serving = run(stream, SocketAddr::from(([127, 0, 0, 1], 1)), Arc::new(shared));
+        tokio::join!(reading, serving).0
+    }
+
+    proptest! {
+        /// What hyper refuses by itself has no request id and no body: it must never have to.
+        #[test]
+        fn nothing_that_passes_is_refused_by_hyper(
+            mut text in prop::sample::select(vec![GOOD, CHUNKED]).prop_map(|text| text.as_bytes().repeat(2)),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3u8), 1..4),
+        ) {
+            for (at, byte, how) in changes {
+                let at = at.index(text.len());
+                match how {
+                    0 => text[at] = byte,
+                    1 => text.insert(at, byte),
+                    _ => { text.remove(at); }
+                }
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let answers = runtime.block_on(answers(&text));
+            let count = |what: &str| answers.matches(what).count();
+            let answered = count("HTTP/1.1 ") + count("HTTP/1.0 ");
+            prop_assert_eq!(answered, count("x-request-id: "), "{}", answers);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_endpoint_answers_what_is_good() {
+        let answers = answers(GOOD.repeat(2).as_bytes()).await;
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
     }
 }

@@ -1,7 +1,7 @@
 //! Taking connections until told to stop. Small answers leave at once, and running out of file descriptors does not burn
 //! a core.
 
-use super::connection::{self, Host};
+use super::connection::{self, Shared};
 use super::deadlines::Deadlines;
 use super::places::{Place, Places};
 use crate::envelope;
@@ -13,6 +13,7 @@ use poem::{Endpoint, EndpointExt, Response};
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -44,20 +45,21 @@ where
     E: Endpoint<Output = Response> + 'static,
 {
     let (places, connections) = (Places::new(terms.connections_max), TaskTracker::new());
-    let host = Arc::new(host(endpoint, &terms, &stop));
-    let refusing = Arc::new(host_that_refuses(&terms, &stop));
+    let serving = Arc::new(shared(endpoint, &terms, &stop));
+    let refusing = Arc::new(refusing(&terms, &stop));
+    let mut stopped = pin!(stop.cancelled());
     let mut is_failing = false;
     loop {
         let accepted = tokio::select! {
             biased;
-            () = stop.cancelled() => break,
+            () = &mut stopped => break,
             accepted = listener.accept() => accepted.and_then(|(stream, peer)| set_up(stream).map(|stream| (stream, peer))),
         };
         match (accepted, places.take()) {
             (Ok((stream, peer)), Some(Place::Served(place))) => {
-                let host = host.clone();
+                let serving = serving.clone();
                 connections.spawn(async move {
-                    connection::run(stream, peer, host).await;
+                    connection::run(stream, peer, serving).await;
                     drop(place);
                 });
             }
@@ -81,19 +83,19 @@ where
     connections.wait().await;
 }
 
-fn host<E>(endpoint: E, terms: &Terms, stop: &CancellationToken) -> Host<E> {
+fn shared<E>(endpoint: E, terms: &Terms, stop: &CancellationToken) -> Shared<E> {
     let address = LocalAddr(terms.address.into());
-    Host { endpoint, address, deadlines: terms.deadlines, stop: stop.clone(), grace: terms.grace }
+    Shared { endpoint, address, deadlines: terms.deadlines, stop: stop.clone(), grace: terms.grace }
 }
 
 /// Answers whatever is asked that there are too many connections, and ends the connection.
-fn host_that_refuses(terms: &Terms, stop: &CancellationToken) -> Host<impl Endpoint<Output = Response> + use<>> {
+fn refusing(terms: &Terms, stop: &CancellationToken) -> Shared<impl Endpoint<Output = Response> + use<>> {
     let refuse = make_sync(|_| {
         let mut response = envelope::refuse(&Refusal::TooManyConnections);
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     });
-    host(refuse.map_to_response(), terms, stop)
+    shared(refuse.map_to_response(), terms, stop)
 }
 
 /// Small answers leave at once.

@@ -54,12 +54,12 @@ impl Raw {
         Answer { status, headers, text: String::new() }
     }
 
-    /// Whether the server has closed, without another byte.
+    /// Whether the server has closed, without another byte, and without a reset that could have cost an answer.
     pub async fn is_closed(&mut self) -> bool {
         let mut rest = Vec::new();
         let read = timeout(PATIENCE, self.0.read_to_end(&mut rest)).await;
         assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
-        read.is_ok()
+        matches!(read, Ok(Ok(_)))
     }
 
     /// Whether the server takes what is sent to it, unread or not.

@@ -6,7 +6,9 @@ use orchestrator::{Config, Deadlines};
 use std::time::Duration;
 
 const SHORT: Duration = Duration::from_millis(300);
-const LONG: Duration = Duration::from_secs(20);
+/// Longer than any test waits.
+const LONG: Duration = Duration::from_secs(600);
+const SOON: Duration = Duration::from_secs(20);
 const TASK: &str = r#"{"description":"d"}"#;
 
 fn with_deadlines(change: impl FnOnce(&mut Deadlines)) -> Config {
@@ -251,7 +253,7 @@ async fn who_never_reads_is_given_up() {
     let stage = stage_of(with_deadlines(|deadlines| deadlines.write = SHORT)).await;
     let mut raw = Raw::connect(&stage).await;
     raw.send(get("/docs").repeat(20)).await;
-    eventually(LONG, || async { !raw.is_open() }).await;
+    eventually(SOON, || async { !raw.is_open() }).await;
     check_good(&stage).await;
 }
 
@@ -269,12 +271,12 @@ async fn one_connection_too_many_is_told_so() {
     assert!(silent.is_closed().await, "who asks nothing is told nothing");
     assert_eq!(second.get("/health").await.status, 200);
     drop(first);
-    eventually(LONG, || async { Raw::connect(&stage).await.get("/health").await.status == 200 }).await;
+    eventually(SOON, || async { Raw::connect(&stage).await.get("/health").await.status == 200 }).await;
 }
 
 #[tokio::test]
 async fn stopping_ends_connections_on_which_nothing_is_in_flight() {
-    let stage = stage_of(with_deadlines(|_| ())).await;
+    let stage = stage_of(Config { shutdown_grace: LONG, ..with_deadlines(|_| ()) }).await;
     let (mut idle, mut silent, mut partial) =
         (Raw::connect(&stage).await, Raw::connect(&stage).await, Raw::connect(&stage).await);
     partial.send("GET /hea").await;
