@@ -99,6 +99,9 @@ fn answer_with(refusal: &Refusal, request_id: &str) -> Response {
     {
         response.headers_mut().insert(header::ALLOW, allow);
     }
+    if refusal.ends_connection() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

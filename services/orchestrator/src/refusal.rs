@@ -182,6 +182,14 @@ impl Refusal {
         }
     }
 
+    /// Whether the connection ends with this answer, because what is left of the request is not read.
+    pub fn ends_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::BodyTooLarge | Self::BodySlow | Self::BodyBroken | Self::TooManyBodies | Self::TooManyConnections
+        )
+    }
+
     fn errors(&self) -> Option<Vec<FieldError>> {
         let (Self::Invalid(violations) | Self::UnknownTaskType(violations)) = self else { return None };
         let error = |it: &crate::body::violation::Violation| FieldError {

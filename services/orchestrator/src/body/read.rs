@@ -1,4 +1,7 @@
 //! Reading the bytes: at most 1 MiB, announced or not, at most 10 s, and within what all bodies share.
+//!
+//! What is refused is left unread. The connection ends with the answer, and its socket reads on for a moment, so that a
+//! client which is still sending sees the answer all the same.
 
 use super::budget::{BODIES, Budget};
 use crate::refusal::Refusal;
@@ -10,28 +13,20 @@ use proto_schemas::limit::BODY_BYTES_MAX;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 const READ_DEADLINE: Duration = Duration::from_secs(10);
 /// What is made room for before it has come; more grows with what comes.
 const ROOM_BYTES: usize = 64 << 10;
-/// A client that is still sending when the connection closes never sees the answer, so a little more than the limit is
-/// read and thrown away.
-const DRAIN_BYTES_MAX: usize = 4 << 20;
-const DRAIN_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The whole body, or why it is not read.
 pub async fn read(headers: &HeaderMap, body: &mut RequestBody) -> Result<Vec<u8>, Refusal> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let mut pieces = pin!(body.take().map_err(|_| Refusal::BodyBroken)?.into_bytes_stream());
-    let read = match announced {
+    let pieces = body.take().map_err(|_| Refusal::BodyBroken)?.into_bytes_stream();
+    match announced {
         Some(length) if length > BODY_BYTES_MAX => Err(Refusal::BodyTooLarge),
-        _ => read_bounded(&mut pieces, announced.unwrap_or(0), &BODIES, Instant::now() + READ_DEADLINE).await,
-    };
-    if matches!(read, Err(Refusal::BodyTooLarge)) && !headers.contains_key(header::EXPECT) {
-        drain(pieces).await;
+        _ => read_bounded(pin!(pieces), announced.unwrap_or(0), &BODIES, Instant::now() + READ_DEADLINE).await,
     }
-    read
 }
 
 async fn read_bounded(
@@ -50,18 +45,6 @@ async fn read_bounded(
         bytes.extend_from_slice(&piece);
     }
     Ok(bytes)
-}
-
-async fn drain(mut pieces: impl Stream<Item = io::Result<Bytes>> + Unpin) {
-    let mut left = DRAIN_BYTES_MAX;
-    let draining = async {
-        while let Some(Ok(piece)) = pieces.next().await
-            && piece.len() < left
-        {
-            left -= piece.len();
-        }
-    };
-    let _ = timeout(DRAIN_DEADLINE, draining).await;
 }
 
 #[cfg(test)]

@@ -132,15 +132,15 @@ mod tests {
             stop: CancellationToken::new(),
             grace: Duration::ZERO,
         };
-        let (mut client, stream) = tokio::io::duplex(1 << 20);
-        client.write_all(bytes).await.unwrap();
-        let reading = async move {
+        let (mut client, stream) = tokio::io::duplex(4 << 10);
+        let talking = async move {
+            client.write_all(bytes).await.expect("who is refused may finish sending");
             let mut text = Vec::new();
             client.read_to_end(&mut text).await.unwrap();
             String::from_utf8_lossy(&text).into_owned()
         };
         let serving = run(stream, SocketAddr::from(([127, 0, 0, 1], 1)), Arc::new(shared));
-        tokio::join!(reading, serving).0
+        tokio::join!(talking, serving).0
     }
 
     proptest! {
@@ -170,5 +170,11 @@ mod tests {
     async fn the_endpoint_answers_what_is_good() {
         let answers = answers(GOOD.repeat(2).as_bytes()).await;
         assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
+    }
+
+    #[tokio::test]
+    async fn what_comes_behind_a_refused_head_is_read_before_the_connection_is_closed() {
+        let answers = answers(format!("GET /\r\n{}", "x".repeat(100_000)).as_bytes()).await;
+        assert!(answers.starts_with("HTTP/1.1 400 Bad Request\r\n") && answers.contains("bad_request"), "{answers}");
     }
 }

@@ -7,7 +7,6 @@ use super::places::{Place, Places};
 use crate::envelope;
 use crate::refusal::Refusal;
 use poem::endpoint::make_sync;
-use poem::http::{HeaderValue, header};
 use poem::web::LocalAddr;
 use poem::{Endpoint, EndpointExt, Response};
 use std::error::Error;
@@ -90,11 +89,7 @@ fn shared<E>(endpoint: E, terms: &Terms, stop: &CancellationToken) -> Shared<E> 
 
 /// Answers whatever is asked that there are too many connections, and ends the connection.
 fn refusing(terms: &Terms, stop: &CancellationToken) -> Shared<impl Endpoint<Output = Response> + use<>> {
-    let refuse = make_sync(|_| {
-        let mut response = envelope::refuse(&Refusal::TooManyConnections);
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        response
-    });
+    let refuse = make_sync(|_| envelope::refuse(&Refusal::TooManyConnections));
     shared(refuse.map_to_response(), terms, stop)
 }
 

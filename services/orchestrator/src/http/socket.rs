@@ -19,7 +19,7 @@ use tokio_util::io::poll_read_buf;
 
 /// What a head that comes in pieces is read with.
 const PIECE_BYTES: usize = 2 << 10;
-/// How long and how far it is read on after the end.
+/// How long and how far it is read on after the end: four bodies.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 4 << 20;
 

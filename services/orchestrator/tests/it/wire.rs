@@ -171,7 +171,9 @@ async fn chunks_that_are_none_are_an_incomplete_body_and_the_end() {
     ] {
         let mut raw = Raw::connect(&stage).await;
         raw.send(post("Transfer-Encoding: chunked\r\n", &format!("{body}{}", get("/health")))).await;
-        raw.answer().await.problem(400, "incomplete_body");
+        let answer = raw.answer().await;
+        answer.problem(400, "incomplete_body");
+        assert_eq!(answer.header("connection"), "close");
         assert!(raw.is_closed().await, "{body:?}");
         check_good(&stage).await;
     }
