@@ -38,9 +38,7 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
         Err(_) => Err(Refusal::Bug("a handler panicked".to_owned())),
     };
     let code = answer.as_ref().err().map_or("", Refusal::code);
-    let mut response = answer.unwrap_or_else(|refusal| {
-        answer_with(&refusal, &trail.request_id)
-    });
+    let mut response = answer.unwrap_or_else(|refusal| answer_with(&refusal, &trail.request_id));
     let status = response.status();
     tracing::debug!(request_id = trail.request_id, method = method.as_str(), status = status.as_u16(), "answered");
     add_headers(response.headers_mut(), &trail);
