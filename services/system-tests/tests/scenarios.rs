@@ -72,3 +72,22 @@ fn every_scenario_names_tests_and_every_named_test_exists() {
         assert!(ids.contains(&format!("FLOW-{number}").as_str()), "FLOW-{number} has no row");
     }
 }
+
+/// Rows of the catalogue of hostile inputs.
+const HOSTILE_ROWS: u64 = 80;
+
+#[test]
+fn every_hostile_row_is_sent_or_names_a_test_that_exists() {
+    let (text, tests) = (read(&root().join("services/system-tests/tests/hostile.jsonl")), tests());
+    let mut rows = BTreeSet::new();
+    for line in text.lines() {
+        let case: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        rows.insert(case["row"].as_u64().expect("a row has a number"));
+        let ways = ["status", "test", "later"].iter().filter(|way| !case[**way].is_null()).count();
+        assert_eq!(ways, 1, "{line}: it is sent, or tested elsewhere, or still to come");
+        if let Some(test) = case["test"].as_str() {
+            assert!(tests.contains(test), "{line}: there is no such test");
+        }
+    }
+    assert_eq!(rows, (1..=HOSTILE_ROWS).collect());
+}

@@ -7,6 +7,7 @@ mod dead_letters;
 mod graph;
 mod happy_path;
 mod health;
+mod hostile;
 mod idempotency;
 mod keyspace;
 mod laws;
