@@ -239,5 +239,6 @@ fn attempt_limit(left: Duration) -> Duration {
 fn is_blocking(name: &str, args: &[Value]) -> bool {
     name == "BLPOP"
         || name == "WAIT"
-        || (name == "XREADGROUP" && args.iter().any(|arg| arg.as_str().is_some_and(|text| text == "BLOCK")))
+        || (matches!(name, "XREADGROUP" | "XREAD")
+            && args.iter().any(|arg| arg.as_str().is_some_and(|text| text == "BLOCK")))
 }

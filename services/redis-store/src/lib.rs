@@ -9,7 +9,8 @@
 //! the order of a task's path, [`submit`] to [`expire`]; in [`books`] everything of one task, and what mends it where a
 //! hand broke it: [`reopen`], [`recount`], [`relist`], [`adopt`], [`exorcise`], [`undelay`], [`retell`], [`restore`];
 //! [`api_keys`], [`throttle`] and [`note`] what guards the API; [`read`] and [`listing`] what people ask for, [`stream_state`]
-//! and [`fleet`] what operators do, [`gauges`] what a scrape does; [`server`] what the connected Redis is and promises.
+//! and [`fleet`] what operators do, [`gauges`] what a scrape does; [`tail`] the log for whoever follows it; [`server`] what the
+//! connected Redis is and promises.
 
 pub mod adopt;
 pub mod api_keys;
@@ -55,6 +56,7 @@ pub mod settle;
 pub mod start;
 pub mod stream_state;
 pub mod submit;
+pub mod tail;
 pub mod throttle;
 pub mod undelay;
 mod unfolded;

@@ -58,5 +58,6 @@ mod server;
 mod settle;
 mod start;
 mod submit;
+mod tail;
 mod throttle;
 mod undelay;
