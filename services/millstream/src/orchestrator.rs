@@ -4,6 +4,7 @@ use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::role::{Role, RoleSettings};
 use crate::settings::{GuardSettings, InForce, LifeSettings, ListenSettings, OrchestratorSettings, StopSettings};
+use ::orchestrator::feed::FeedSettings;
 use anyhow::Context;
 use clap::Args;
 use std::path::Path;
@@ -46,6 +47,7 @@ impl Orchestrator {
             in_force: &in_force,
         };
         let handlers = ::worker::handlers::built_in(0.0);
+        let standard = ::orchestrator::Config::default();
         let config = ::orchestrator::Config {
             host: self.listen.orchestrator_host.clone(),
             port: self.listen.orchestrator_port,
@@ -58,8 +60,9 @@ impl Orchestrator {
             auth: self.guard.credentials()?,
             allowance: self.guard.allowance(),
             cors_origins: self.guard.cors_origins.clone(),
+            feed: FeedSettings { streams_max: self.orchestrator.sse_max as usize, ..standard.feed },
             shutdown_grace: self.stop.shutdown_grace,
-            ..::orchestrator::Config::default()
+            ..standard
         };
         let connections_max = self.orchestrator.connections_max;
         role.run(async move |store, _pulse, shutdown| {

@@ -1,6 +1,7 @@
 //! The operations, one file for each door: what they take, what they answer, what they are called in the document.
 
 mod dead_letters;
+mod events;
 mod operations;
 mod system;
 mod tasks;
@@ -9,12 +10,25 @@ mod typed;
 use poem_openapi::Tags;
 
 /// All operations.
-pub type Api =
-    (tasks::TasksApi, typed::TypedApi, dead_letters::DeadLettersApi, operations::OperationsApi, system::SystemApi);
+pub type Api = (
+    tasks::TasksApi,
+    typed::TypedApi,
+    events::EventsApi,
+    dead_letters::DeadLettersApi,
+    operations::OperationsApi,
+    system::SystemApi,
+);
 
 /// All operations.
 pub fn all() -> Api {
-    (tasks::TasksApi, typed::TypedApi, dead_letters::DeadLettersApi, operations::OperationsApi, system::SystemApi)
+    (
+        tasks::TasksApi,
+        typed::TypedApi,
+        events::EventsApi,
+        dead_letters::DeadLettersApi,
+        operations::OperationsApi,
+        system::SystemApi,
+    )
 }
 
 #[derive(Tags)]
@@ -23,6 +37,8 @@ enum Tag {
     Tasks,
     /// The typed door: one piece of work of a kind, and its result.
     Typed,
+    /// What happens, as it happens.
+    Events,
     /// What gave up.
     DeadLetters,
     /// Streams, workers, kinds, and why a task waits.

@@ -1,6 +1,7 @@
 //! What the binary decides for this service.
 
 use crate::auth::AuthConfig;
+use crate::feed::FeedSettings;
 use crate::governor::Limits;
 use crate::http::Deadlines;
 use crate::replicas::ReplicaOrder;
@@ -45,6 +46,8 @@ pub struct Config {
     pub allowance: Option<Allowance>,
     /// The origins, such as `https://example.org`, whose pages may ask and read.
     pub cors_origins: Vec<String>,
+    /// How many may listen to the feed, and how it shows that it lives.
+    pub feed: FeedSettings,
     /// How long requests in flight may go on after the signal to stop.
     pub shutdown_grace: Duration,
 }
@@ -69,6 +72,7 @@ impl Default for Config {
             auth: AuthConfig::default(),
             allowance: None,
             cors_origins: Vec::new(),
+            feed: FeedSettings { streams_max: 2_000, keep_alive: Duration::from_secs(15) },
             shutdown_grace: Duration::from_secs(25),
         }
     }

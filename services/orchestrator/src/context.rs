@@ -3,6 +3,7 @@
 use crate::audit_log::AuditLog;
 use crate::auth::Auth;
 use crate::config::Config;
+use crate::feed::Feed;
 use crate::governor::{Gauge, Pressure};
 use crate::kinds::Kinds;
 use crate::metrics::Metrics;
@@ -35,6 +36,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Who must have a submission too, if the settings ask for it.
     pub replicas: Option<Replicas>,
+    /// What happens, for whoever listens or waits.
+    pub feed: Arc<Feed>,
     /// How long a task outlives its end.
     pub task_ttl: Duration,
     /// How long a request may deal with many dead letters.
@@ -52,7 +55,7 @@ pub struct Context {
 
 impl Context {
     /// The context of one server.
-    pub fn new(config: Config, store: Store, gauge: Arc<Gauge>, audit: AuditLog) -> Self {
+    pub fn new(config: Config, store: Store, gauge: Arc<Gauge>, (feed, audit): (Arc<Feed>, AuditLog)) -> Self {
         let admission = Admission { backlog_max: config.backlog_max, deadline: config.task_deadline };
         let replicas = config.replicas.map(|order| Replicas::new(&store, order));
         let (kinds, rules) = (Kinds::new(config.kinds), config.plan_rules);
@@ -66,6 +69,7 @@ impl Context {
             gauge,
             metrics,
             replicas,
+            feed,
             task_ttl,
             letters_time,
             auth,

@@ -10,7 +10,7 @@
 //! connection; [`connection`] watching Redis; [`governor`] refusing before Redis has to; `routes` the map of endpoints and
 //! `gate` what a request has to pass; `api` one file for each door; `submit` from a request to a stored task, with `kinds`
 //! what is accepted, `idempotency` the client's keys and [`replicas`] who else must have it; `batch` many of them; `replay`
-//! and `letters` running again what has ended; `listing` looking through the tasks, `operations` at everything else;
+//! and `letters` running again what has ended; [`feed`] what happens, as it happens, with `prefer` waiting for it in one request; `listing` looking through the tasks, `operations` at everything else;
 //! `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal` every
 //! way to say no; `trail` what becomes known of a request, `envelope` what all answers share, [`auth`] who asks, `audit_log`
 //! what they changed, and `metrics` what is counted of them; `openapi` and `pages` the description for machines and for
@@ -26,6 +26,7 @@ pub mod connection;
 mod context;
 mod envelope;
 pub mod error;
+pub mod feed;
 mod gate;
 pub mod governor;
 mod http;
@@ -39,6 +40,7 @@ mod operations;
 mod outcome;
 mod pages;
 mod precondition;
+mod prefer;
 mod refusal;
 mod replay;
 pub mod replicas;

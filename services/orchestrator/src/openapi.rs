@@ -21,10 +21,11 @@ const CLOSED: [&str; 10] = [
     "NewTask",
 ];
 /// Names as the derived document writes them, and as they are: headers not in capitals, a path with its slash.
-const NAMES: [(&str, &str); 5] = [
+const NAMES: [(&str, &str); 6] = [
     ("LOCATION", "Location"),
     ("ETAG", "ETag"),
     ("IDEMPOTENCY-REPLAYED", "Idempotency-Replayed"),
+    ("PREFERENCE-APPLIED", "Preference-Applied"),
     ("X-REQUEST-ID", "X-Request-Id"),
     ("/assign-task", "/assign-task/"),
 ];

@@ -121,6 +121,9 @@ pub enum Refusal {
     /// Not a request of HTTP/1.1 as it has to be.
     #[error("not HTTP/1.1: {0}")]
     NotHttp(&'static str),
+    /// As many listen as may.
+    #[error("too many streams")]
+    TooManyStreams,
     /// Too much is waiting.
     #[error("overloaded: {0:?}")]
     Overloaded(Pressure),

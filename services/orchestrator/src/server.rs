@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::connection;
 use crate::context::Context;
 use crate::error::OrchestratorError;
+use crate::feed::Feed;
 use crate::governor::{self, Gauge};
 use crate::http::{self, Terms};
 use crate::routes;
@@ -61,12 +62,18 @@ impl Server {
         });
         let (audit, notes) = AuditLog::new();
         let auditor = tokio::spawn(audit_log::run(store.clone(), notes));
-        let context = Arc::new(Context::new(self.config, store, gauge, audit));
+        let feed = Arc::new(Feed::new(store.clone(), self.config.feed, shutdown.clone()));
+        let follower = tokio::spawn({
+            let feed = feed.clone();
+            async move { feed.run().await }
+        });
+        let context = Arc::new(Context::new(self.config, store, gauge, (feed, audit)));
         let endpoint = routes::endpoint(context.clone());
         tracing::info!(address = %self.address, "the API listens");
         http::serve(self.listener, endpoint.into_endpoint(), terms, shutdown).await;
         watcher.abort();
         governor.abort();
+        follower.abort();
         drop(context);
         // What was handed in by then is still written.
         let _ = tokio::time::timeout(AUDIT_GRACE, auditor).await;

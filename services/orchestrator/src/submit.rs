@@ -1,6 +1,7 @@
 //! From a request to a stored task: the rules beyond its shape, the plan, and one script call.
 
 mod accepted;
+pub mod awaited;
 mod plan;
 mod schedule;
 

@@ -9,6 +9,8 @@ pub mod batch;
 pub mod dead_letter;
 pub mod dependency;
 pub mod entry_id;
+pub mod event_stream;
+pub mod feed_message;
 pub mod json;
 pub mod kind;
 pub mod letter_selection;

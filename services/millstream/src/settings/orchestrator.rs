@@ -55,6 +55,13 @@ pub struct OrchestratorSettings {
     )]
     pub connections_max: u32,
 
+    /// How many event streams and waiting requests the API serves at a time; one more is answered 429.
+    #[arg(
+        long, env = "SSE_MAX",
+        value_name = "STREAMS", default_value = "2000", value_parser = parse::whole::<u32>(1, 100_000)
+    )]
+    pub sse_max: u32,
+
     /// How many replicas of Redis must have a submission before the API accepts it; 0 waits for none.
     #[arg(
         long, env = "WAIT_REPLICAS",
@@ -135,6 +142,7 @@ mod tests {
             plan_rules: None,
             backlog_max: 1,
             connections_max: 1,
+            sse_max: 1,
             wait_replicas: 0,
             wait_timeout: Duration::from_secs(1),
         };

@@ -5,8 +5,10 @@ use crate::body::{JsonBody, OptionalJsonBody};
 use crate::context::{self, Context};
 use crate::idempotency::IdempotencyKey;
 use crate::listing::TaskFilter;
+use crate::prefer::Prefer;
 use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
+use crate::submit::awaited::{self, Awaited};
 use crate::submit::{self, Stored};
 use crate::trail::SharedTrail;
 use crate::wire::answer::JsonText;
@@ -31,6 +33,23 @@ pub struct TasksApi;
 
 #[derive(ApiResponse)]
 enum Accepted {
+    /// Stored, and ended while you waited. The document is as of its end.
+    #[oai(status = 200)]
+    Ended(
+        JsonText<TaskDocument>,
+        /// Where the task is read.
+        #[oai(header = "Location")]
+        String,
+        /// The revision of the document.
+        #[oai(header = "ETag")]
+        String,
+        /// `true` if an earlier request with the same Idempotency-Key stored it.
+        #[oai(header = "Idempotency-Replayed")]
+        Option<String>,
+        /// How long was waited for at most.
+        #[oai(header = "Preference-Applied")]
+        Option<String>,
+    ),
     /// Stored: it will run. The document is as of its acceptance.
     #[oai(status = 202)]
     Task(
@@ -43,6 +62,9 @@ enum Accepted {
         String,
         /// `true` if an earlier request with the same Idempotency-Key stored it.
         #[oai(header = "Idempotency-Replayed")]
+        Option<String>,
+        /// How long was waited for its end, if that was preferred.
+        #[oai(header = "Preference-Applied")]
         Option<String>,
     ),
 }
@@ -165,6 +187,9 @@ impl TasksApi {
         /// Your own key for this request: sent again with the same body within a day, it answers the same task.
         #[oai(name = "Idempotency-Key")]
         key: IdempotencyKey,
+        /// `wait=N`: answer once the task has ended, after N seconds (at most 30) at the latest.
+        #[oai(name = "Prefer")]
+        prefer: Prefer,
         body: JsonBody<NewTask>,
     ) -> Result<Accepted, Refused<Submitting>> {
         let (new, idempotency) = (body.document, key.of(body.fingerprint));
@@ -173,9 +198,13 @@ impl TasksApi {
             None => submit::store(&context, submit::native(&context, new, idempotency).await?).await?,
         };
         let Stored { view, was_there } = stored;
-        let document = TaskDocument::of(view);
+        let (task_id, replayed) = (view.task.task_id.clone(), was_there.then(|| "true".to_owned()));
+        let Awaited { has_ended, applied } = awaited::end(&context, &task_id, prefer).await;
+        let ended = if has_ended { read(&context, &task_id).await.ok() } else { None };
+        let accepted = if ended.is_some() { Accepted::Ended } else { Accepted::Task };
+        let document = TaskDocument::of(ended.unwrap_or(view));
         let (location, etag) = (document.links.this.clone(), document.etag());
-        Ok(Accepted::Task(JsonText(document), location, etag, was_there.then(|| "true".to_owned())))
+        Ok(accepted(JsonText(document), location, etag, replayed, applied))
     }
 
     /// Submit several tasks

@@ -4,9 +4,11 @@ use super::Tag;
 use crate::body::JsonBody;
 use crate::context::Context;
 use crate::idempotency::IdempotencyKey;
+use crate::prefer::Prefer;
 use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
 use crate::submit::Stored;
+use crate::submit::awaited::{self, Awaited};
 use crate::wire::answer::JsonText;
 use crate::wire::assignment::{Assignment, NewAssignment};
 use crate::wire::result::ResultDocument;
@@ -29,6 +31,9 @@ enum Assigned {
         JsonText<Assignment>,
         /// `true` if an earlier request with the same Idempotency-Key stored it.
         #[oai(header = "Idempotency-Replayed")]
+        Option<String>,
+        /// How long was waited for its end at most, if that was preferred.
+        #[oai(header = "Preference-Applied")]
         Option<String>,
     ),
 }
@@ -73,6 +78,9 @@ impl TypedApi {
         /// Your own key for this request: sent again with the same body within a day, it answers the same task.
         #[oai(name = "Idempotency-Key")]
         key: IdempotencyKey,
+        /// `wait=N`: answer once the task has ended, with its `outcome`, after N seconds (at most 30) at the latest.
+        #[oai(name = "Prefer")]
+        prefer: Prefer,
         body: JsonBody<NewAssignment>,
     ) -> Result<Assigned, Refused<Assigning>> {
         let (new, idempotency) = (body.document, key.of(body.fingerprint));
@@ -81,8 +89,11 @@ impl TypedApi {
             None => submit::store(&context, submit::typed(&context, new, idempotency).await?).await?,
         };
         let Stored { view, was_there } = stored;
-        let assignment = Assignment::of(view.task.task_id.to_string(), &view.task.description);
-        Ok(Assigned::Work(JsonText(assignment), was_there.then(|| "true".to_owned())))
+        let task_id = &view.task.task_id;
+        let Awaited { has_ended, applied } = awaited::end(&context, task_id, prefer).await;
+        let outcome = if has_ended { context.ask(outcome::of(&context.store, task_id)).await.ok() } else { None };
+        let assignment = Assignment { outcome, ..Assignment::of(task_id.to_string(), &view.task.description) };
+        Ok(Assigned::Work(JsonText(assignment), was_there.then(|| "true".to_owned()), applied))
     }
 
     /// Read a result

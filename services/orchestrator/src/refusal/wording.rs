@@ -78,6 +78,8 @@ impl Refusal {
                 "This path knows other methods; see the header Allow."),
             Self::BadRequest => say(400, "bad_request", "The request cannot be read", "The request cannot be read."),
             Self::NotHttp(detail) => say(400, "bad_request", "The request cannot be read", detail),
+            Self::TooManyStreams => say(429, "too_many_streams", "Too many streams are open",
+                "As many event streams are open here as may be; close some, or try again later."),
             Self::Overloaded(pressure) => say(429, "overloaded", "Too much work is waiting", match pressure {
                 Pressure::Backlog => "A queue is full; try again later.",
                 Pressure::Memory => "Redis uses more than 80 % of its memory; try again later.",

@@ -1,6 +1,7 @@
 //! What a client sends to the typed door, and its answer.
 
 use super::json::JsonObject;
+use super::result::ResultDocument;
 use super::time::Timestamp;
 use crate::body::Readable;
 use crate::body::fields::Fields;
@@ -20,7 +21,7 @@ pub struct NewAssignment {
 
 /// The answer to an assignment.
 #[derive(Debug, Clone, Serialize, Object)]
-#[oai(example)]
+#[oai(example, skip_serializing_if_is_none)]
 pub struct Assignment {
     /// Ask `/result/{task_id}` for what came of it.
     pub task_id: String,
@@ -30,6 +31,9 @@ pub struct Assignment {
     pub message: String,
     /// When it was answered.
     pub timestamp: Timestamp,
+    /// What came of it, if you preferred to wait and it ended in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<ResultDocument>,
 }
 
 /// The one status of an assignment.
@@ -45,7 +49,7 @@ impl Assignment {
     /// The answer for a task of this type.
     pub fn of(task_id: String, task_type: &str) -> Self {
         let message = format!("Task '{task_type}' successfully assigned");
-        Self { task_id, status: AssignmentStatus::Assigned, message, timestamp: Timestamp::now() }
+        Self { task_id, status: AssignmentStatus::Assigned, message, timestamp: Timestamp::now(), outcome: None }
     }
 }
 

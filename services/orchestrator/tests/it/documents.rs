@@ -36,6 +36,8 @@ fn every_operation_is_named_tagged_exemplified_and_tells_its_problems() {
     let mut expected = BTreeSet::from([
         "post /tasks",
         "get /tasks/{task_id}",
+        "get /tasks/{task_id}/events",
+        "get /events",
         "post /assign-task/",
         "post /tasks/{task_id}/cancel",
         "post /tasks/{task_id}/replay",
@@ -65,12 +67,17 @@ fn every_operation_is_named_tagged_exemplified_and_tells_its_problems() {
             exemplified(&document, &operation["requestBody"]["content"]["application/json"]["schema"], &name);
         }
         for (status, response) in operation["responses"].as_object().expect("responses") {
-            if status == "304" {
-                assert!(response.get("content").is_none(), "{name}: what the client has already is not sent again");
-                continue;
+            let place = format!("{name} {status}");
+            match (status.as_str(), &response["content"]) {
+                ("204" | "304", content) => assert!(content.is_null(), "{place}"),
+                ("200", content) if name.ends_with("/events") => {
+                    assert!(content["text/event-stream"]["schema"]["example"].is_string(), "{place}");
+                }
+                (status, content) => {
+                    let media = if status.starts_with('2') { "application/json" } else { "application/problem+json" };
+                    exemplified(&document, &content[media]["schema"], &place);
+                }
             }
-            let media = if status.starts_with('2') { "application/json" } else { "application/problem+json" };
-            exemplified(&document, &response["content"][media]["schema"], &format!("{name} {status}"));
             assert!(response["headers"]["X-Request-Id"].is_object(), "{name} {status}");
         }
         let statuses: Vec<&str> =
@@ -86,6 +93,8 @@ fn every_operation_is_named_tagged_exemplified_and_tells_its_problems() {
             "get /tasks/{task_id}/why" => &["400", "404", "500", "503"],
             "get /dead-letters/{entry_id}" => &["404", "500", "503"],
             "get /tasks/{task_id}" => &["404", "500", "503"],
+            "get /tasks/{task_id}/events" => &["204", "400", "404", "429", "500", "503"],
+            "get /events" => &["400", "429", "500", "503"],
             "get /result/{task_id}" => &["404", "422", "500", "503"],
             "get /ready" => &["500", "503"],
             _ => &[],

@@ -114,6 +114,7 @@ fn every_setting_of_the_design_has_a_row_with_its_default() {
         ("EVENTS_RETENTION_SECONDS", "`3600`"),
         ("BACKLOG_MAX", "`1000000`"),
         ("CONNECTIONS_MAX", "`2048`"),
+        ("SSE_MAX", "`2000`"),
         ("SHUTDOWN_GRACE_SECONDS", "`25`"),
         ("METRICS_HOST", "`127.0.0.1`"),
         ("METRICS_PORT", "`0`"),

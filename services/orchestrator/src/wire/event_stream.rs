@@ -1,0 +1,59 @@
+//! An event stream as a response: frames as they come, until the feed is over.
+
+use crate::feed::Opened;
+use bytes::Bytes;
+use futures::stream;
+use poem::http::{StatusCode, header};
+use poem::{Body, IntoResponse, Response};
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+use std::io;
+
+const CONTENT_TYPE: &str = "text/event-stream";
+
+/// What opening a feed is answered.
+pub struct EventStream(pub Opened);
+
+impl IntoResponse for EventStream {
+    fn into_response(self) -> Response {
+        let Opened::Stream(frames) = self.0 else { return Response::builder().status(StatusCode::NO_CONTENT).finish() };
+        let chunks = stream::unfold(frames, |mut frames| async {
+            let chunk = frames.recv().await?;
+            Some((Ok::<Bytes, io::Error>(chunk), frames))
+        });
+        Response::builder()
+            .header(header::CONTENT_TYPE, CONTENT_TYPE)
+            // A proxy that collects an answer before it passes it on would hold back what happens now.
+            .header("x-accel-buffering", "no")
+            .body(Body::from_bytes_stream(chunks))
+    }
+}
+
+impl ApiResponse for EventStream {
+    fn meta() -> MetaResponses {
+        let response = |status, description, content| MetaResponse {
+            description,
+            status: Some(status),
+            status_range: None,
+            content,
+            headers: Vec::new(),
+        };
+        let schema = MetaSchema { example: Some(example().into()), ..MetaSchema::new("string") };
+        let schema = MetaSchemaRef::Inline(Box::new(schema));
+        let stream = vec![MetaMediaType { content_type: CONTENT_TYPE, schema }];
+        MetaResponses {
+            responses: vec![
+                response(200, "Messages as they come, in the form that browsers read with `EventSource`.", stream),
+                response(204, "You have been told the end of this task; there is nothing more.", Vec::new()),
+            ],
+        }
+    }
+
+    fn register(_: &mut Registry) {}
+}
+
+fn example() -> &'static str {
+    "id: 1790000002004-0.0\nevent: subtask.completed\ndata: {\"event\":\"subtask.completed\",\
+     \"task_id\":\"01K5QJ0000ABCDEFGHJKMNPQRS\",\"subtask_id\":\"01K5QJ0000ABCDEFGHJKMNPQRS-0\",\"index\":0,\
+     \"generation\":0,\"attempt\":1,\"crashes\":0,\"worker\":\"worker-1:a@host\",\"at\":\"2026-09-21T14:13:22.004Z\"}\n\n"
+}

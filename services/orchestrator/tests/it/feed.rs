@@ -1,0 +1,243 @@
+//! TASK-16: what a feed tells, while nothing goes wrong.
+
+use crate::follower::{Event, Follower, connect, ids, names, places, tell};
+use crate::stage::{Stage, config, eventually, stage, stage_on, worker};
+use orchestrator::Config;
+use orchestrator::feed::FeedSettings;
+use proto_schemas::FactKind;
+use serde_json::json;
+use std::time::{Duration, Instant};
+use system_tests::redis::PrivateRedis;
+
+const TWO: &str = r#"{"description":"d","subtasks":[{"description":"a"},{"description":"b"}]}"#;
+
+async fn follow(stage: &Stage, id: &str) -> Follower {
+    Follower::open(&stage.base, &format!("/tasks/{id}/events"), None).await
+}
+
+async fn stage_with(feed: FeedSettings) -> Stage {
+    stage_on(PrivateRedis::start().expect("a redis"), Config { feed, ..config() }).await
+}
+
+#[tokio::test]
+async fn every_change_is_told_once_and_in_order_and_then_the_end() {
+    let stage = stage().await;
+    let id = stage.submit(TWO).await;
+    let mut follower = follow(&stage, &id).await;
+    let snapshot = follower.next().await.expect("a snapshot");
+    assert_eq!((snapshot.name.as_str(), &snapshot.data), ("snapshot", &stage.task(&id).await));
+    stage.submit(TWO).await; // of no interest
+    let entries = stage.fetch(2).await;
+    stage.start(&entries[0]).await;
+    stage.complete(&entries[0], "1").await;
+    stage.retry(&entries[1], Duration::ZERO).await;
+    stage.promote().await;
+    let again =
+        stage.fetch(9).await.into_iter().find(|it| it.entry.as_ref().is_ok_and(|it| it.index == 1 && it.attempt == 2));
+    stage.settle(&again.expect("the second attempt"), FactKind::Failed, None).await;
+    let before_the_fold = follower.until("subtask.failed").await;
+    stage.fold().await;
+
+    let end = follower.next().await.expect("an end");
+    let told = ["task.created", "subtask.started", "subtask.completed", "subtask.retrying", "subtask.failed"];
+    assert_eq!(names(&before_the_fold), told);
+    assert_eq!(ids(&before_the_fold), places(&stage, Some(&id)).await);
+    let failed = &before_the_fold[4];
+    let at = failed.data["at"].clone();
+    let data = json!({
+        "event": "subtask.failed", "task_id": id, "subtask_id": format!("{id}-1"), "index": 1, "generation": 0, "attempt": 2,
+        "crashes": 0, "worker": worker().as_str(), "at": at, "reason": "broken",
+    });
+    assert_eq!(failed.data, data);
+    let task = stage.task(&id).await;
+    let data = json!({"event": "task.failed", "task_id": id, "revision": task["revision"], "at": task["finished_at"]});
+    let end_id = format!("{}.end", failed.id.as_deref().expect("an id"));
+    assert_eq!(end, Event { id: Some(end_id.clone()), name: "task.failed".to_owned(), data });
+    assert_eq!(follower.next().await, None, "and nothing after it");
+    let again = connect(&stage.base, &format!("/tasks/{id}/events"), Some(&end_id)).await;
+    assert_eq!((again.status().as_u16(), again.text().await.expect("a body").as_str()), (204, ""));
+}
+
+#[tokio::test]
+async fn every_sort_of_fact_has_its_name_and_neighbours_cancelled_at_once_are_one_message() {
+    let stage = stage().await;
+    let id = stage.submit(TWO).await;
+    let mut follower = follow(&stage, &id).await;
+    follower.until("task.created").await;
+    let kinds =
+        ["started", "retrying", "crashed", "returned", "parked", "completed", "failed", "cancelled", "requeued"];
+    tell(&stage, &kinds.map(|kind| format!("{id} 1 0 {kind} 2 1 w 1790000000000 why")));
+    for kind in kinds {
+        let event = follower.next().await.expect("a message");
+        assert_eq!(event.name, format!("subtask.{kind}"));
+        let of = |name: &str| event.data[name].clone();
+        assert_eq!(
+            (of("index"), of("attempt"), of("crashes"), of("reason")),
+            (json!(1), json!(2), json!(1), json!("why"))
+        );
+    }
+    tell(&stage, &["nonsense".to_owned(), format!("{id} 3-17 0 cancelled 0 0 w 1")]);
+    let range = follower.next().await.expect("a message");
+    assert_eq!((range.name.as_str(), &range.data["indexes"]), ("subtask.cancelled", &json!([3, 17])));
+    assert!(range.data.get("index").is_none());
+    assert!(range.id.is_some_and(|id| id.ends_with(".1")), "a line that is no fact has its number");
+}
+
+#[tokio::test]
+async fn a_task_that_has_ended_is_shown_and_over() {
+    let stage = stage().await;
+    let id = stage.submit(TWO).await;
+    stage.work().await;
+    let events = follow(&stage, &id).await.rest().await;
+    assert_eq!(names(&events), ["snapshot", "task.completed"]);
+    assert_eq!(events[0].data["completed"], 2);
+    let id = stage.submit(TWO).await;
+    assert_eq!(stage.post(&format!("/tasks/{id}/cancel"), "").await.status, 200);
+    let events = follow(&stage, &id).await.rest().await;
+    assert_eq!(names(&events), ["snapshot", "task.cancelled"]);
+}
+
+#[tokio::test]
+async fn a_cancel_ends_the_feed_and_a_replay_begins_another() {
+    let stage = stage().await;
+    let id = stage.submit(TWO).await;
+    stage.fetch(2).await; // whoever runs them is told of the cancel, and settles nothing
+    let mut follower = follow(&stage, &id).await;
+    follower.until("task.created").await;
+    stage.post(&format!("/tasks/{id}/cancel"), "").await;
+    let told = follower.rest().await;
+    assert_eq!(names(&told), ["subtask.cancelled", "task.cancelled"]);
+    assert_eq!(told[0].data["indexes"], json!([0, 1]));
+    stage.fold().await;
+    assert_eq!(stage.post(&format!("/tasks/{id}/replay"), "").await.status, 202);
+    let after = told[0].id.as_deref();
+    let follower = Follower::open(&stage.base, &format!("/tasks/{id}/events"), after).await;
+    stage.work().await;
+    let again = follower.rest().await;
+    let names = names(&again);
+    assert_eq!(names[..2], ["subtask.requeued", "subtask.requeued"]);
+    assert_eq!(names.last(), Some(&"task.completed"));
+    assert_eq!(again[0].data["generation"], 1);
+}
+
+#[tokio::test]
+async fn the_feed_of_all_tells_what_was_chosen() {
+    let stage = stage().await;
+    let earlier = stage.submit(TWO).await;
+    let mut all = Follower::open(&stage.base, "/events", None).await;
+    let mut some = Follower::open(&stage.base, "/events?types=task.*,subtask.failed", None).await;
+    assert!(all.read().await && some.read().await, "they have a place from the start");
+    assert_eq!(
+        all.last_id.as_deref().map(|id| id.rsplit_once('.').expect("a line").0.to_owned()),
+        places(&stage, Some(&earlier)).await.last().map(|id| id.rsplit_once('.').expect("a line").0.to_owned())
+    );
+    let id = stage.submit(TWO).await;
+    stage.work().await;
+    let ended = |event: &Event| event.name == "task.completed" && event.data["task_id"] == id.as_str();
+    let mut told = [Vec::new(), Vec::new()];
+    for (told, follower) in told.iter_mut().zip([&mut all, &mut some]) {
+        while !told.last().is_some_and(ended) {
+            told.push(follower.next().await.expect("a message"));
+        }
+    }
+    let [all, some] = told;
+    for event in &all {
+        assert_eq!(event.id.is_some(), event.name != "task.completed", "an end has no place in the log: {event:?}");
+    }
+    let facts = places(&stage, None).await;
+    assert_eq!(ids(&all), facts[1..], "every fact after the first task's creation");
+    let of_mine: Vec<&str> =
+        some.iter().filter(|it| it.data["task_id"] == id.as_str()).map(|it| it.name.as_str()).collect();
+    assert_eq!(of_mine, ["task.created", "task.completed"]);
+}
+
+#[tokio::test]
+async fn what_names_no_place_or_no_message_is_refused_by_its_name() {
+    let stage = stage().await;
+    let id = stage.submit(TWO).await;
+    let long = "1".repeat(65);
+    for bad in ["x", "5", "5-0", "5-0.x", "5-0.0.done", "-1-0.0", &long] {
+        let path = format!("/tasks/{id}/events");
+        let header = stage.send("GET", &path, &[("last-event-id", bad)], "".into()).await;
+        assert_eq!(header.problem(400, "invalid_request")["errors"][0]["pointer"], "/Last-Event-ID", "{bad}");
+        let query = stage.get(&format!("{path}?after={bad}")).await;
+        assert_eq!(query.problem(400, "invalid_request")["errors"][0]["pointer"], "/after", "{bad}");
+        assert!(!query.text.contains(bad) || bad.len() < 5, "nothing is repeated: {}", query.text);
+    }
+    stage.get("/events?after=5-0.0.end").await.problem(400, "invalid_request");
+    for bad in ["", "task", "task.*,", "subtask.done"] {
+        let answer = stage.get(&format!("/events?types={bad}")).await;
+        assert_eq!(answer.problem(400, "invalid_request")["errors"][0]["pointer"], "/types", "{bad}");
+    }
+    stage.get("/tasks/01K5QJ0000ABCDEFGHJKMNPQRS/events").await.problem(404, "task_not_found");
+    stage.get("/tasks/no%20id/events").await.problem(404, "task_not_found");
+}
+
+#[tokio::test]
+async fn a_silent_feed_shows_that_it_lives_and_how_far_it_is() {
+    let stage = stage_with(FeedSettings { streams_max: 9, keep_alive: Duration::from_millis(50) }).await;
+    let id = stage.submit(TWO).await;
+    let mut follower = follow(&stage, &id).await;
+    follower.until("task.created").await;
+    stage.submit(TWO).await;
+    let tip = places(&stage, None).await.last().cloned();
+    while follower.last_id != tip {
+        assert!(follower.read().await);
+    }
+    assert!(follower.comments > 0);
+    assert_eq!(follower.waiting(), None, "no message came with it");
+}
+
+#[tokio::test]
+async fn one_stream_too_many_is_refused_until_another_is_closed() {
+    let stage = stage_with(FeedSettings { streams_max: 2, keep_alive: Duration::from_millis(50) }).await;
+    let id = stage.submit(TWO).await;
+    let first = follow(&stage, &id).await;
+    let _second = Follower::open(&stage.base, "/events", None).await;
+    for path in [format!("/tasks/{id}/events"), "/events".to_owned()] {
+        let refused = stage.get(&path).await;
+        refused.problem(429, "too_many_streams");
+        assert!(!refused.header("retry-after").is_empty());
+    }
+    drop(first);
+    let is_free = || async { connect(&stage.base, "/events", None).await.status() == 200 };
+    eventually(Duration::from_secs(5), is_free).await;
+}
+
+#[tokio::test]
+async fn a_server_that_stops_ends_its_streams_at_once() {
+    let stage = stage().await;
+    let id = stage.submit(TWO).await;
+    let mut one = follow(&stage, &id).await;
+    let mut all = Follower::open(&stage.base, "/events", None).await;
+    one.until("task.created").await;
+    assert!(all.read().await);
+    let started = Instant::now();
+    stage.shutdown.cancel();
+    assert_eq!((one.next().await, all.next().await), (None, None));
+    stage.server.await.expect("stopped");
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_reader_that_is_slow_misses_nothing_and_holds_up_nobody() {
+    let stage = stage().await;
+    let id = stage.submit(TWO).await;
+    let mut slow = follow(&stage, &id).await;
+    let mut quick = follow(&stage, &id).await;
+    slow.until("task.created").await;
+    for entry in 0..250 {
+        let line = |line| {
+            format!("{id} 0 0 started 1 0 a-worker-with-a-long-name-so-that-buffers-fill {}", 128 * entry + line)
+        };
+        tell(&stage, &(0..128).map(line).collect::<Vec<_>>());
+    }
+    tell(&stage, &[format!("{id} 1 0 parked 1 0 w 1")]);
+    let quick = quick.until("subtask.parked").await;
+    let slow = slow.until("subtask.parked").await;
+    let told = places(&stage, Some(&id)).await;
+    assert!(
+        told.len() == 32_002 && ids(&quick)[1..] == told && ids(&slow) == told[1..],
+        "all of it, once and in order"
+    );
+}
