@@ -25,7 +25,6 @@ use bytes::Bytes;
 use cursor::{Cursor, Position};
 use hub::{Hub, Subscription};
 use listener::Listener;
-use lookout::Folded;
 use name::Names;
 use proto_schemas::TaskId;
 use redis_store::Store;
@@ -90,14 +89,14 @@ impl Feed {
         let seat = self.seat().ok_or(Refusal::TooManyStreams)?;
         let interest = Interest { task_id: Some(task_id.clone()), names: Names::all(), changes: false };
         let subscription = self.hub.subscribe(interest.clone()).await;
-        let folded = Folded::ask(&self.store).await?;
+        let seen = replay::seen(&self.store).await?;
         let view = self.store.task(&task_id).await?.ok_or(Refusal::TaskNotFound)?;
         let (out, frames) = mpsc::channel(CHUNKS_MAX);
         let listener = Listener::new(self.clone(), interest, after.unwrap_or_default(), out.clone());
         let mut listener = listener.born(view.task.created_at_ms);
         let mut over = listener.send(message::RETRY.into()).await.is_err();
         if after.is_none() {
-            over |= listener.show("snapshot", view, Position::behind(folded.entry())).await.is_err();
+            over |= listener.show("snapshot", view, seen).await.is_err();
         }
         if !over {
             self.spawn(listener, subscription, seat, out);

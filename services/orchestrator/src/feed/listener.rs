@@ -6,7 +6,6 @@ use super::Feed;
 use super::audience::{Interest, Told};
 use super::cursor::{EntryId, Position};
 use super::hub::Subscription;
-use super::lookout::Folded;
 use super::message::{self, Message};
 use super::replay::{self, Page, Span};
 use super::tailer::Pause;
@@ -142,10 +141,8 @@ impl Listener {
     async fn reset(&mut self, ends: LogSpan) -> Result<Result<Option<Position>, Over>, StoreError> {
         let sent = match self.interest.task_id.clone() {
             Some(task_id) => {
-                let folded = Folded::ask(&self.feed.store).await?;
+                let seen = replay::seen(&self.feed.store).await?;
                 let Some(view) = self.feed.store.task(&task_id).await? else { return Ok(Err(Over)) };
-                // What is lost is seen in the task or nowhere: nobody could tell it.
-                let seen = Position::behind(folded.entry()).max(replay::beginning(&ends)?);
                 self.show("reset", view, seen).await
             }
             None => {

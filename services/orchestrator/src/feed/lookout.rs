@@ -10,29 +10,19 @@ use super::hub::Hub;
 use super::tailer::Pause;
 use futures::future::try_join_all;
 use proto_schemas::TaskId;
+use redis_store::tail::TaskState;
 use redis_store::{Store, StoreError};
 use std::str::FromStr;
 
 /// Tasks of one round.
 const TASKS_MAX: usize = 256;
 
-/// How far the projectors are.
-#[derive(Debug, Clone, Copy)]
-pub struct Folded(EntryId);
-
-impl Folded {
-    /// Asks the log; every entry up to the answer is folded.
-    pub async fn ask(store: &Store) -> Result<Self, StoreError> {
-        let (held, read) = store.folding().await?;
-        let read = id(&read)?;
-        let held = held.as_deref().map(id).transpose()?;
-        Ok(Self(held.map_or(read, |held| read.min(held.before()))))
-    }
-
-    /// The newest entry that is folded with all before it.
-    pub fn entry(self) -> EntryId {
-        self.0
-    }
+/// The newest entry that is folded with all before it.
+pub async fn folded(store: &Store) -> Result<EntryId, StoreError> {
+    let (held, read) = store.folding().await?;
+    let read = id(&read)?;
+    let held = held.as_deref().map(id).transpose()?;
+    Ok(held.map_or(read, |held| read.min(held.before())))
 }
 
 /// Looks for ever; drop it to stop.
@@ -65,18 +55,26 @@ pub async fn run(store: Store, hub: &Hub) {
 
 async fn run_once(store: &Store, hub: &Hub, due: &[(TaskId, EntryId)]) -> Result<(), StoreError> {
     // In this order: what was folded before is seen in the states, and the facts of what they show lie before the tip.
-    let folded = Folded::ask(store).await?;
-    let states = try_join_all(due.iter().map(|(task_id, _)| store.task_state(task_id))).await?;
+    let folded = folded(store).await?;
+    let states = try_join_all(due.iter().map(|(task_id, _)| state(store, task_id))).await?;
     let has_ended = states.iter().flatten().any(|state| state.status.is_terminal());
     let tip = if has_ended { id(&store.log_span().await?.last)? } else { EntryId::default() };
     for ((task_id, entry), state) in due.iter().zip(states) {
         match state {
             Some(state) if state.status.is_terminal() => hub.ended(task_id.clone(), state, tip),
-            Some(state) => hub.open(task_id, state, *entry, *entry <= folded.entry()),
+            Some(state) => hub.open(task_id, state, *entry, *entry <= folded),
             None => hub.gone(task_id),
         }
     }
     Ok(())
+}
+
+/// Where a task stands. One whose hash a hand broke is as good as gone: it must not hold up the others of its round.
+async fn state(store: &Store, task_id: &TaskId) -> Result<Option<TaskState>, StoreError> {
+    match store.task_state(task_id).await {
+        Err(error) if !error.is_transient() => Ok(None),
+        other => other,
+    }
 }
 
 /// An id of the log as Redis tells it.

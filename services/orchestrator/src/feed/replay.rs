@@ -1,7 +1,7 @@
 //! What the log holds between two places, page by page; or that it does not hold all of that any more.
 
 use super::cursor::{EntryId, Position};
-use super::lookout::id;
+use super::lookout::{self, id};
 use super::message::Message;
 use super::tailer;
 use redis_store::tail::LogSpan;
@@ -63,6 +63,13 @@ fn is_lost(span: Span, ends: &LogSpan) -> Result<bool, StoreError> {
 pub fn beginning(ends: &LogSpan) -> Result<Position, StoreError> {
     let first = ends.first.as_deref().map(id).transpose()?;
     Ok(Position::behind(first.map_or(id(&ends.last)?, EntryId::before)))
+}
+
+/// Behind everything that a task shows which is read afterwards: what is folded, and what is lost, for nobody could tell
+/// it any more.
+pub async fn seen(store: &Store) -> Result<Position, StoreError> {
+    let folded = Position::behind(lookout::folded(store).await?);
+    Ok(folded.max(beginning(&store.log_span().await?)?))
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use proto_schemas::FactKind;
 use serde_json::json;
 use std::time::{Duration, Instant};
 use system_tests::redis::PrivateRedis;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const TWO: &str = r#"{"description":"d","subtasks":[{"description":"a"},{"description":"b"}]}"#;
 
@@ -121,6 +123,20 @@ async fn a_cancel_ends_the_feed_and_a_replay_begins_another() {
 }
 
 #[tokio::test]
+async fn a_task_that_a_hand_broke_ends_its_own_feed_and_no_other() {
+    let stage = stage().await;
+    let (broken, sound) = (stage.submit(TWO).await, stage.submit(TWO).await);
+    let (mut of_broken, mut of_sound) = (follow(&stage, &broken).await, follow(&stage, &sound).await);
+    of_broken.until("task.created").await;
+    of_sound.until("task.created").await;
+    stage.redis.command(&["HSET", &format!("task:{broken}"), "status", "upside down"]);
+    tell(&stage, &[format!("{broken} 0 0 failed 1 0 w 1"), format!("{sound} 0 0 failed 1 0 w 1")]);
+    assert_eq!(names(&of_broken.rest().await), ["subtask.failed"]);
+    assert_eq!(stage.post(&format!("/tasks/{sound}/cancel"), "").await.status, 200);
+    assert_eq!(names(&of_sound.until("task.cancelled").await).last(), Some(&"task.cancelled"));
+}
+
+#[tokio::test]
 async fn the_feed_of_all_tells_what_was_chosen() {
     let stage = stage().await;
     let earlier = stage.submit(TWO).await;
@@ -181,18 +197,25 @@ async fn a_silent_feed_shows_that_it_lives_and_how_far_it_is() {
     follower.until("task.created").await;
     stage.submit(TWO).await;
     let tip = places(&stage, None).await.last().cloned();
-    while follower.last_id != tip {
+    for _ in 0..100 {
         assert!(follower.read().await);
+        if follower.last_id == tip {
+            break;
+        }
     }
+    assert_eq!(follower.last_id, tip);
     assert!(follower.comments > 0);
     assert_eq!(follower.waiting(), None, "no message came with it");
 }
 
 #[tokio::test]
 async fn one_stream_too_many_is_refused_until_another_is_closed() {
-    let stage = stage_with(FeedSettings { streams_max: 2, keep_alive: Duration::from_millis(50) }).await;
+    let stage = stage_with(FeedSettings { streams_max: 2, keep_alive: Duration::from_secs(60) }).await;
     let id = stage.submit(TWO).await;
-    let first = follow(&stage, &id).await;
+    // By hand: the client of the others closes no connection before it hears something.
+    let mut first = TcpStream::connect(stage.base.strip_prefix("http://").expect("http")).await.expect("it listens");
+    first.write_all(b"GET /events HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+    first.read_exact(&mut [0; 12]).await.expect("an answer");
     let _second = Follower::open(&stage.base, "/events", None).await;
     for path in [format!("/tasks/{id}/events"), "/events".to_owned()] {
         let refused = stage.get(&path).await;

@@ -78,6 +78,22 @@ async fn a_place_that_the_log_does_not_reach_any_more_is_answered_by_a_reset() {
 }
 
 #[tokio::test]
+async fn what_was_lost_before_anybody_folded_it_is_one_reset_and_no_more() {
+    let stage = stage().await;
+    let id = stage.submit(THREE).await;
+    let first = places(&stage, Some(&id)).await[0].clone();
+    for ms in 0..3 {
+        tell(&stage, &[format!("{id} 0 0 started 1 0 w {ms}")]);
+    }
+    stage.redis.command(&["XTRIM", "events", "MAXLEN", "1"]);
+    let mut late = Follower::open(&stage.base, &path(&id), Some(&first)).await;
+    let mut new = Follower::open(&stage.base, &path(&id), None).await;
+    tell(&stage, &[format!("{id} 0 0 parked 1 0 w 4")]);
+    assert_eq!(names(&late.until("subtask.parked").await), ["reset", "subtask.started", "subtask.parked"]);
+    assert_eq!(names(&new.until("subtask.parked").await), ["snapshot", "subtask.started", "subtask.parked"]);
+}
+
+#[tokio::test]
 async fn what_was_trimmed_before_a_task_was_there_is_no_loss_of_its_feed() {
     let stage = stage().await;
     let (_, earlier) = ended(&stage).await;

@@ -44,8 +44,12 @@ impl Follower {
         Self { response, last_id, comments: 0, text: String::new(), events }
     }
 
-    /// The next message, or `None` at the end.
+    /// The next message, or `None` at the end; it comes soon, however often the connection shows that it lives.
     pub async fn next(&mut self) -> Option<Event> {
+        timeout(SOON, self.wait()).await.expect("a message or the end comes soon")
+    }
+
+    async fn wait(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
