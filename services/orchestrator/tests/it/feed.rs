@@ -1,25 +1,12 @@
 //! TASK-16: what a feed tells, while nothing goes wrong.
 
-use crate::follower::{Event, Follower, connect, ids, names, places, tell};
-use crate::stage::{Stage, config, eventually, stage, stage_on, worker};
-use orchestrator::Config;
-use orchestrator::feed::FeedSettings;
+use crate::follower::{Event, Follower, connect, follow, ids, names, places, tell};
+use crate::stage::{stage, worker};
 use proto_schemas::FactKind;
 use serde_json::json;
-use std::time::{Duration, Instant};
-use system_tests::redis::PrivateRedis;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use std::time::Duration;
 
 const TWO: &str = r#"{"description":"d","subtasks":[{"description":"a"},{"description":"b"}]}"#;
-
-async fn follow(stage: &Stage, id: &str) -> Follower {
-    Follower::open(&stage.base, &format!("/tasks/{id}/events"), None).await
-}
-
-async fn stage_with(feed: FeedSettings) -> Stage {
-    stage_on(PrivateRedis::start().expect("a redis"), Config { feed, ..config() }).await
-}
 
 #[tokio::test]
 async fn every_change_is_told_once_and_in_order_and_then_the_end() {
@@ -187,80 +174,4 @@ async fn what_names_no_place_or_no_message_is_refused_by_its_name() {
     }
     stage.get("/tasks/01K5QJ0000ABCDEFGHJKMNPQRS/events").await.problem(404, "task_not_found");
     stage.get("/tasks/no%20id/events").await.problem(404, "task_not_found");
-}
-
-#[tokio::test]
-async fn a_silent_feed_shows_that_it_lives_and_how_far_it_is() {
-    let stage = stage_with(FeedSettings { streams_max: 9, keep_alive: Duration::from_millis(50) }).await;
-    let id = stage.submit(TWO).await;
-    let mut follower = follow(&stage, &id).await;
-    follower.until("task.created").await;
-    stage.submit(TWO).await;
-    let tip = places(&stage, None).await.last().cloned();
-    for _ in 0..100 {
-        assert!(follower.read().await);
-        if follower.last_id == tip {
-            break;
-        }
-    }
-    assert_eq!(follower.last_id, tip);
-    assert!(follower.comments > 0);
-    assert_eq!(follower.waiting(), None, "no message came with it");
-}
-
-#[tokio::test]
-async fn one_stream_too_many_is_refused_until_another_is_closed() {
-    let stage = stage_with(FeedSettings { streams_max: 2, keep_alive: Duration::from_secs(60) }).await;
-    let id = stage.submit(TWO).await;
-    // By hand: the client of the others closes no connection before it hears something.
-    let mut first = TcpStream::connect(stage.base.strip_prefix("http://").expect("http")).await.expect("it listens");
-    first.write_all(b"GET /events HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
-    first.read_exact(&mut [0; 12]).await.expect("an answer");
-    let _second = Follower::open(&stage.base, "/events", None).await;
-    for path in [format!("/tasks/{id}/events"), "/events".to_owned()] {
-        let refused = stage.get(&path).await;
-        refused.problem(429, "too_many_streams");
-        assert!(!refused.header("retry-after").is_empty());
-    }
-    drop(first);
-    let is_free = || async { connect(&stage.base, "/events", None).await.status() == 200 };
-    eventually(Duration::from_secs(5), is_free).await;
-}
-
-#[tokio::test]
-async fn a_server_that_stops_ends_its_streams_at_once() {
-    let stage = stage().await;
-    let id = stage.submit(TWO).await;
-    let mut one = follow(&stage, &id).await;
-    let mut all = Follower::open(&stage.base, "/events", None).await;
-    one.until("task.created").await;
-    assert!(all.read().await);
-    let started = Instant::now();
-    stage.shutdown.cancel();
-    assert_eq!((one.next().await, all.next().await), (None, None));
-    stage.server.await.expect("stopped");
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
-}
-
-#[tokio::test]
-async fn a_reader_that_is_slow_misses_nothing_and_holds_up_nobody() {
-    let stage = stage().await;
-    let id = stage.submit(TWO).await;
-    let mut slow = follow(&stage, &id).await;
-    let mut quick = follow(&stage, &id).await;
-    slow.until("task.created").await;
-    for entry in 0..250 {
-        let line = |line| {
-            format!("{id} 0 0 started 1 0 a-worker-with-a-long-name-so-that-buffers-fill {}", 128 * entry + line)
-        };
-        tell(&stage, &(0..128).map(line).collect::<Vec<_>>());
-    }
-    tell(&stage, &[format!("{id} 1 0 parked 1 0 w 1")]);
-    let quick = quick.until("subtask.parked").await;
-    let slow = slow.until("subtask.parked").await;
-    let told = places(&stage, Some(&id)).await;
-    assert!(
-        told.len() == 32_002 && ids(&quick)[1..] == told && ids(&slow) == told[1..],
-        "all of it, once and in order"
-    );
 }

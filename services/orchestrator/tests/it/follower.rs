@@ -114,6 +114,11 @@ impl Follower {
     }
 }
 
+/// The feed of a task, from now on.
+pub async fn follow(stage: &Stage, task_id: &str) -> Follower {
+    Follower::open(&stage.base, &format!("/tasks/{task_id}/events"), None).await
+}
+
 /// The answer to whoever wants to follow.
 pub async fn connect(base: &str, path: &str, after: Option<&str>) -> Response {
     let request = reqwest::Client::new().get(format!("{base}{path}"));

@@ -5,6 +5,7 @@ mod bodies;
 mod cancels;
 mod documents;
 mod feed;
+mod feed_limits;
 mod feed_outage;
 mod feed_resume;
 mod follower;
