@@ -19,7 +19,7 @@ impl Scope {
         match operation_id {
             "welcome" | "health" | "livez" | "ready" | "metrics" => Self::Open,
             "submit_task" | "submit_tasks" | "assign_task" | "cancel_task" | "replay_task" => Self::Write,
-            reading if ["get_", "list_", "watch_", "explain_"].iter().any(|verb| reading.starts_with(verb)) => {
+            reading if ["get_", "list_", "follow_", "explain_"].iter().any(|verb| reading.starts_with(verb)) => {
                 Self::Read
             }
             _ => Self::Admin,
