@@ -51,6 +51,7 @@ pub struct FeedSettings {
 pub struct Feed {
     store: Store,
     hub: Arc<Hub>,
+    streams_max: usize,
     seats: Arc<Semaphore>,
     replays: Semaphore,
     keep_alive: Duration,
@@ -70,7 +71,15 @@ impl Feed {
     pub fn new(store: Store, settings: FeedSettings, shutdown: CancellationToken) -> Self {
         let FeedSettings { streams_max, keep_alive } = settings;
         let seats = Arc::new(Semaphore::new(streams_max));
-        Self { store, hub: Arc::default(), seats, replays: Semaphore::new(REPLAYS_MAX), keep_alive, shutdown }
+        Self {
+            store,
+            hub: Arc::default(),
+            streams_max,
+            seats,
+            replays: Semaphore::new(REPLAYS_MAX),
+            keep_alive,
+            shutdown,
+        }
     }
 
     /// Reads the log while somebody listens; drop it to stop.
@@ -118,6 +127,11 @@ impl Feed {
             self.spawn(listener, subscription, seat, out);
         }
         Ok(Opened::Stream(frames))
+    }
+
+    /// How many listen and wait.
+    pub fn open_count(&self) -> usize {
+        self.streams_max - self.seats.available_permits()
     }
 
     fn seat(&self) -> Option<OwnedSemaphorePermit> {

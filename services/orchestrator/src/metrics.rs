@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use telemetry::Registry;
 use telemetry::metric::{self, Service};
-use telemetry::registry::{CONTENT_TYPE, Counter, Counters, Histograms};
+use telemetry::registry::{self, CONTENT_TYPE, Counter, Counters, Histograms};
 use view::View;
 
 /// The metrics of one server.
@@ -27,6 +27,7 @@ pub struct Metrics {
     problems: Counters,
     accepted: Vec<(Door, Counter)>,
     overloads: Vec<(Pressure, Counter)>,
+    listeners: registry::Gauge,
     view: View,
 }
 
@@ -49,6 +50,7 @@ impl Metrics {
             problems: registry.counters(&metric::PROBLEMS),
             accepted: Door::ALL.iter().map(|it| (*it, accepted.with_label_values(&[it.as_str()]))).collect(),
             overloads: pressures.map(|it| (it, overloads.with_label_values(&[it.as_str()]))).into(),
+            listeners: registry.gauge(&metric::SSE_CLIENTS),
             view: View::new(store),
             registry,
         }
@@ -75,7 +77,8 @@ impl Metrics {
         self.overloads.iter().filter(|(known, _)| *known == pressure).for_each(|(_, counter)| counter.inc());
     }
 
-    async fn text(&self) -> String {
+    async fn text(&self, listeners: usize) -> String {
+        self.listeners.set(listeners as i64);
         let of_redis = self.view.text().await; // first: what it could not read is counted too
         self.registry.text() + &of_redis
     }
@@ -90,6 +93,6 @@ fn word(method: &Method) -> &'static str {
 /// The page.
 #[handler]
 pub async fn page(context: Data<&Arc<Context>>) -> Response {
-    let text = context.metrics.text().await;
+    let text = context.metrics.text(context.feed.open_count()).await;
     Response::builder().header(header::CONTENT_TYPE, CONTENT_TYPE).body(text)
 }

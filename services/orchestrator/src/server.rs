@@ -48,12 +48,8 @@ impl Server {
 
     /// Serves until `shutdown`, then finishes what is in flight within the grace of the settings.
     pub async fn run(self, store: Store, shutdown: CancellationToken) -> Result<(), OrchestratorError> {
-        let terms = Terms {
-            address: self.address,
-            connections_max: self.config.connections_max,
-            deadlines: self.config.deadlines,
-            grace: self.config.shutdown_grace,
-        };
+        let (address, connections_max) = (self.address, self.config.connections_max);
+        let (deadlines, grace) = (self.config.deadlines, self.config.shutdown_grace);
         let watcher = tokio::spawn(connection::run(store.clone(), shutdown.clone()));
         let (gauge, limits) = (Arc::new(Gauge::default()), self.config.limits);
         let governor = tokio::spawn({
@@ -69,6 +65,9 @@ impl Server {
         });
         let context = Arc::new(Context::new(self.config, store, gauge, (feed, audit)));
         let endpoint = routes::endpoint(context.clone());
+        let metrics = context.metrics.clone();
+        let refused = Arc::new(move |code: &'static str| metrics.refused(code));
+        let terms = Terms { address, connections_max, deadlines, grace, refused };
         tracing::info!(address = %self.address, "the API listens");
         http::serve(self.listener, endpoint.into_endpoint(), terms, shutdown).await;
         watcher.abort();

@@ -180,6 +180,8 @@ metrics! {
     ACCEPTED = Counter, "millstream_tasks_accepted_total", ORCHESTRATOR, ["door"];
     /// Submissions refused because too much is waiting, by what is full: backlog, memory, or unfolded_facts.
     OVERLOADS = Counter, "millstream_overload_refusals_total", ORCHESTRATOR, ["reason"], "it rises: add workers, memory or projectors";
+    /// Event streams and waiting requests that are open.
+    SSE_CLIENTS = Gauge, "millstream_sse_clients", ORCHESTRATOR, [], "it nears SSE_MAX";
     /// How often Redis had lost everything while this process ran.
     LOSSES = Counter, "millstream_redis_losses_total", ORCHESTRATOR, [], "it rises at all";
 

@@ -91,6 +91,9 @@ enum Found {
         /// The revision of the document.
         #[oai(header = "ETag")]
         String,
+        /// How long was waited for at most.
+        #[oai(header = "Preference-Applied")]
+        Option<String>,
     ),
     /// The client has it already: it is at the revision that `If-None-Match` names.
     #[oai(status = 304)]
@@ -98,6 +101,9 @@ enum Found {
         /// The revision of the document.
         #[oai(header = "ETag")]
         String,
+        /// How long was waited for at most.
+        #[oai(header = "Preference-Applied")]
+        Option<String>,
     ),
 }
 
@@ -199,8 +205,8 @@ impl TasksApi {
         };
         let Stored { view, was_there } = stored;
         let (task_id, replayed) = (view.task.task_id.clone(), was_there.then(|| "true".to_owned()));
-        let Awaited { has_ended, applied } = awaited::end(&context, &task_id, prefer).await;
-        let ended = if has_ended { read(&context, &task_id).await.ok() } else { None };
+        let Awaited { is_so, applied } = awaited::end(&context, &task_id, prefer).await;
+        let ended = if is_so { read(&context, &task_id).await.ok() } else { None };
         let accepted = if ended.is_some() { Accepted::Ended } else { Accepted::Task };
         let document = TaskDocument::of(ended.unwrap_or(view));
         let (location, etag) = (document.links.this.clone(), document.etag());
@@ -258,7 +264,8 @@ impl TasksApi {
 
     /// Read a task
     ///
-    /// Any task, whichever door it came in by, until 7 days after its end.
+    /// Any task, whichever door it came in by, until 7 days after its end. With `If-None-Match` and `Prefer: wait=20` it is
+    /// answered as soon as it has changed, or after that time with 304.
     #[oai(path = "/tasks/:task_id", method = "get", operation_id = "get_task")]
     async fn read(
         &self,
@@ -269,12 +276,21 @@ impl TasksApi {
         /// The `ETag` of the document that you have: if it is still the same, the answer is 304.
         #[oai(name = "If-None-Match")]
         if_none_match: Header<Option<String>>,
+        /// `wait=20`: beside `If-None-Match`, wait for a change so many seconds, at most 30.
+        #[oai(name = "Prefer")]
+        prefer: Prefer,
     ) -> Result<Found, Refused<Reading>> {
-        let document = TaskDocument::of(read(&context, &id(task_id.0)?).await?);
-        let etag = document.etag();
-        Ok(match precondition::has_seen(if_none_match.0.as_deref(), &etag) {
-            true => Found::Unchanged(etag),
-            false => Found::Task(JsonText(document), etag),
+        let task_id = id(task_id.0)?;
+        let document = TaskDocument::of(read(&context, &task_id).await?);
+        let has_seen = |document: &TaskDocument| precondition::has_seen(if_none_match.0.as_deref(), &document.etag());
+        if !has_seen(&document) {
+            return Ok(found(document, None));
+        }
+        let Awaited { is_so, applied } = awaited::change(&context, &task_id, document.revision, prefer).await;
+        let document = if is_so { TaskDocument::of(read(&context, &task_id).await?) } else { document };
+        Ok(match has_seen(&document) {
+            true => Found::Unchanged(document.etag(), applied),
+            false => found(document, applied),
         })
     }
 
@@ -301,7 +317,7 @@ impl TasksApi {
             Cancelled::Changed => return Err(Refusal::PreconditionFailed.into()),
             Cancelled::Gone => return Err(Refusal::TaskNotFound.into()),
         }
-        Ok(found(read(&context, &task_id).await?))
+        Ok(found(TaskDocument::of(read(&context, &task_id).await?), None))
     }
 
     /// Run a task again
@@ -337,10 +353,9 @@ async fn read(context: &Context, task_id: &TaskId) -> Result<TaskView, Refusal> 
     context.ask(context.store.task(task_id)).await?.ok_or(Refusal::TaskNotFound)
 }
 
-fn found(view: TaskView) -> Found {
-    let document = TaskDocument::of(view);
+fn found(document: TaskDocument, applied: Option<String>) -> Found {
     let etag = document.etag();
-    Found::Task(JsonText(document), etag)
+    Found::Task(JsonText(document), etag, applied)
 }
 
 fn example_id() -> String {

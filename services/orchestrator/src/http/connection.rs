@@ -37,7 +37,12 @@ pub struct Shared<E> {
     pub stop: CancellationToken,
     /// How long a request in flight may go on then.
     pub grace: Duration,
+    /// Is told the code of what is refused before there is a request.
+    pub refused: Refused,
 }
+
+/// Is told the code of a refusal.
+pub type Refused = Arc<dyn Fn(&'static str) + Send + Sync>;
 
 /// Serves until the client or a deadline ends the connection, or the grace after the signal to stop.
 pub async fn run<S, E>(stream: S, peer: SocketAddr, shared: Arc<Shared<E>>)
@@ -76,7 +81,11 @@ where
     E: Endpoint<Output = Response>,
 {
     match Fault::of(&request) {
-        Some(fault) => envelope::refuse(&fault.refusal()),
+        Some(fault) => {
+            let refusal = fault.refusal();
+            (shared.refused)(refusal.code());
+            envelope::refuse(&refusal)
+        }
         None => {
             shared.endpoint.get_response(Request::from((request, shared.address.clone(), peer, Scheme::HTTP))).await
         }
@@ -131,6 +140,7 @@ mod tests {
             deadlines: Deadlines { head: SHORT, idle: SHORT, write: SHORT },
             stop: CancellationToken::new(),
             grace: Duration::ZERO,
+            refused: Arc::new(|_| {}),
         };
         let (mut client, stream) = tokio::io::duplex(4 << 10);
         let talking = async move {

@@ -1,7 +1,7 @@
 //! Taking connections until told to stop. Small answers leave at once, and running out of file descriptors does not burn
 //! a core.
 
-use super::connection::{self, Shared};
+use super::connection::{self, Refused, Shared};
 use super::deadlines::Deadlines;
 use super::places::{Place, Places};
 use crate::envelope;
@@ -26,7 +26,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 /// On what terms clients are served.
-#[derive(Debug)]
 pub struct Terms {
     /// Where the listener listens.
     pub address: SocketAddr,
@@ -36,6 +35,8 @@ pub struct Terms {
     pub deadlines: Deadlines,
     /// How long requests in flight may go on after the signal to stop.
     pub grace: Duration,
+    /// Is told the code of what is refused before there is a request.
+    pub refused: Refused,
 }
 
 /// Serves until `stop`; then takes nothing more, and returns when what is in flight has ended or been cut off.
@@ -84,12 +85,17 @@ where
 
 fn shared<E>(endpoint: E, terms: &Terms, stop: &CancellationToken) -> Shared<E> {
     let address = LocalAddr(terms.address.into());
-    Shared { endpoint, address, deadlines: terms.deadlines, stop: stop.clone(), grace: terms.grace }
+    let (stop, refused) = (stop.clone(), terms.refused.clone());
+    Shared { endpoint, address, deadlines: terms.deadlines, stop, grace: terms.grace, refused }
 }
 
 /// Answers whatever is asked that there are too many connections, and ends the connection.
 fn refusing(terms: &Terms, stop: &CancellationToken) -> Shared<impl Endpoint<Output = Response> + use<>> {
-    let refuse = make_sync(|_| envelope::refuse(&Refusal::TooManyConnections));
+    let refused = terms.refused.clone();
+    let refuse = make_sync(move |_| {
+        refused(Refusal::TooManyConnections.code());
+        envelope::refuse(&Refusal::TooManyConnections)
+    });
     shared(refuse.map_to_response(), terms, stop)
 }
 

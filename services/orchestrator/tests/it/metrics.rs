@@ -1,5 +1,7 @@
 //! API-3: `/metrics` counts what was answered and tells what Redis holds.
 
+use crate::follower::follow;
+use crate::raw::Raw;
 use crate::stage::{Stage, config, eventually, stage, stage_on};
 use orchestrator::Config;
 use proto_schemas::{FactKind, Priority};
@@ -21,6 +23,20 @@ async fn scrape(stage: &Stage) -> Scrape {
 fn requests(scrape: &Scrape, method: &str, route: &str, status: &str) -> Option<f64> {
     let labels = [("method", method), ("route", route), ("status", status)];
     scrape.value("millstream_http_requests_total", &labels)
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_counted_too_and_so_is_who_listens() {
+    let stage = stage().await;
+    let id = stage.submit(BODY).await;
+    let mut raw = Raw::connect(&stage).await;
+    raw.send("GET /health HTTP/1.1\r\n\r\n").await;
+    raw.answer().await.problem(400, "bad_request");
+    let before = scrape(&stage).await;
+    assert_eq!(before.value("millstream_http_problems_total", &[("code", "bad_request")]), Some(1.0));
+    assert_eq!(before.value("millstream_sse_clients", &[]), Some(0.0));
+    let _follower = follow(&stage, &id).await;
+    assert_eq!(scrape(&stage).await.value("millstream_sse_clients", &[]), Some(1.0));
 }
 
 #[tokio::test]

@@ -26,6 +26,24 @@ async fn a_document_that_has_not_changed_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn whoever_has_the_document_may_wait_for_the_next_one() {
+    let stage = stage().await;
+    let path = format!("/tasks/{}", stage.submit(ONE).await);
+    let wait = async |etag: &'static str, seconds: &'static str| {
+        stage.send("GET", &path, &[("if-none-match", etag), ("prefer", seconds)], String::new().into()).await
+    };
+    let same = wait("\"1\"", "wait=1").await;
+    assert_eq!((same.status, same.header("preference-applied")), (304, "wait=1"));
+    let at_once = wait("\"0\"", "wait=30").await;
+    assert_eq!((at_once.status, at_once.header("preference-applied")), (200, ""), "there is nothing to wait for");
+    let started = std::time::Instant::now();
+    let (changed, ()) = tokio::join!(wait("\"1\"", "wait=30"), stage.work());
+    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+    assert_eq!((changed.status, changed.header("preference-applied")), (200, "wait=30"));
+    assert_ne!(changed.header("etag"), "\"1\"");
+}
+
+#[tokio::test]
 async fn a_cancel_and_a_replay_may_be_bound_to_a_revision() {
     let stage = stage().await;
     let id = stage.submit(ONE).await;
