@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::submit;
 use crate::trail::Trail;
-use crate::wire::batch::{BatchAnswer, BatchItem, BatchResult, NewBatch};
+use crate::wire::batch::{BatchAnswer, BatchItem, BatchResult, NewBatch, TOLD_MAX};
 use crate::wire::new_task::NewTask;
 use futures::{StreamExt, stream};
 use redis_store::StoreError;
@@ -15,34 +15,40 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Submissions under way at once: enough for the script calls to share round trips.
 const AT_ONCE: usize = 32;
 
-/// Submits each; refuses the batch as a whole only if Redis took none of it. Once Redis does not answer, what is left is
-/// not tried any more: each would wait for it in vain.
+/// Submits each; refuses the batch as a whole only if Redis took none of it, or if its key stands for another batch. Once
+/// Redis does not answer, or the replicas do not, what is left is not tried any more: each would wait in vain.
 pub async fn submit(
     context: &Context,
     batch: NewBatch,
     idempotency: Option<Idempotency>,
     trail: &Trail,
 ) -> Result<BatchAnswer, Refusal> {
+    if let Some(request) = &idempotency
+        && !context.ask(context.store.claim_request(request)).await?
+    {
+        return Err(Refusal::IdempotencyKeyReused);
+    }
     let is_down = AtomicBool::new(false);
     let (is_down, idempotency) = (&is_down, &idempotency);
     let submitted = stream::iter(batch.tasks.into_iter().enumerate()).map(async |(place, BatchItem(item))| {
-        if is_down.load(Ordering::Relaxed) {
-            return Err(Refusal::StoreSilent);
-        }
-        let stored = one(context, item, idempotency.as_ref().map(|it| of_place(it, place))).await;
-        if matches!(stored, Err(Refusal::StoreSilent | Refusal::Store(StoreError::Unavailable(_)))) {
+        let stored = match is_down.load(Ordering::Relaxed) {
+            true => Err(Refusal::StoreSilent),
+            false => one(context, item, idempotency.as_ref().map(|it| of_place(it, place))).await,
+        };
+        if matches!(
+            stored,
+            Err(Refusal::StoreSilent | Refusal::NotReplicated | Refusal::Store(StoreError::Unavailable(_)))
+        ) {
             is_down.store(true, Ordering::Relaxed);
         }
-        stored
+        told(context, stored, trail) // at once: what is wrong with a thousand of them is not kept beside the answer
     });
-    let results: Vec<Result<String, Refusal>> = submitted.buffered(AT_ONCE).collect().await;
-    let accepted = results.iter().filter(|result| result.is_ok()).count() as u32;
+    let tasks: Vec<BatchResult> = submitted.buffered(AT_ONCE).collect().await;
+    let accepted = tasks.iter().filter(|task| task.problem.is_none()).count() as u32;
     if accepted == 0 && is_down.load(Ordering::Relaxed) {
         return Err(Refusal::StoreSilent);
     }
-    let refused = results.len() as u32 - accepted;
-    let tasks = results.into_iter().map(|result| told(context, result, trail)).collect();
-    Ok(BatchAnswer { accepted, refused, tasks })
+    Ok(BatchAnswer { accepted, refused: tasks.len() as u32 - accepted, tasks })
 }
 
 async fn one(
@@ -66,7 +72,10 @@ fn of_place(idempotency: &Idempotency, place: usize) -> Idempotency {
 fn told(context: &Context, result: Result<String, Refusal>, trail: &Trail) -> BatchResult {
     match result {
         Ok(task_id) => BatchResult { status: 202, task_id: Some(task_id), problem: None },
-        Err(refusal) => {
+        Err(mut refusal) => {
+            if let Refusal::Invalid(violations) = &mut refusal {
+                violations.cut(TOLD_MAX);
+            }
             context.metrics.refused(refusal.code());
             let problem = refusal.problem(&trail.request_id);
             BatchResult { status: problem.status, task_id: None, problem: Some(problem) }

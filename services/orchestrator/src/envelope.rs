@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// Every answer carries it.
 const REQUEST_ID: &str = "x-request-id";
+/// What many servers write down for a client that hung up.
+const CLIENT_GONE: u16 = 499;
 /// Of a path that stands in the audit.
 const OBJECT_CHARS_MAX: usize = 200;
 
@@ -29,6 +31,8 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
     let (method, uri) = (request.method().clone(), request.original_uri().clone());
     let origin = context.as_ref().and_then(|context| cors::allowed(request.headers(), &context.cors_origins));
     request.set_data(trail.clone());
+    let mut noted =
+        Noted { context: context.clone(), trail: trail.clone(), path: uri.path().to_owned(), is_done: false };
     let answer = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) if is_whole(response.status()) => Ok(response),
         Ok(Ok(response)) => {
@@ -42,8 +46,8 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
     let status = response.status();
     tracing::debug!(request_id = trail.request_id, method = method.as_str(), status = status.as_u16(), "answered");
     add_headers(response.headers_mut(), &trail);
+    noted.told(status.as_u16(), code);
     if let Some(context) = &context {
-        note(context, &trail, uri.path(), (status, code));
         if !context.cors_origins.is_empty() {
             response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
         }
@@ -54,19 +58,43 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
     Ok(response)
 }
 
-/// Writes into the audit what was changed, or was to be.
-fn note(context: &Context, trail: &Trail, path: &str, (status, code): (StatusCode, &str)) {
-    let Some(operation) = trail.operation.get().filter(|operation| operation.scope >= Scope::Write) else { return };
-    context.audit.hand_in(Note {
-        at: Timestamp::now().to_string(),
-        client: trail.client.get().cloned().unwrap_or_else(|| Client::anonymous().name),
-        operation: operation.id,
-        object: path.chars().take(OBJECT_CHARS_MAX).collect(),
-        status: status.as_u16(),
-        code: code.to_owned(),
-        address: trail.address.clone(),
-        request_id: trail.request_id.clone(),
-    });
+/// Sees to it that a change is in the audit, or the wish for one: also if its client hangs up before it is answered, and what
+/// becomes of it is not known here.
+struct Noted {
+    context: Option<Arc<Context>>,
+    trail: SharedTrail,
+    path: String,
+    is_done: bool,
+}
+
+impl Noted {
+    fn told(&mut self, status: u16, code: &str) {
+        self.is_done = true;
+        let operation = self.trail.operation.get().filter(|operation| operation.scope >= Scope::Write);
+        let (Some(operation), Some(context)) = (operation, &self.context) else { return };
+        // Whoever is nobody could wash everything else out of it; metrics count them.
+        if status == StatusCode::UNAUTHORIZED.as_u16() {
+            return;
+        }
+        context.audit.hand_in(Note {
+            at: Timestamp::now().to_string(),
+            client: self.trail.client.get().cloned().unwrap_or_else(|| Client::anonymous().name),
+            operation: operation.id,
+            object: self.path.chars().take(OBJECT_CHARS_MAX).collect(),
+            status,
+            code: code.to_owned(),
+            address: self.trail.address.clone(),
+            request_id: self.trail.request_id.clone(),
+        });
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.told(CLIENT_GONE, "client_gone");
+        }
+    }
 }
 
 /// The same for what is refused before there is a request.

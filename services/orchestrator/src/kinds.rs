@@ -18,6 +18,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const REMEMBERED: Duration = Duration::from_secs(1);
+/// Kinds that an answer names.
+const TOLD_MAX: usize = 20;
 /// How long a kind outlives its announcement in this process.
 const OUTLIVES: Duration = Duration::from_secs(60);
 
@@ -116,7 +118,8 @@ impl Served {
 
     /// The end of a sentence about a kind that is not accepted.
     pub fn rule(&self) -> String {
-        let known: Vec<&str> = self.0.keys().map(Kind::as_str).collect();
-        format!("must be one of the known kinds: {}", known.join(", "))
+        let known: Vec<&str> = self.0.keys().take(TOLD_MAX).map(Kind::as_str).collect();
+        let more = if self.0.len() > TOLD_MAX { ", and others, see /kinds" } else { "" };
+        format!("must be one of the known kinds: {}{more}", known.join(", "))
     }
 }

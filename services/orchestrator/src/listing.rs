@@ -8,9 +8,12 @@ use crate::refusal::Refusal;
 use proto_schemas::Kind;
 use redis_store::StoreError;
 use redis_store::listing::{Place, Places, Span, TaskHead};
+use std::time::{Duration, Instant};
 
 /// Members of the indexes that one list looks at.
 const LOOKED_AT_MAX: usize = 1_000;
+/// After so long a page is what it is.
+const TIME_MAX: Duration = Duration::from_millis(1_200);
 /// Of these read at once: a command for each.
 const READ_AT_ONCE: usize = 100;
 
@@ -38,7 +41,7 @@ pub async fn page(context: &Context, mut filter: TaskFilter, limit: usize) -> Re
 }
 
 async fn walk(context: &Context, filter: &mut TaskFilter, limit: usize) -> Result<TaskPage, StoreError> {
-    let mut tasks = Vec::new();
+    let (mut tasks, until) = (Vec::new(), Instant::now() + TIME_MAX);
     for _ in 0..LOOKED_AT_MAX / READ_AT_ONCE {
         let Places { places, is_end } = context.store.newest_tasks(&filter.span, READ_AT_ONCE).await?;
         let ids: Vec<_> = places.iter().map(|place| place.task_id.clone()).collect();
@@ -53,6 +56,9 @@ async fn walk(context: &Context, filter: &mut TaskFilter, limit: usize) -> Resul
         }
         if is_end {
             return Ok(TaskPage { tasks, next: None });
+        }
+        if Instant::now() >= until {
+            break; // a short page, rather than none
         }
     }
     Ok(TaskPage { tasks, next: filter.span.before.clone() })

@@ -3,16 +3,76 @@
 
 use crate::body::violation::{Pointer, Violations};
 use crate::refusal::Refusal;
+use poem::http::HeaderMap;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-/// Whether the client has this document already. Compared weakly; a header that is none names nothing.
-pub fn has_seen(if_none_match: Option<&str>, etag: &str) -> bool {
+/// What stands for a header that is no text: it is there, and names nothing.
+const UNREADABLE: &str = "\u{fffd}";
+
+/// The header `If-None-Match`, all lines of it as one.
+pub struct IfNoneMatch(Option<String>);
+
+/// The header `If-Match`, all lines of it as one.
+pub struct IfMatch(Option<String>);
+
+impl IfNoneMatch {
+    /// Whether the client has this document already. Compared weakly; a header that is none names nothing.
+    pub fn names(&self, etag: &str) -> bool {
+        has_seen(self.0.as_deref(), etag)
+    }
+}
+
+impl IfMatch {
+    /// The one revision at which the client wants something to happen; `None` is any.
+    pub fn revision(&self) -> Result<Option<u64>, Refusal> {
+        required(self.0.as_deref())
+    }
+}
+
+macro_rules! header {
+    ($name:ident, $header:literal) => {
+        impl<'a> ApiExtractor<'a> for $name {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+            type ParamType = String;
+            type ParamRawType = String;
+
+            fn param_in() -> Option<MetaParamIn> {
+                Some(MetaParamIn::Header)
+            }
+
+            fn param_schema_ref() -> Option<MetaSchemaRef> {
+                Some(MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))))
+            }
+
+            async fn from_request(
+                request: &'a Request,
+                _: &mut RequestBody,
+                _: ExtractParamOptions<String>,
+            ) -> poem::Result<Self> {
+                Ok(Self(whole(request.headers(), $header)))
+            }
+        }
+    };
+}
+
+header!(IfNoneMatch, "if-none-match");
+header!(IfMatch, "if-match");
+
+/// A header that may stand on several lines. One that is no text must not count as absent: it is a condition.
+fn whole(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines: Vec<&str> = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or(UNREADABLE)).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
+}
+
+fn has_seen(if_none_match: Option<&str>, etag: &str) -> bool {
     let Some(header) = if_none_match else { return false };
     header.trim() == "*" || header.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
 }
 
-/// The one revision at which the client wants something to happen; `*` is any. Compared strongly: of a tag that is weak or no
-/// number of ours there is no revision.
-pub fn required(if_match: Option<&str>) -> Result<Option<u64>, Refusal> {
+/// `*` is any revision. Compared strongly: of a tag that is weak or no number of ours there is no revision.
+fn required(if_match: Option<&str>) -> Result<Option<u64>, Refusal> {
     let Some(header) = if_match.map(str::trim).filter(|header| *header != "*") else { return Ok(None) };
     let opaque = header.trim_start_matches("W/").strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     match opaque {
@@ -31,6 +91,17 @@ pub fn required(if_match: Option<&str>) -> Result<Option<u64>, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_of_several_lines_is_one_and_what_is_no_text_is_not_absent() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(whole(&headers, "if-match"), None);
+        headers.append("if-match", "\"5\"".parse().unwrap());
+        headers.append("if-match", poem::http::HeaderValue::from_bytes(b"\"\xff\"").unwrap());
+        let whole = whole(&headers, "if-match");
+        assert_eq!(whole.as_deref(), Some("\"5\", \u{fffd}"));
+        assert!(required(whole.as_deref()).is_err());
+    }
 
     #[test]
     fn a_tag_is_seen_alone_in_a_list_and_weak() {

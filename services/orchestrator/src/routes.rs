@@ -5,7 +5,6 @@ pub mod scope;
 
 use crate::context::Context;
 use crate::{api, envelope, gate, metrics, pages};
-use poem::http::Uri;
 use poem::{EndpointExt, IntoEndpoint, Request, Response, Route, get};
 use poem_openapi::OpenApiService;
 use std::sync::Arc;
@@ -32,7 +31,10 @@ pub fn endpoint(
 /// The typed door's documented path ends with a slash, which the derived routes cannot; both spellings lead there.
 async fn drop_slash(mut request: Request) -> poem::Result<Request> {
     if request.uri().path() == "/assign-task/" {
-        *request.uri_mut() = Uri::from_static("/assign-task");
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Ok(uri) = format!("/assign-task{query}").parse() {
+            *request.uri_mut() = uri;
+        }
     }
     Ok(request)
 }

@@ -68,6 +68,9 @@ pub struct Places {
     pub is_end: bool,
 }
 
+/// A time beyond this is a stranger's.
+const CREATED_MS_MAX: f64 = 1e15;
+
 /// How often an index is read on where nothing that was read is of use: entries of the very ms of the place before, of which
 /// a submission's time allows a few dozen, and what a hand put there.
 const TURNS_MAX: usize = 10;
@@ -136,7 +139,7 @@ fn merge(read: Vec<Places>, count: usize) -> Places {
 fn read_places(reply: Value) -> Result<Vec<Option<Place>>, StoreError> {
     let items = value::array(reply, "ZREVRANGEBYSCORE")?;
     let place = |pair: &[Value]| {
-        let created_ms = pair[1].as_f64().filter(|ms| *ms >= 0.0)? as u64;
+        let created_ms = pair[1].as_f64().filter(|ms| (0.0..CREATED_MS_MAX).contains(ms))? as u64;
         Some(Place { created_ms, task_id: TaskId::new(pair[0].as_string()?).ok()? })
     };
     Ok(items.chunks_exact(2).map(place).collect())

@@ -170,6 +170,15 @@ impl Store {
 }
 
 impl Store {
+    /// Has a key stand for a request that stores nothing under it itself; whether it stands for this one. Idempotent.
+    pub async fn claim_request(&self, request: &Idempotency) -> Result<bool, StoreError> {
+        let (key, text) = (key::idempotency(&request.client, &request.key), format!("- {}", request.fingerprint));
+        let seconds = limit::IDEMPOTENCY_TTL_SECONDS.to_string();
+        self.command("SET", value::args([&*key, &text, "EX", &seconds, "NX"])).await?;
+        let known = self.command("GET", value::args([&*key])).await?.into_string().unwrap_or_default();
+        Ok(known == text)
+    }
+
     /// The task that the same request with the same key stored, whether or not it is still there.
     pub async fn task_of_request(&self, request: &Idempotency) -> Result<Option<TaskId>, StoreError> {
         let args = value::args([&*key::idempotency(&request.client, &request.key)]);

@@ -40,8 +40,8 @@ pub(crate) async fn run(shared: Arc<Shared>, slots: usize, shutdown: Cancellatio
 }
 
 async fn run_once(shared: &Shared, beat: &mut Heartbeat, shutdown: &CancellationToken) -> Result<(), StoreError> {
+    beat.is_draining = shutdown.is_cancelled(); // first: whatever fails after it, the next beat is one pause away
     beat.at_ms = shared.clock.ask(&shared.store).await?;
-    beat.is_draining = shutdown.is_cancelled();
     beat.running = shared.held.count_running();
     shared.store.beat(&shared.consumer, beat).await?;
     shared.store.announce_kinds(shared.handlers.queues(), beat.at_ms).await?;

@@ -5,6 +5,7 @@ use crate::body::{JsonBody, OptionalJsonBody};
 use crate::context::{self, Context};
 use crate::idempotency::IdempotencyKey;
 use crate::listing::TaskFilter;
+use crate::precondition::{IfMatch, IfNoneMatch};
 use crate::prefer::Prefer;
 use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
@@ -18,9 +19,9 @@ use crate::wire::parameter::{ErrorText, KindName, PageLimit, Since, StatusList, 
 use crate::wire::replay::NewReplay;
 use crate::wire::task::{self, TaskDocument};
 use crate::wire::task_list::TaskList;
-use crate::{batch, listing, precondition, replay};
+use crate::{batch, listing, replay};
 use poem::web::Data;
-use poem_openapi::param::{Header, Path, Query};
+use poem_openapi::param::{Path, Query};
 use poem_openapi::{ApiResponse, OpenApi};
 use proto_schemas::{TaskId, TaskStatus};
 use redis_store::cancel::{CancelOrder, Cancelled};
@@ -275,20 +276,24 @@ impl TasksApi {
         task_id: Path<String>,
         /// The `ETag` of the document that you have: if it is still the same, the answer is 304.
         #[oai(name = "If-None-Match")]
-        if_none_match: Header<Option<String>>,
+        if_none_match: IfNoneMatch,
         /// `wait=20`: beside `If-None-Match`, wait for a change so many seconds, at most 30.
         #[oai(name = "Prefer")]
         prefer: Prefer,
     ) -> Result<Found, Refused<Reading>> {
         let task_id = id(task_id.0)?;
         let document = TaskDocument::of(read(&context, &task_id).await?);
-        let has_seen = |document: &TaskDocument| precondition::has_seen(if_none_match.0.as_deref(), &document.etag());
-        if !has_seen(&document) {
+        let (revision, etag) = (document.revision, document.etag());
+        if !if_none_match.names(&etag) {
             return Ok(found(document, None));
         }
-        let Awaited { is_so, applied } = awaited::change(&context, &task_id, document.revision, prefer).await;
-        let document = if is_so { TaskDocument::of(read(&context, &task_id).await?) } else { document };
-        Ok(match has_seen(&document) {
+        drop(document); // it may be large, and many may wait
+        let Awaited { is_so, applied } = awaited::change(&context, &task_id, revision, prefer).await;
+        if !is_so {
+            return Ok(Found::Unchanged(etag, applied));
+        }
+        let document = TaskDocument::of(read(&context, &task_id).await?);
+        Ok(match if_none_match.names(&document.etag()) {
             true => Found::Unchanged(document.etag(), applied),
             false => found(document, applied),
         })
@@ -307,9 +312,9 @@ impl TasksApi {
         task_id: Path<String>,
         /// Only if the task is at this revision: the `ETag` of its document.
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        if_match: IfMatch,
     ) -> Result<Found, Refused<Cancelling>> {
-        let (task_id, if_revision) = (id(task_id.0)?, precondition::required(if_match.0.as_deref())?);
+        let (task_id, if_revision) = (id(task_id.0)?, if_match.revision()?);
         let order = CancelOrder { reason: None, task_ttl: context.task_ttl, only_past: false, if_revision };
         match context.ask(context.store.cancel(&context::by(), &task_id, &order)).await? {
             Cancelled::Cancelled(_) | Cancelled::Already(TaskStatus::Cancelled) => {}
@@ -335,10 +340,10 @@ impl TasksApi {
         task_id: Path<String>,
         /// Only if the task is at this revision: the `ETag` of its document.
         #[oai(name = "If-Match")]
-        if_match: Header<Option<String>>,
+        if_match: IfMatch,
         body: OptionalJsonBody<NewReplay>,
     ) -> Result<Replayed, Refused<Replaying>> {
-        let (task_id, if_revision) = (id(task_id.0)?, precondition::required(if_match.0.as_deref())?);
+        let (task_id, if_revision) = (id(task_id.0)?, if_match.revision()?);
         let document = TaskDocument::of(replay::task(&context, &task_id, body.0, if_revision).await?);
         let etag = document.etag();
         Ok(Replayed::Task(JsonText(document), etag))

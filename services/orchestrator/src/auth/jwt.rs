@@ -40,6 +40,10 @@ struct Claims {
     sub: String,
     #[serde(default)]
     scope: String,
+    /// Checked by the library, which passes over what is no number: so it has to be one.
+    #[serde(default)]
+    #[allow(dead_code)]
+    nbf: Option<f64>,
 }
 
 /// The judge of tokens.
@@ -145,6 +149,7 @@ mod tests {
         for changes in [
             json!({ "exp": now - 60 }),
             json!({ "nbf": now + 60 }),
+            json!({ "nbf": "99999999999" }),
             json!({ "aud": "other" }),
             json!({ "iss": "other" }),
             json!({ "iss": Value::Null }),

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 const REMEMBERED: Duration = Duration::from_secs(2);
+/// While Redis does not answer.
+const TRIED_EVERY: Duration = Duration::from_secs(1);
 const OUTLIVES: Duration = Duration::from_secs(60);
 
 type Keys = Arc<HashMap<String, ApiKey>>;
@@ -20,8 +22,14 @@ type Keys = Arc<HashMap<String, ApiKey>>;
 /// The keys of one server.
 #[derive(Default)]
 pub struct Keyring {
-    /// When they were read last, and what they were.
-    read: Mutex<Option<(Instant, Keys)>>,
+    read: Mutex<LastRead>,
+}
+
+/// What was read last, and when it was tried in vain since.
+#[derive(Default)]
+struct LastRead {
+    keys: Option<(Instant, Keys)>,
+    failed_at: Option<Instant>,
 }
 
 impl Keyring {
@@ -34,18 +42,29 @@ impl Keyring {
     /// One request reads them for all that wait.
     async fn keys(&self, context: &Context) -> Result<Keys, Refusal> {
         let mut read = self.read.lock().await;
-        let known =
-            |within: Duration| read.as_ref().filter(|(at, _)| at.elapsed() < within).map(|(_, keys)| keys.clone());
-        if let Some(keys) = known(REMEMBERED) {
+        if let Some(keys) = read.within(REMEMBERED) {
             return Ok(keys);
+        }
+        // Who waits behind a try in vain does not try again.
+        if read.failed_at.is_some_and(|at| at.elapsed() < TRIED_EVERY) {
+            return read.within(OUTLIVES).ok_or(Refusal::StoreSilent);
         }
         match context.ask(context.store.api_keys()).await {
             Ok(keys) => {
                 let keys = Arc::new(keys.into_iter().collect::<HashMap<_, _>>());
-                *read = Some((Instant::now(), keys.clone()));
+                *read = LastRead { keys: Some((Instant::now(), keys.clone())), failed_at: None };
                 Ok(keys)
             }
-            Err(refusal) => known(OUTLIVES).ok_or(refusal),
+            Err(refusal) => {
+                read.failed_at = Some(Instant::now());
+                read.within(OUTLIVES).ok_or(refusal)
+            }
         }
+    }
+}
+
+impl LastRead {
+    fn within(&self, age: Duration) -> Option<Keys> {
+        self.keys.as_ref().filter(|(at, _)| at.elapsed() < age).map(|(_, keys)| keys.clone())
     }
 }

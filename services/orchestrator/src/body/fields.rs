@@ -12,6 +12,7 @@ use proto_schemas::limit::DESCRIPTION_CHARS_MAX;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// The fields of one object that nobody has taken yet.
@@ -68,11 +69,6 @@ impl<'r> Fields<'r, '_> {
         if self.rest.contains_key(one) && self.rest.contains_key(other) {
             self.violations.shape(&self.at.field(other), &format!("must not stand beside {one}"));
         }
-    }
-
-    /// Says that a field is against a rule.
-    pub fn refuse(&mut self, name: &str, rule: &str) {
-        self.violations.add(&self.at.field(name), Class::Rule, rule);
     }
 
     /// A text for people: 1 to 10,000 characters, not blank, without U+0000.
@@ -182,15 +178,21 @@ impl<'r> Fields<'r, '_> {
         read
     }
 
-    /// A list of objects; those that cannot be read are left out, and the request is refused.
-    pub fn list<T>(&mut self, name: &str, mut read: impl FnMut(&mut Fields<'r, '_>) -> T) -> Option<Vec<T>> {
-        self.items(name, |raw, at, violations| read_object(raw, at, violations, &mut read))
+    /// A list of so many objects; those that cannot be read are left out, and the request is refused.
+    pub fn list<T>(
+        &mut self,
+        name: &str,
+        counts: RangeInclusive<usize>,
+        mut read: impl FnMut(&mut Fields<'r, '_>) -> T,
+    ) -> Option<Vec<T>> {
+        self.items(name, counts, |raw, at, violations| read_object(raw, at, violations, &mut read))
     }
 
-    /// A list of anything; `read` adds a violation for what it cannot read.
+    /// A list of so many items, counted before any is looked at; `read` adds a violation for what it cannot read.
     pub fn items<T>(
         &mut self,
         name: &str,
+        counts: RangeInclusive<usize>,
         mut read: impl FnMut(&'r RawValue, Pointer, &mut Violations) -> Option<T>,
     ) -> Option<Vec<T>> {
         let at = self.at.field(name);
@@ -201,6 +203,14 @@ impl<'r> Fields<'r, '_> {
                 return None;
             }
         };
+        if !counts.contains(&items.len()) {
+            let rule = match (counts.start(), counts.end()) {
+                (0, most) => format!("must have at most {most} items"),
+                (least, most) => format!("must have {least} to {most} items"),
+            };
+            self.violations.add(&at, Class::Rule, &rule);
+            return None;
+        }
         let read_item = |(index, raw)| read(raw, at.item(index), self.violations);
         Some(items.into_iter().enumerate().filter_map(read_item).collect())
     }

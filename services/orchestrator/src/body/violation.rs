@@ -31,9 +31,10 @@ pub struct Violation {
 }
 
 /// Everything that is wrong with a request, as far as a person can use it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Violations {
     kept: Vec<Violation>,
+    kept_max: usize,
     left_out: usize,
 }
 
@@ -64,7 +65,24 @@ impl Pointer {
     }
 }
 
+impl Default for Violations {
+    fn default() -> Self {
+        Self::at_most(KEPT_MAX)
+    }
+}
+
 impl Violations {
+    /// Nothing yet; no more than so many are kept.
+    pub fn at_most(kept_max: usize) -> Self {
+        Self { kept: Vec::new(), kept_max, left_out: 0 }
+    }
+
+    /// Forgets all but the first.
+    pub fn cut(&mut self, kept_max: usize) {
+        self.left_out += self.kept.len().saturating_sub(kept_max);
+        self.kept.truncate(kept_max);
+    }
+
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
@@ -96,7 +114,7 @@ impl Violations {
 
     /// Adds a violation; `rule` continues a sentence that begins with the place.
     pub fn add(&mut self, at: &Pointer, class: Class, rule: &str) {
-        if self.kept.len() == KEPT_MAX {
+        if self.kept.len() == self.kept_max {
             self.left_out += 1;
             return;
         }

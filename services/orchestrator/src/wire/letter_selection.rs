@@ -166,16 +166,13 @@ fn read_cursor(fields: &mut Fields<'_, '_>) -> Option<String> {
 /// The two ways to say which letters, exactly one of them.
 fn read_selection(fields: &mut Fields<'_, '_>) -> (Option<Vec<String>>, Option<LetterFilter>) {
     fields.require_one("entry_ids", "matching");
-    let entry_ids = fields.items("entry_ids", |raw, at, violations| {
+    let entry_ids = fields.items("entry_ids", 0..=IDS_MAX, |raw, at, violations| {
         let id = serde_json::from_str::<String>(raw.get()).ok().filter(|id| is_entry_id(id));
         if id.is_none() {
             violations.shape(&at, "must be the id of a dead letter");
         }
         id
     });
-    if entry_ids.as_ref().is_some_and(|ids| ids.len() > IDS_MAX) {
-        fields.refuse("entry_ids", "must have at most 1000 items");
-    }
     (entry_ids, fields.nested("matching", LetterFilter::read))
 }
 

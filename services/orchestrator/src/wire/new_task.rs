@@ -9,6 +9,7 @@ use crate::body::fields::Fields;
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 use proto_schemas::Priority;
+use proto_schemas::limit::{PARENTS_MAX, SUBTASKS_MAX};
 use task_core::graph::Edge;
 
 /// A task to run. Without `subtasks` the planner makes them from the description.
@@ -83,7 +84,7 @@ impl Readable for NewTask {
         Self {
             description: fields.description("description").unwrap_or_default(),
             priority: fields.priority("priority"),
-            subtasks: fields.list("subtasks", NewSubtask::read),
+            subtasks: fields.list("subtasks", 1..=SUBTASKS_MAX, NewSubtask::read),
             context: fields.object("context"),
             delay_seconds: fields.fraction("delay_seconds"),
             run_at: fields.moment("run_at"),
@@ -103,7 +104,7 @@ impl NewSubtask {
             params: fields.object("params"),
             max_attempts: fields.number("max_attempts"),
             timeout_seconds: fields.number("timeout_seconds"),
-            depends_on: fields.items("depends_on", DependencyInput::read),
+            depends_on: fields.items("depends_on", 0..=PARENTS_MAX, DependencyInput::read),
             backoff: fields.nested("backoff", NewBackoff::read),
         }
     }

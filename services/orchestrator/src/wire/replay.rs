@@ -6,6 +6,7 @@ use crate::body::violation::{Pointer, Violations};
 use poem_openapi::Object;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use proto_schemas::limit::SUBTASKS_MAX;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -42,7 +43,7 @@ impl SubtaskName {
 
 impl Readable for NewReplay {
     fn read(fields: &mut Fields<'_, '_>) -> Self {
-        Self { subtasks: fields.items("subtasks", SubtaskName::read) }
+        Self { subtasks: fields.items("subtasks", 1..=SUBTASKS_MAX, SubtaskName::read) }
     }
 }
 

@@ -73,9 +73,11 @@ async fn a_batch_that_is_sent_again_under_its_key_answers_the_same_tasks_and_sto
     let third = stage.post_with_key("/tasks/batch", "k", &body.to_string()).await.json();
     assert_eq!(third["tasks"][0], first["tasks"][0]);
     assert_ne!(third["tasks"][2]["task_id"], id);
-    let other = json!({ "tasks": [{ "description": "other" }] });
-    let other = stage.post_with_key("/tasks/batch", "k", &other.to_string()).await.json();
-    assert_eq!(other["tasks"][0]["problem"]["code"], "idempotency_key_reused");
+    let before = stage.footprint();
+    let other = json!({ "tasks": [{ "description": "b" }, { "description": "other" }] });
+    stage.post_with_key("/tasks/batch", "k", &other.to_string()).await.problem(422, "idempotency_key_reused");
+    stage.post_with_key("/tasks", "k", r#"{"description":"a"}"#).await.problem(422, "idempotency_key_reused");
+    assert_eq!(stage.footprint(), before, "also where a place of the first one was refused");
 }
 
 #[tokio::test]

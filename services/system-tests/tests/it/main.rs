@@ -4,6 +4,7 @@ mod cancel;
 mod clock;
 mod command_line;
 mod dead_letters;
+mod follow;
 mod graph;
 mod happy_path;
 mod health;
