@@ -5,9 +5,10 @@
 
 use crate::auth::Client;
 use crate::refusal::Refusal;
+use crate::wire::parameter::of_pattern;
 use poem::http::HeaderMap;
 use poem::{Request, RequestBody};
-use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef};
+use poem_openapi::registry::{MetaParamIn, MetaSchemaRef};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use proto_schemas::limit::IDEMPOTENCY_KEY_CHARS_MAX;
 use redis_store::submit::Idempotency;
@@ -15,6 +16,8 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
 const HEADER: &str = "idempotency-key";
+/// As [`read`] takes it; of a string in quotes the quotes do not count as characters of the key.
+const PATTERN: &str = r#"^("([ !#-\[\]-~]|\\["\\]){1,253}"|[A-Za-z0-9!#$%&'*+.^_`|~:/-]{1,255})$"#;
 const TOKEN_MARKS: &str = "!#$%&'*+-.^_`|~:/";
 
 /// The header `Idempotency-Key`, if it is there.
@@ -41,9 +44,7 @@ impl<'a> ApiExtractor<'a> for IdempotencyKey {
     }
 
     fn param_schema_ref() -> Option<MetaSchemaRef> {
-        let max_length = Some(IDEMPOTENCY_KEY_CHARS_MAX);
-        let schema = MetaSchema { min_length: Some(1), max_length, ..MetaSchema::new("string") };
-        Some(MetaSchemaRef::Inline(Box::new(schema)))
+        Some(MetaSchemaRef::Inline(Box::new(of_pattern(PATTERN))))
     }
 
     async fn from_request(

@@ -89,6 +89,8 @@ impl DeadLettersApi {
     }
 
     /// Read a dead letter
+    ///
+    /// With every field of the entry that gave up, as it was.
     #[oai(path = "/dead-letters/:entry_id", method = "get", operation_id = "get_dead_letter")]
     async fn show(
         &self,

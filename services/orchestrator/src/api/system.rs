@@ -4,7 +4,7 @@ use super::Tag;
 use crate::context::Context;
 use crate::governor::Stop;
 use crate::refusal::Refusal;
-use crate::refusal::documented::{Refusals, Refused};
+use crate::refusal::documented::{Open, Refusals, Refused};
 use crate::wire::answer::JsonText;
 use crate::wire::system::{Alive, Health, Ready, Welcome};
 use poem::web::Data;
@@ -25,23 +25,27 @@ impl Refusals for Preparing {
 #[OpenApi(tag = "Tag::System")]
 impl SystemApi {
     /// Enter
+    ///
+    /// What this is, and where to go on from here.
     #[oai(path = "/", method = "get", operation_id = "welcome")]
-    async fn welcome(&self) -> JsonText<Welcome> {
-        JsonText(Welcome::new())
+    async fn welcome(&self) -> Result<JsonText<Welcome>, Refused<Open>> {
+        Ok(JsonText(Welcome::new()))
     }
 
     /// Whether it lives
     ///
     /// Always 200 while the process answers; says whether Redis is connected without asking it.
     #[oai(path = "/health", method = "get", operation_id = "health")]
-    async fn health(&self, context: Data<&Arc<Context>>) -> JsonText<Health> {
-        JsonText(Health::new(context.store.is_connected()))
+    async fn health(&self, context: Data<&Arc<Context>>) -> Result<JsonText<Health>, Refused<Open>> {
+        Ok(JsonText(Health::new(context.store.is_connected())))
     }
 
     /// Whether the process answers
+    ///
+    /// Asks nothing of Redis: whoever restarts processes looks here.
     #[oai(path = "/livez", method = "get", operation_id = "livez")]
-    async fn livez(&self) -> JsonText<Alive> {
-        JsonText(Alive::new())
+    async fn livez(&self) -> Result<JsonText<Alive>, Refused<Open>> {
+        Ok(JsonText(Alive::new()))
     }
 
     /// Whether it can do its work

@@ -158,6 +158,7 @@ struct Cancelling;
 
 impl Refusals for Cancelling {
     const STATUSES: &'static [(u16, &'static str)] = &[
+        (400, "An `If-Match` that is no entity tag."),
         (404, "No task has this id, or it has expired."),
         (409, "It has completed or failed."),
         (412, "It is not at the revision that `If-Match` names."),
@@ -169,7 +170,10 @@ struct Replaying;
 
 impl Refusals for Replaying {
     const STATUSES: &'static [(u16, &'static str)] = &[
-        (400, "Not JSON, or not of the described shape; `errors` names the fields."),
+        (
+            400,
+            "Not JSON, not of the described shape, or an `If-Match` that is no entity tag; `errors` names the fields.",
+        ),
         (404, "No task has this id, or it has expired."),
         (408, "The body did not arrive within 10 seconds."),
         (409, "It has not ended, or runs again already."),

@@ -22,6 +22,23 @@ const GUARDED: [(u16, &str); 3] = [
     (429, "Your allowance is used up."),
 ];
 
+/// What every operation can answer with: a request is refused before it leads anywhere.
+const EVERYWHERE: [(u16, &str); 5] = [
+    (400, "Not a request of HTTP/1.1 as it has to be."),
+    (414, "The request line has more than 8 KiB."),
+    (431, "The head has more than 16 KiB, or more than 100 headers."),
+    (500, "The service failed."),
+    (503, "As many connections are open as may be."),
+];
+
+/// Of an operation that is refused nothing of its own, and asks nobody who they are.
+pub struct Open;
+
+impl Refusals for Open {
+    const STATUSES: &'static [(u16, &'static str)] = &[];
+    const IS_OPEN: bool = true;
+}
+
 /// A refusal by an operation of the set `R`.
 pub struct Refused<R>(Refusal, PhantomData<R>);
 
@@ -39,12 +56,9 @@ impl<R> From<Refused<R>> for poem::Error {
 
 impl<R: Refusals> ApiResponse for Refused<R> {
     fn meta() -> MetaResponses {
-        let always = (500, "The service failed.");
-        let guarded = GUARDED
-            .iter()
-            .copied()
-            .filter(|(status, _)| !R::IS_OPEN && R::STATUSES.iter().all(|(known, _)| known != status));
-        let mut statuses: Vec<_> = R::STATUSES.iter().copied().chain(guarded).chain([always]).collect();
+        let guarded = GUARDED.iter().filter(|_| !R::IS_OPEN);
+        let common = guarded.chain(&EVERYWHERE).filter(|(status, _)| R::STATUSES.iter().all(|(own, _)| own != status));
+        let mut statuses: Vec<_> = R::STATUSES.iter().chain(common).copied().collect();
         statuses.sort_by_key(|(status, _)| *status);
         MetaResponses { responses: statuses.into_iter().map(describe).collect() }
     }

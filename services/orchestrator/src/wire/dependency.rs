@@ -1,5 +1,6 @@
 //! An edge of a plan: what a subtask depends on, as clients write it and as they read it.
 
+use super::parameter::{NAME, of_pattern};
 use super::word::OnFailure;
 use crate::body::fields::{Fields, read_object};
 use crate::body::violation::{Pointer, Violations};
@@ -25,6 +26,7 @@ pub struct DependencyInput(pub Edge);
 #[oai(deny_unknown_fields, skip_serializing_if_is_none)]
 pub struct NewDependency {
     /// The name of another subtask of the plan.
+    #[oai(validator(pattern = "^[A-Za-z0-9_.-]{1,64}$"))]
     pub name: String,
     /// `fail_fast` unless you say otherwise.
     pub on_failure: Option<OnFailure>,
@@ -77,7 +79,7 @@ impl Type for DependencyInput {
     }
 
     fn schema_ref() -> MetaSchemaRef {
-        let name = MetaSchemaRef::Inline(Box::new(MetaSchema::new("string")));
+        let name = MetaSchemaRef::Inline(Box::new(of_pattern(NAME)));
         let one_of = vec![name, NewDependency::schema_ref()];
         MetaSchemaRef::Inline(Box::new(MetaSchema { one_of, ..MetaSchema::ANY }))
     }

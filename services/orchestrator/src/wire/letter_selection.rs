@@ -48,6 +48,7 @@ pub struct LetterRequeue {
     /// All that match; `{}` is all there are.
     pub matching: Option<LetterFilter>,
     /// `next_cursor` of the answer before, beside the same `matching`.
+    #[oai(validator(pattern = "^(?!0+-0+$)[0-9]{1,19}-[0-9]{1,19}$"))]
     pub cursor: Option<String>,
     /// Only say how many there are.
     pub dry_run: Option<bool>,
@@ -63,13 +64,16 @@ pub struct LetterDiscard {
     /// All that match; `{}` is all there are.
     pub matching: Option<LetterFilter>,
     /// `next_cursor` of the answer before, beside the same `matching`.
+    #[oai(validator(pattern = "^(?!0+-0+$)[0-9]{1,19}-[0-9]{1,19}$"))]
     pub cursor: Option<String>,
     /// Only say how many there are.
     pub dry_run: Option<bool>,
     /// How many there are from here on, as a dry run says; if that took several answers, all of them together.
+    #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
     pub confirm: Option<u64>,
     /// `newest` of the first answer to the dry run: a newer letter is not thrown away unseen. Required beside `matching`
     /// and `confirm`.
+    #[oai(validator(pattern = "^[0-9]{1,19}-[0-9]{1,19}$"))]
     pub until: Option<String>,
 }
 

@@ -17,7 +17,7 @@ use task_core::graph::Edge;
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub struct NewTask {
     /// What is to be done: not blank, without U+0000.
-    #[oai(validator(min_length = 1, max_length = 10000))]
+    #[oai(validator(min_length = 1, max_length = 10000, pattern = r"^[^\u0000]*[^\s\u0000\u0085][^\u0000]*$"))]
     pub description: String,
     /// 0 low, 1 medium (default), 2 high, 3 and above critical; or one of these words.
     pub priority: Option<PriorityInput>,
@@ -45,9 +45,10 @@ pub struct NewSubtask {
     #[oai(validator(pattern = "^[A-Za-z0-9_.-]{1,64}$"))]
     pub name: Option<String>,
     /// Which handler runs it; `simulate` unless you say otherwise.
+    #[oai(validator(pattern = "^[A-Za-z0-9_.-]{1,64}$"))]
     pub kind: Option<String>,
     /// What is to be done: not blank, without U+0000.
-    #[oai(validator(min_length = 1, max_length = 10000))]
+    #[oai(validator(min_length = 1, max_length = 10000, pattern = r"^[^\u0000]*[^\s\u0000\u0085][^\u0000]*$"))]
     pub description: String,
     /// As for the task, and the task's unless you say otherwise.
     pub priority: Option<PriorityInput>,

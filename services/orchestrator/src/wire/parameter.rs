@@ -12,6 +12,8 @@ use std::borrow::Cow;
 const PAGE_ITEMS_DEFAULT: usize = 50;
 const PAGE_ITEMS_MAX: usize = 100;
 const ERROR_CHARS_MAX: usize = 200;
+/// The pattern of names, kinds and ids.
+pub const NAME: &str = "^[A-Za-z0-9_.-]{1,64}$";
 
 macro_rules! parameter {
     ($(#[$doc:meta])* $name:ident($inner:ty) = $schema:expr, $read:expr) => {
@@ -80,13 +82,13 @@ parameter! {
 
 parameter! {
     /// Where a page of dead letters ended: an entry id.
-    LetterCursor(String) = of_pattern("^[0-9]{1,20}-[0-9]{1,20}$"),
+    LetterCursor(String) = of_pattern("^(?!0+-0+$)[0-9]{1,19}-[0-9]{1,19}$"),
     |text| is_cursor(text).then(|| text.to_owned())
 }
 
 parameter! {
     /// A kind.
-    KindName(Kind) = of_pattern("^[A-Za-z0-9_.-]{1,64}$"),
+    KindName(Kind) = of_pattern(NAME),
     |text| Kind::new(text).ok()
 }
 
@@ -125,7 +127,8 @@ impl std::fmt::Display for TaskCursor {
     }
 }
 
-fn of_pattern(pattern: &str) -> MetaSchema {
+/// A string of this pattern.
+pub fn of_pattern(pattern: &str) -> MetaSchema {
     MetaSchema { pattern: Some(pattern.to_owned()), ..MetaSchema::new("string") }
 }
 

@@ -1,5 +1,6 @@
 //! Which subtasks a client wants to run again.
 
+use super::parameter::{NAME, of_pattern};
 use crate::body::Readable;
 use crate::body::fields::Fields;
 use crate::body::violation::{Pointer, Violations};
@@ -63,8 +64,8 @@ impl Type for SubtaskName {
     }
 
     fn schema_ref() -> MetaSchemaRef {
-        let index = MetaSchema { minimum: Some(0.0), ..MetaSchema::new("integer") };
-        let one_of = [MetaSchema::new("string"), index].map(|schema| MetaSchemaRef::Inline(Box::new(schema))).into();
+        let index = MetaSchema { minimum: Some(0.0), maximum: Some(f64::from(u32::MAX)), ..MetaSchema::new("integer") };
+        let one_of = [of_pattern(NAME), index].map(|schema| MetaSchemaRef::Inline(Box::new(schema))).into();
         MetaSchemaRef::Inline(Box::new(MetaSchema { one_of, ..MetaSchema::ANY }))
     }
 

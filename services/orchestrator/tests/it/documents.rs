@@ -62,7 +62,9 @@ fn every_operation_is_named_tagged_exemplified_and_tells_its_problems() {
         assert!(expected.remove(name.as_str()), "{name} is not an endpoint of this issue");
         assert!(ids.insert(operation["operationId"].as_str().expect("an id").to_owned()), "{name}");
         assert!(operation["tags"].as_array().is_some_and(|tags| tags.len() == 1), "{name}");
-        assert!(operation["summary"].is_string(), "{name}");
+        for part in ["summary", "description"] {
+            assert!(operation[part].as_str().is_some_and(|text| !text.is_empty()), "{name} has no {part}");
+        }
         if operation["requestBody"].is_object() {
             exemplified(&document, &operation["requestBody"]["content"]["application/json"]["schema"], &name);
         }
@@ -82,6 +84,8 @@ fn every_operation_is_named_tagged_exemplified_and_tells_its_problems() {
         }
         let statuses: Vec<&str> =
             operation["responses"].as_object().expect("responses").keys().map(String::as_str).collect();
+        let always = ["400", "414", "431", "500", "503"];
+        assert!(always.iter().all(|status| statuses.contains(status)), "{name}: {statuses:?}");
         let problems: &[&str] = match name.as_str() {
             "post /tasks" | "post /assign-task/" => &["400", "408", "413", "415", "422", "429", "500", "503"],
             "post /tasks/batch" => &["400", "408", "413", "415", "422", "500", "503"],
@@ -101,6 +105,7 @@ fn every_operation_is_named_tagged_exemplified_and_tells_its_problems() {
         };
         assert!(problems.iter().all(|status| statuses.contains(status)), "{name}: {statuses:?}");
     }
+    assert_eq!(document["servers"][0]["url"], "/");
     assert!(expected.is_empty(), "not described: {expected:?}");
 }
 

@@ -57,6 +57,7 @@ mod retry;
 mod server;
 mod settle;
 mod start;
+mod streams_document;
 mod submit;
 mod tail;
 mod throttle;
