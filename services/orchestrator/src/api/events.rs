@@ -104,12 +104,15 @@ fn names(text: &str) -> Option<Names> {
     (text.len() <= TYPES_BYTES_MAX).then(|| Names::read(text)).flatten()
 }
 
-/// Where to go on; an empty header is none, as some clients send it before their first message.
+/// Where to go on; an empty header is none, as some clients send it before their first message. The header goes before, and
+/// the query has to be sound all the same.
 fn cursor(header: Option<String>, query: Option<String>) -> Result<Option<Cursor>, Refusal> {
     let header = header.filter(|text| !text.is_empty());
-    let is_header = header.is_some();
-    let text = header.or(query);
-    text.map(|text| Cursor::read(&text)).transpose().map_err(|_| invalid(field(is_header), CURSOR_RULE))
+    let read = |text: Option<String>, is_header| {
+        text.map(|text| Cursor::read(&text)).transpose().map_err(|_| invalid(field(is_header), CURSOR_RULE))
+    };
+    let (header, query) = (read(header, true)?, read(query, false)?);
+    Ok(header.or(query))
 }
 
 fn field(is_header: bool) -> &'static str {

@@ -42,7 +42,7 @@ pub fn raw(text: &str) -> Box<RawValue> {
 }
 
 macro_rules! raw_type {
-    ($name:ident, $ty:literal) => {
+    ($name:ident, $schema:expr) => {
         impl Type for $name {
             const IS_REQUIRED: bool = true;
             type RawValueType = Self;
@@ -53,7 +53,7 @@ macro_rules! raw_type {
             }
 
             fn schema_ref() -> MetaSchemaRef {
-                MetaSchemaRef::Inline(Box::new(MetaSchema::new($ty)))
+                MetaSchemaRef::Inline(Box::new($schema))
             }
 
             fn as_raw_value(&self) -> Option<&Self> {
@@ -79,5 +79,11 @@ macro_rules! raw_type {
     };
 }
 
-raw_type!(JsonObject, "object");
-raw_type!(JsonValue, "");
+/// An object of any fields: without them said, generated clients would let none pass.
+fn any_object() -> MetaSchema {
+    let anything = MetaSchemaRef::Inline(Box::new(MetaSchema::ANY));
+    MetaSchema { additional_properties: Some(Box::new(anything)), ..MetaSchema::new("object") }
+}
+
+raw_type!(JsonObject, any_object());
+raw_type!(JsonValue, MetaSchema::ANY);

@@ -48,7 +48,7 @@ pub struct LetterRequeue {
     /// All that match; `{}` is all there are.
     pub matching: Option<LetterFilter>,
     /// `next_cursor` of the answer before, beside the same `matching`.
-    #[oai(validator(pattern = "^(?!0+-0+$)[0-9]{1,19}-[0-9]{1,19}$"))]
+    #[oai(validator(pattern = "^([1-9][0-9]{0,18}-[0-9]{1,19}|0-[1-9][0-9]{0,18})$"))]
     pub cursor: Option<String>,
     /// Only say how many there are.
     pub dry_run: Option<bool>,
@@ -64,7 +64,7 @@ pub struct LetterDiscard {
     /// All that match; `{}` is all there are.
     pub matching: Option<LetterFilter>,
     /// `next_cursor` of the answer before, beside the same `matching`.
-    #[oai(validator(pattern = "^(?!0+-0+$)[0-9]{1,19}-[0-9]{1,19}$"))]
+    #[oai(validator(pattern = "^([1-9][0-9]{0,18}-[0-9]{1,19}|0-[1-9][0-9]{0,18})$"))]
     pub cursor: Option<String>,
     /// Only say how many there are.
     pub dry_run: Option<bool>,

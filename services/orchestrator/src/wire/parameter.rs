@@ -82,7 +82,7 @@ parameter! {
 
 parameter! {
     /// Where a page of dead letters ended: an entry id.
-    LetterCursor(String) = of_pattern("^(?!0+-0+$)[0-9]{1,19}-[0-9]{1,19}$"),
+    LetterCursor(String) = of_pattern("^([1-9][0-9]{0,18}-[0-9]{1,19}|0-[1-9][0-9]{0,18})$"),
     |text| is_cursor(text).then(|| text.to_owned())
 }
 

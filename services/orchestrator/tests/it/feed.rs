@@ -168,6 +168,8 @@ async fn what_names_no_place_or_no_message_is_refused_by_its_name() {
         assert!(!query.text.contains(bad) || bad.len() < 5, "nothing is repeated: {}", query.text);
     }
     stage.get("/events?after=5-0.0.end").await.problem(400, "invalid_request");
+    let both = stage.send("GET", "/events?after=yesterday", &[("last-event-id", "5-0.0")], "".into()).await;
+    assert_eq!(both.problem(400, "invalid_request")["errors"][0]["pointer"], "/after", "the header excuses nothing");
     for bad in ["", "task", "task.*,", "subtask.done"] {
         let answer = stage.get(&format!("/events?types={bad}")).await;
         assert_eq!(answer.problem(400, "invalid_request")["errors"][0]["pointer"], "/types", "{bad}");
