@@ -6,7 +6,7 @@ export PROFILE
 MILLSTREAM := cargo run --quiet --profile $(PROFILE) --bin millstream --
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test check bench chaos histories mutants openapi schemas walk validate-deploy
+.PHONY: help up down demo test check bench chaos histories mutants openapi schemas walk contract validate-deploy
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ schemas: ## write proto-schemas/schemas anew
 
 walk: ## do what a newcomer does: clone, README's commands, first task, clean end
 	@scripts/newcomers-walk
+
+contract: ## have the API, its document, the streams and /metrics checked by schemathesis, a generated client and promtool (BIN=)
+	@scripts/contract $(BIN)
 
 validate-deploy: ## check deploy/ without a container engine (BIN=path of a built millstream)
 	@scripts/validate-deploy $(BIN)
