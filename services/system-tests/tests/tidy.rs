@@ -112,6 +112,8 @@ fn what_only_one_crate_may_know_is_known_to_one() {
         ("poem", &["orchestrator"]),
         ("poem-openapi", &["orchestrator"]),
         ("prometheus", &["telemetry"]),
+        ("opentelemetry", &["telemetry"]),
+        ("opentelemetry_sdk", &["telemetry"]),
         ("clap", &["millstream"]),
         ("anyhow", &["millstream"]),
     ] {

@@ -8,5 +8,7 @@ pub const SUBTASK_ID: &str = "subtask_id";
 pub const ENTRY_ID: &str = "entry_id";
 /// A kind of work.
 pub const KIND: &str = "kind";
+/// The trace that a request belongs to, if it is recorded.
+pub const TRACE_ID: &str = "trace_id";
 /// A consumer of a group: one process.
 pub const CONSUMER: &str = "consumer";

@@ -1,11 +1,12 @@
-//! What a process says of itself: its log, its metrics, and the pulse that tells whether its loops still turn.
+//! What a process says of itself: its log, its metrics, its traces, and the pulse that tells whether its loops still turn.
 //!
-//! The one list of field names is in [`field`], that of metrics in [`metric`]. No other crate decides on a log's format or
+//! The one list of field names is in [`field`], that of metrics in [`metric`], that of spans in [`trace::span`]. No other crate decides on a log's format or
 //! destination: [`init`] does, once per process. There is no global registry: each service has its own [`Registry`], and who
-//! embeds a service decides whether anybody sees it. The only crate that knows prometheus.
+//! embeds a service decides whether anybody sees it. Traces are the process' own, and off until [`trace::init`]. The only crate
+//! that knows prometheus and OpenTelemetry.
 //!
 //! In reading order: [`field`], [`log`], [`pulse`]; [`metric`] the names, [`bounded`] the label values that are not ours,
-//! [`registry`] what is counted, [`exposition`] how it is asked for where there is no API.
+//! [`registry`] what is counted, [`exposition`] how it is asked for where there is no API; [`trace`] what happened to one task.
 
 pub mod bounded;
 pub mod exposition;
@@ -14,6 +15,7 @@ pub mod log;
 pub mod metric;
 pub mod pulse;
 pub mod registry;
+pub mod trace;
 
 pub use log::{LogConfig, LogError, LogFormat, LogGuard, init};
 pub use pulse::Pulse;

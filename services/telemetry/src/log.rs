@@ -21,7 +21,7 @@ pub const FILES_MAX: usize = 5;
 
 /// What libraries say of themselves: their errors reach the log through us, so only what surprises them is kept.
 /// Directives of the same target in the level go before these.
-const LIBRARIES: &str = "fred=error,poem=warn";
+const LIBRARIES: &str = "fred=error,poem=warn,reqwest=warn,hyper_util=warn";
 
 /// What to log, how and where.
 #[derive(Debug, Clone)]
