@@ -118,7 +118,12 @@ for i = 0, subtask_count - 1 do
     if has_deadline then entry[#entry + 1], entry[#entry + 2] = 'deadline_ms', deadline_at end
     for _, text in ipairs(shape.more) do entry[#entry + 1] = text end
     if parents then
-      entry[#entry + 1], entry[#entry + 2] = 'parents', parents
+      local last = #entry
+      if entry[last - 1] == 'traceparent' then -- `parents` stands before it: equal fields in one order compress
+        entry[last - 1], entry[last], entry[last + 1], entry[last + 2] = 'parents', parents, 'traceparent', entry[last]
+      else
+        entry[last + 1], entry[last + 2] = 'parents', parents
+      end
       redis.call('HSET', plan, 'b:' .. index, pack_body(names[shape.q], entry), 'w:' .. index, waits_of[i])
     elseif is_delayed then
       redis.call('HSET', bodies, subtask_id, pack_body(names[shape.q], entry))

@@ -30,6 +30,8 @@ pub struct Submission {
     pub start: Start,
     /// From its start to its deadline, if the client says so; its entries then carry it.
     pub deadline: Option<Duration>,
+    /// The trace context that its entries carry: where the span of its acceptance stands.
+    pub traceparent: Option<String>,
     /// The client's key for this request.
     pub idempotency: Option<Idempotency>,
     /// The plan, 1 to 1,000 subtasks, without a cycle.
@@ -49,6 +51,7 @@ impl Submission {
             context: None,
             start: Start::Now,
             deadline: None,
+            traceparent: None,
             idempotency: None,
             subtasks,
         }
@@ -155,7 +158,7 @@ impl Store {
         ]);
         args.extend(queues.iter().map(|queue| Value::from(queue.as_str())));
         args.extend(fields.into_iter().flat_map(|(name, value)| [Value::from(name), Value::from(value)]));
-        args.extend(shapes.iter().flat_map(shape_args));
+        args.extend(shapes.iter().flat_map(|shape| shape_args(shape, submission.traceparent.as_deref())));
         args.extend(items);
         args.push(parents(&submission.subtasks).into());
         let answer = value::words(self.eval(&script::SUBMIT, keys(submission, &queues), args).await?, "submit")?;
@@ -243,9 +246,10 @@ fn further_fields(subtask: &SubtaskDefinition, awaited_for: Option<Duration>) ->
     fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-fn shape_args(shape: &Shape) -> [Value; 7] {
-    let more: Vec<String> =
-        shape.more.iter().flat_map(|(name, value)| [(*name).to_owned(), value.to_string()]).collect();
+fn shape_args(shape: &Shape, traceparent: Option<&str>) -> [Value; 7] {
+    let numbers = shape.more.iter().map(|(name, value)| (*name, value.to_string()));
+    let text = traceparent.map(|text| ("traceparent", text.to_owned()));
+    let more: Vec<String> = numbers.chain(text).flat_map(|(name, value)| [name.to_owned(), value]).collect();
     [
         (shape.queue as i64 + 1).into(),
         (shape.priority.rank() as i64 + 1).into(),

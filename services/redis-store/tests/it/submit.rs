@@ -1,9 +1,10 @@
 //! Accepting a task: whole or not at all.
 
-use crate::stage::{ADMISSION, MEDIUM, refuses_other_types, stage, submission, task_id};
+use crate::stage::{ADMISSION, MEDIUM, plan, refuses_other_types, stage, submission, task_id};
 use proto_schemas::{Kind, Priority, QueueName, WorkEntry, limit};
 use redis_store::StoreError;
-use redis_store::submit::{Admission, Submitted};
+use redis_store::submit::{Admission, Start, Submission, Submitted};
+use std::time::Duration;
 use system_tests::redis::Reply;
 
 #[tokio::test]
@@ -62,6 +63,25 @@ async fn a_sent_entry_has_exactly_the_fields_that_encode_writes_in_their_order()
     let encoded: Vec<(&[u8], &[u8])> =
         encoded.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
     assert_eq!(pairs, encoded);
+}
+
+#[tokio::test]
+async fn every_entry_carries_the_trace_context_of_its_task_wherever_it_waits() {
+    const CONTEXT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let stage = stage().await;
+    let traced = |order: Submission| Submission { traceparent: Some(CONTEXT.to_owned()), ..order };
+    stage.accept(&traced(plan("T", &["", "0:skip"]))).await;
+    stage.accept(&traced(Submission { start: Start::After(Duration::from_secs(60)), ..submission("U", 1) })).await;
+    stage.accept(&submission("V", 1)).await;
+    let entries = stage.raw(&["XRANGE", MEDIUM, "-", "+"]);
+    let fields = |at: usize| entries.items()[at].items()[1].items().iter().map(Reply::text).collect::<Vec<_>>();
+    assert_eq!(fields(0)[fields(0).len() - 2..], ["traceparent", CONTEXT]);
+    assert!(!fields(1).contains(&"traceparent".to_owned()), "of a task that is not traced");
+    let body = |key: &str, field: &str| stage.raw(&["HGET", key, field]).text();
+    let blocked = body("plan:T", "b:1");
+    assert!(blocked.ends_with(&format!("\"parents\",\"s0=0:skip\",\"traceparent\",\"{CONTEXT}\"]")), "{blocked}");
+    let delayed = body("delayed:body", "U-0");
+    assert!(delayed.ends_with(&format!("\"traceparent\",\"{CONTEXT}\"]")), "{delayed}");
 }
 
 fn bytes(reply: &Reply) -> Vec<u8> {
