@@ -1,8 +1,8 @@
-//! What every role does around its own `run`: log, connection, signals, health file, exit code.
+//! What every role does around its own `run`: log, traces, connection, signals, health file, exit code.
 
 use crate::exit::Exit;
 use crate::exposition::Exposition;
-use crate::settings::{InForce, LogSettings, RedisSettings, masked};
+use crate::settings::{InForce, LogSettings, RedisSettings, TraceSettings, masked};
 use crate::{health, parent, signals};
 use anyhow::Context;
 use clap::Args;
@@ -22,6 +22,8 @@ pub struct RoleSettings {
     pub redis: RedisSettings,
     #[command(flatten)]
     pub log: LogSettings,
+    #[command(flatten)]
+    pub trace: TraceSettings,
 }
 
 /// A role about to run.
@@ -51,9 +53,11 @@ impl Role<'_> {
     {
         parent::die_with_it(Signal::KILL)?;
         let guard = self.settings.log.init(self.speaker)?;
+        let traces = self.settings.trace.init(self.name, self.speaker)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
         let ended = runtime.block_on(self.serve(body));
         runtime.shutdown_timeout(Duration::from_secs(1));
+        drop(traces);
         drop(guard);
         ended
     }

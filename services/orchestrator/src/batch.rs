@@ -4,6 +4,7 @@ use crate::body::violation::Violations;
 use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::submit;
+use crate::traced::Opening;
 use crate::trail::Trail;
 use crate::wire::batch::{BatchAnswer, BatchItem, BatchResult, NewBatch, TOLD_MAX};
 use crate::wire::new_task::NewTask;
@@ -33,7 +34,7 @@ pub async fn submit(
     let submitted = stream::iter(batch.tasks.into_iter().enumerate()).map(async |(place, BatchItem(item))| {
         let stored = match is_down.load(Ordering::Relaxed) {
             true => Err(Refusal::StoreSilent),
-            false => one(context, item, idempotency.as_ref().map(|it| of_place(it, place))).await,
+            false => one(context, item, idempotency.as_ref().map(|it| of_place(it, place)), trail).await,
         };
         if matches!(
             stored,
@@ -55,11 +56,15 @@ async fn one(
     context: &Context,
     item: Result<NewTask, Violations>,
     idempotency: Option<Idempotency>,
+    trail: &Trail,
 ) -> Result<String, Refusal> {
     let new = item.map_err(Refusal::Invalid)?;
     let stored = match submit::resent(context, idempotency.as_ref()).await? {
         Some(stored) => stored,
-        None => submit::store(context, submit::native(context, new, idempotency).await?).await?,
+        None => {
+            let opening = Opening::one_of_many(trail);
+            submit::store(context, submit::native(context, new, idempotency, &opening).await?, &opening).await?
+        }
     };
     Ok(stored.view.task.task_id.to_string())
 }

@@ -16,6 +16,7 @@ use redis_store::note::Note;
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use telemetry::field;
 
 /// Every answer carries it.
 const REQUEST_ID: &str = "x-request-id";
@@ -42,9 +43,18 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
         Err(_) => Err(Refusal::Bug("a handler panicked".to_owned())),
     };
     let code = answer.as_ref().err().map_or("", Refusal::code);
-    let mut response = answer.unwrap_or_else(|refusal| answer_with(&refusal, &trail.request_id));
+    let mut response = answer.unwrap_or_else(|refusal| answer_with(&refusal, &trail));
     let status = response.status();
-    tracing::debug!(request_id = trail.request_id, method = method.as_str(), status = status.as_u16(), "answered");
+    tracing::debug!(
+        request_id = trail.request_id,
+        { field::TRACE_ID } = trail.trace_id(),
+        method = method.as_str(),
+        status = status.as_u16(),
+        "answered"
+    );
+    if let Some(traced) = &trail.traced {
+        traced.end(trail.operation.get().copied(), status, code);
+    }
     add_headers(response.headers_mut(), &trail);
     noted.told(status.as_u16(), code);
     if let Some(context) = &context {
@@ -100,14 +110,14 @@ impl Drop for Noted {
 /// The same for what is refused before there is a request.
 pub fn refuse(refusal: &Refusal) -> Response {
     let trail = Trail::default();
-    let mut response = answer_with(refusal, &trail.request_id);
+    let mut response = answer_with(refusal, &trail);
     add_headers(response.headers_mut(), &trail);
     response
 }
 
-fn answer_with(refusal: &Refusal, request_id: &str) -> Response {
-    log(refusal, request_id);
-    let problem = refusal.problem(request_id);
+fn answer_with(refusal: &Refusal, trail: &Trail) -> Response {
+    log(refusal, trail);
+    let problem = refusal.problem(&trail.request_id);
     let text = serde_json::to_vec(&problem).expect("a problem has string keys and cannot fail to serialise");
     let mut response = Response::builder()
         .status(refusal.status())
@@ -137,11 +147,12 @@ fn is_whole(status: StatusCode) -> bool {
 }
 
 /// An outage is told once by the watcher of the connection, not once for each request.
-fn log(refusal: &Refusal, request_id: &str) {
+fn log(refusal: &Refusal, trail: &Trail) {
+    let (request_id, error) = (&trail.request_id, refusal as &(dyn Error + 'static));
     if refusal.status() == StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::error!(request_id, error = refusal as &(dyn Error + 'static), "a request failed");
+        tracing::error!(request_id, { field::TRACE_ID } = trail.trace_id(), error, "a request failed");
     } else {
-        tracing::debug!(request_id, error = refusal as &(dyn Error + 'static), "a request was refused");
+        tracing::debug!(request_id, { field::TRACE_ID } = trail.trace_id(), error, "a request was refused");
     }
 }
 

@@ -13,7 +13,7 @@
 //! and `letters` running again what has ended; [`feed`] what happens, as it happens, with `prefer` waiting for it in one request; `listing` looking through the tasks, `operations` at everything else;
 //! `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal` every
 //! way to say no; `trail` what becomes known of a request, `envelope` what all answers share, [`auth`] who asks, `audit_log`
-//! what they changed, and `metrics` what is counted of them; `openapi` and `pages` the description for machines and for
+//! what they changed, `metrics` what is counted of them and `traced` what they are in traces; `openapi` and `pages` the description for machines and for
 //! people.
 
 mod api;
@@ -47,6 +47,7 @@ pub mod replicas;
 mod routes;
 pub mod server;
 mod submit;
+mod traced;
 mod trail;
 mod wire;
 

@@ -9,12 +9,13 @@ use crate::body::violation::{Class, Pointer, Violations};
 use crate::context::{self, Context};
 use crate::governor::Pressure;
 use crate::refusal::Refusal;
+use crate::traced::{self, Opening};
 use crate::wire::assignment::NewAssignment;
 use crate::wire::json::{JsonObject, raw};
 use crate::wire::new_task::NewTask;
 use crate::wire::time::now_ms;
 use proto_schemas::limit::PAYLOAD_BYTES_MAX;
-use proto_schemas::{Door, Priority, SubtaskDefinition, TaskId};
+use proto_schemas::{Door, Priority, SubtaskDefinition};
 use redis_store::StoreError;
 use redis_store::read::TaskView;
 use redis_store::submit::{Idempotency, Submission, Submitted};
@@ -47,7 +48,13 @@ pub async fn resent(context: &Context, idempotency: Option<&Idempotency>) -> Res
 }
 
 /// A task of the native door: the client's plan, or the planner's.
-pub async fn native(context: &Context, new: NewTask, idempotency: Option<Idempotency>) -> Result<Submission, Refusal> {
+pub async fn native(
+    context: &Context,
+    new: NewTask,
+    idempotency: Option<Idempotency>,
+    opening: &Opening,
+) -> Result<Submission, Refusal> {
+    let _planning = opening.plan();
     let mut violations = Violations::default();
     check_size(new.context.as_ref(), &Pointer::root().field("context"), &mut violations);
     let start = schedule::start(&new, now_ms(), &mut violations);
@@ -61,7 +68,7 @@ pub async fn native(context: &Context, new: NewTask, idempotency: Option<Idempot
         return Err(Refusal::Invalid(violations));
     }
     let context = new.context.map(|JsonObject(text)| text.get().to_owned());
-    let plain = submission(Door::Native, new.description, priority, subtasks);
+    let plain = submission(opening, Door::Native, new.description, priority, subtasks);
     Ok(Submission { context, start, deadline, idempotency, ..plain })
 }
 
@@ -70,7 +77,9 @@ pub async fn typed(
     context: &Context,
     new: NewAssignment,
     idempotency: Option<Idempotency>,
+    opening: &Opening,
 ) -> Result<Submission, Refusal> {
+    let _planning = opening.plan();
     let root = Pointer::root();
     let mut violations = Violations::default();
     let served = context.kinds.served(context, std::iter::once(new.task_type.as_str())).await?;
@@ -87,14 +96,17 @@ pub async fn typed(
         params: new.params.map_or_else(|| raw("{}"), |params| params.0),
         ..SubtaskDefinition::new(kind.clone(), new.task_type.as_str(), Priority::Medium)
     };
-    let plain = submission(Door::Typed, new.task_type, Priority::Medium, vec![subtask]);
+    let plain = submission(opening, Door::Typed, new.task_type, Priority::Medium, vec![subtask]);
     Ok(Submission { kind: Some(kind.clone()), idempotency, ..plain })
 }
 
 /// Stores it; answers the task as of its acceptance, whatever workers have done to it since.
-pub async fn store(context: &Context, submission: Submission) -> Result<Stored, Refusal> {
+pub async fn store(context: &Context, submission: Submission, opening: &Opening) -> Result<Stored, Refusal> {
     context.admit()?;
-    let task_id = match context.ask(context.store.submit(&submission, context.admission)).await? {
+    let span = opening.submit(&submission);
+    let answer = context.ask(context.store.submit(&submission, context.admission)).await;
+    traced::stored(span, &answer);
+    let task_id = match answer? {
         Submitted::Created => {
             context.metrics.accepted(submission.door);
             submission.task_id.clone()
@@ -125,8 +137,15 @@ async fn replicated(context: &Context) -> Result<(), Refusal> {
     }
 }
 
-fn submission(door: Door, description: String, priority: Priority, subtasks: Vec<SubtaskDefinition>) -> Submission {
-    Submission { door, priority, ..Submission::new(TaskId::generate(), context::by(), description, subtasks) }
+fn submission(
+    opening: &Opening,
+    door: Door,
+    description: String,
+    priority: Priority,
+    subtasks: Vec<SubtaskDefinition>,
+) -> Submission {
+    let plain = Submission::new(opening.task_id.clone(), context::by(), description, subtasks);
+    Submission { door, priority, traceparent: opening.traceparent(), ..plain }
 }
 
 fn check_size(object: Option<&JsonObject>, at: &Pointer, violations: &mut Violations) {

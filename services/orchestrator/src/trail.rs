@@ -1,6 +1,7 @@
 //! What becomes known of a request on its way: made at its head, filled at the gate, read when its answer leaves.
 
 use crate::routes::operation::Operation;
+use crate::traced::TracedRequest;
 use poem::Request;
 use redis_store::throttle::Allowance;
 use std::sync::{Arc, OnceLock};
@@ -20,13 +21,21 @@ pub struct Trail {
     pub client: OnceLock<String>,
     /// What is left of their allowance, if there is one.
     pub left: OnceLock<Left>,
+    /// What it is in traces, if they are on.
+    pub traced: Option<TracedRequest>,
 }
 
 impl Trail {
     /// The trail of a request that has just come.
     pub fn of(request: &Request) -> Self {
         let address = request.remote_addr().as_socket_addr().map(|address| address.ip().to_string());
-        Self { address: address.unwrap_or_default(), ..Self::default() }
+        Self { address: address.unwrap_or_default(), traced: TracedRequest::of(request), ..Self::default() }
+    }
+
+    /// The trace that it belongs to, for the log; nothing if that is not recorded.
+    pub fn trace_id(&self) -> Option<String> {
+        let place = self.traced.as_ref()?.place();
+        place.is_sampled.then(|| place.trace_id())
     }
 }
 
@@ -39,6 +48,7 @@ impl Default for Trail {
             operation: OnceLock::new(),
             client: OnceLock::new(),
             left: OnceLock::new(),
+            traced: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::chunk::weight;
 use crate::config::Config;
 use crate::metrics::ProjectorMetrics;
 use crate::pause::Pause;
+use crate::traced;
 use proto_schemas::{ConsumerName, TaskId};
 use redis_store::events::EventEntry;
 use redis_store::fold::FoldCounts;
@@ -100,7 +101,9 @@ impl Fold {
     async fn send(&self, entries: &[EventEntry]) -> Result<FoldCounts, StoreError> {
         let began = Instant::now();
         let counts = self.store.fold(&self.consumer, self.task_ttl, entries).await?;
-        self.metrics.folded(counts, entries.iter().map(weight).sum(), began.elapsed());
+        let took = began.elapsed();
+        self.metrics.folded(counts, entries.iter().map(weight).sum(), took);
+        traced::folded(entries, took);
         Ok(counts)
     }
 

@@ -7,7 +7,7 @@
 //! a place where a subtask's status is kept outside Redis.
 //!
 //! In reading order, the path of an entry: `folder` reads, `fold` insists, `claimer` takes over what another left.
-//! Beside it, all of one shape: `trimmer` with its rule in `cut`, `expirer`, `collector`, `sweeper`. All count into `metrics`. For operators:
+//! Beside it, all of one shape: `trimmer` with its rule in `cut`, `expirer`, `collector`, `sweeper`. All count into `metrics`; `traced` is what a fold is in traces. For operators:
 //! [`mod@audit`] checks the laws of the design, [`mod@rebuild`] counts again from records and log, [`mod@repair`] mends what
 //! an audit has confirmed.
 
@@ -27,6 +27,7 @@ pub mod rebuild;
 pub mod repair;
 mod sweeper;
 mod task_pages;
+mod traced;
 mod trimmer;
 
 pub use audit::audit;

@@ -50,6 +50,12 @@ impl Client {
         request.json(body).send().and_then(Answer::read)
     }
 
+    /// POST within the trace that `traceparent` names; `Err` if no whole answer came.
+    pub fn try_post_within(&self, path: &str, traceparent: &str, body: &Value) -> Result<Answer, reqwest::Error> {
+        let request = self.http.post(format!("{}{path}", self.base)).header("traceparent", traceparent);
+        request.json(body).send().and_then(Answer::read)
+    }
+
     /// GET that must be answered.
     pub fn get(&self, path: &str) -> Answer {
         self.try_get(path).expect("the API answers")

@@ -8,6 +8,7 @@ use crate::lease::LeaseKey;
 use crate::metrics::KindMetrics;
 use crate::parents::{self, Parents};
 use crate::shared::Shared;
+use crate::traced::{self, TracedAttempt};
 use proto_schemas::WorkEntry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +26,8 @@ pub(crate) struct Attempt {
     pub(crate) asked_at: Instant,
     /// What is counted of its kind.
     pub(crate) metrics: Arc<KindMetrics>,
+    /// What it is in traces, if they are on.
+    pub(crate) traced: Option<TracedAttempt>,
 }
 
 /// When an attempt is stopped, and what for.
@@ -75,10 +78,13 @@ impl Attempt {
         if !shared.held.running(&self.key, &self.lost, &self.entry, &cancelled) {
             return None;
         }
-        let run = self.metrics.begin(self.waited(now_ms));
+        let waited = self.waited(now_ms);
+        let span = self.traced.and_then(|traced| traced.begin(&self.entry, &self.key, waited));
+        let run = self.metrics.begin(waited);
         let ended = self.handle(shared, parents, limit, cancelled).await;
         let ending = ended.map(|ended| Ending::judge(shared, self, ended));
         run.end(ending.as_ref());
+        traced::end(span, ending.as_ref());
         ending
     }
 
@@ -123,7 +129,8 @@ impl Attempt {
         cancelled: CancellationToken,
     ) -> AbortOnDropHandle<Result<String, HandlerError>> {
         let begun = shared.handling.begin(self.clone(), limit);
-        let ctx = Context::new(self.entry.clone(), self.key.entry_id.clone(), parents, limit.at, cancelled);
+        let ctx = Context::new(self.entry.clone(), self.key.entry_id.clone(), parents, limit.at, cancelled)
+            .standing_at(self.traced.map(|traced| traced.own));
         let handler = self.handler.clone();
         AbortOnDropHandle::new(tokio::spawn(async move {
             let _begun = begun; // first in, last dropped: the handler is gone when this is

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+use telemetry::trace::Place;
 use tokio_util::sync::CancellationToken;
 
 /// One attempt, as its handler sees it.
@@ -19,6 +20,8 @@ pub struct Context {
     cancelled: CancellationToken,
     /// A child of that, made for whoever asks for it: whatever a handler does with it, it cannot cancel its own subtask.
     given: OnceLock<CancellationToken>,
+    /// Where it stands in traces, if they are on.
+    place: Option<Place>,
 }
 
 impl Context {
@@ -29,7 +32,12 @@ impl Context {
         deadline: Instant,
         cancelled: CancellationToken,
     ) -> Self {
-        Self { entry, entry_id, parents: Arc::new(parents), deadline, cancelled, given: OnceLock::new() }
+        Self { entry, entry_id, parents: Arc::new(parents), deadline, cancelled, given: OnceLock::new(), place: None }
+    }
+
+    /// The same attempt, with its place in traces.
+    pub(crate) fn standing_at(self, place: Option<Place>) -> Self {
+        Self { place, ..self }
     }
 
     /// The task.
@@ -99,6 +107,14 @@ impl Context {
         self.given.get_or_init(|| self.cancelled.child_token())
     }
 
+    /// The trace context of this attempt, as W3C Trace Context writes it: give it to whatever you call as the header
+    /// `traceparent`, so that what happens there is part of the trace of the task. Where traces are off it is what the entry
+    /// carries, if it does.
+    pub fn traceparent(&self) -> Option<String> {
+        let carried = || self.entry.traceparent.as_deref().and_then(Place::parse);
+        self.place.or_else(carried).map(|place| place.to_string())
+    }
+
     pub(crate) fn payload(&self) -> &str {
         &self.entry.payload
     }
@@ -107,10 +123,10 @@ impl Context {
 impl Clone for Context {
     /// The clone has the same token, also where nobody has asked for it yet.
     fn clone(&self) -> Self {
-        let Self { entry, entry_id, parents, deadline, cancelled, .. } = self;
+        let Self { entry, entry_id, parents, deadline, cancelled, place, .. } = self;
         let given = OnceLock::from(self.cancelled().clone());
         let (entry, entry_id, parents) = (entry.clone(), entry_id.clone(), parents.clone());
-        Self { entry, entry_id, parents, deadline: *deadline, cancelled: cancelled.clone(), given }
+        Self { entry, entry_id, parents, deadline: *deadline, cancelled: cancelled.clone(), given, place: *place }
     }
 }
 
@@ -134,5 +150,24 @@ mod tests {
         assert!(!of_subtask.is_cancelled() && !other.cancelled().is_cancelled());
         of_subtask.cancel();
         assert!(other.cancelled().is_cancelled() && context(&of_subtask).cancelled().is_cancelled());
+    }
+
+    #[test]
+    fn a_handler_hands_on_where_it_stands_or_what_its_entry_carries() {
+        let carried = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let traceparent = |field: &str, place: Option<Place>| {
+            let fields = [("task_id", "T"), ("subtask_id", "T-0"), ("description", "d"), ("traceparent", field)];
+            let bytes = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            let entry = Arc::new(WorkEntry::decode(bytes, Priority::Low).unwrap());
+            let token = CancellationToken::new();
+            Context::new(entry, "1-0".to_owned(), Parents::new(), Instant::now(), token)
+                .standing_at(place)
+                .clone()
+                .traceparent()
+        };
+        let own = Place::parse(carried).unwrap().beside();
+        assert_eq!(traceparent(carried, Some(own)), Some(own.to_string()));
+        assert_eq!(traceparent(carried, None).as_deref(), Some(carried));
+        assert_eq!(traceparent("no context", None), None);
     }
 }

@@ -9,6 +9,7 @@ use crate::pause::Pause;
 use crate::settler::Ready;
 use crate::shared::Shared;
 use crate::solitude::{Alone, Solitude};
+use crate::traced::{self, TracedAttempt};
 use proto_schemas::{EntryError, Kind, WorkEntry};
 use redis_store::StoreError;
 use redis_store::bury::Burial;
@@ -118,7 +119,8 @@ impl Executor {
                 Some(handler) => {
                     let metrics = self.shared.metrics_of(&entry.kind);
                     let (entry, asked_at) = (Arc::new(entry), standing.at());
-                    let attempt = Arc::new(Attempt { entry, handler, key, lost, asked_at, metrics });
+                    let traced = TracedAttempt::of(&entry);
+                    let attempt = Arc::new(Attempt { entry, handler, key, lost, asked_at, metrics, traced });
                     match standing {
                         Standing::Cancelled => self.record(&attempt, Ended::Cancelled, slot),
                         _ if attempt.entry.crashes >= ALONE_FROM => self.run_alone(attempt, slot).await,
@@ -136,7 +138,8 @@ impl Executor {
         let entry = &attempt.entry;
         tracing::info!("[{}] Processing: {} (Task: {})", self.shared.worker_id, entry.description, entry.task_id);
         if let Some(ending) = attempt.run(&self.shared).await {
-            self.send(&attempt.key, &attempt.lost, Ready { ending, slot });
+            let span = traced::recording(attempt.traced.map(|traced| traced.own), &attempt.key, &ending);
+            self.send(&attempt.key, &attempt.lost, Ready { ending, slot, span });
         }
     }
 
@@ -179,7 +182,8 @@ impl Executor {
     /// An entry that must not begin ends without having run.
     fn record(&self, attempt: &Attempt, ended: Ended, slot: OwnedSemaphorePermit) {
         let ending = Ending::judge(&self.shared, attempt, ended);
-        self.send(&attempt.key, &attempt.lost, Ready { ending, slot });
+        let span = traced::recording(attempt.traced.map(|traced| traced.parent), &attempt.key, &ending);
+        self.send(&attempt.key, &attempt.lost, Ready { ending, slot, span });
     }
 
     fn send(&self, key: &LeaseKey, lost: &CancellationToken, ready: Ready) {
@@ -226,6 +230,6 @@ impl Executor {
             reason: Kind::new("malformed").expect("a valid kind"),
             error: malformed.to_string(),
         };
-        self.send(key, lost, Ready { ending: Ending::Bury(burial), slot });
+        self.send(key, lost, Ready { ending: Ending::Bury(burial), slot, span: None });
     }
 }

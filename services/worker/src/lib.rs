@@ -12,7 +12,7 @@
 //! [`settler`] sends the [`recording`]. Beside it, all of one shape: [`starter`], [`reaper`], [`promoter`] by what is
 //! [`due`], [`heart`]; and on a thread of their own [`renewer`], [`canceller`], [`returner`] and [`watchdog`], who looks at
 //! what is [`handling`]. All share what is in [`shared`], above all the [`lease`]s that are [`held`], with the [`clock`]
-//! and the [`epoch`] of Redis, and the [`metrics`]; [`pause`] waits after an error, [`turn`] lets others go first. For users: [`handler`],
+//! and the [`epoch`] of Redis, and the [`metrics`]; [`traced`] is what an attempt is in traces; [`pause`] waits after an error, [`turn`] lets others go first. For users: [`handler`],
 //! [`context`], [`handlers`]. [`worker`] wires, [`drain`] ends.
 //!
 //! A handler is a type with a kind; a worker is a configuration, handlers and a store:
@@ -111,6 +111,7 @@ mod settler;
 mod shared;
 mod solitude;
 mod starter;
+mod traced;
 mod turn;
 mod watchdog;
 pub mod worker;

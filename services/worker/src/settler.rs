@@ -15,6 +15,8 @@ use redis_store::bury::Burial;
 use redis_store::retry::Retry;
 use redis_store::settle::Settlement;
 use std::sync::Arc;
+use telemetry::trace::Span;
+use telemetry::trace::span::MESSAGING_COUNT;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +26,8 @@ use tokio_util::task::TaskTracker;
 pub(crate) struct Ready {
     pub(crate) ending: Ending,
     pub(crate) slot: OwnedSemaphorePermit,
+    /// Its recording in traces.
+    pub(crate) span: Option<Span>,
 }
 
 #[derive(Default)]
@@ -32,6 +36,7 @@ struct Batch {
     retries: Vec<Retry>,
     burials: Vec<Burial>,
     slots: Vec<OwnedSemaphorePermit>,
+    spans: Vec<Span>,
     bytes: usize,
 }
 
@@ -79,9 +84,10 @@ pub(crate) async fn run(shared: Arc<Shared>, mut ready: UnboundedReceiver<Ready>
 }
 
 impl Batch {
-    fn push(&mut self, Ready { ending, slot }: Ready) {
+    fn push(&mut self, Ready { ending, slot, span }: Ready) {
         self.bytes += size(&ending);
         self.slots.push(slot);
+        self.spans.extend(span);
         match ending {
             Ending::Settle(settlement) => self.settlements.push(settlement),
             Ending::Retry(retry) => self.retries.push(retry),
@@ -89,7 +95,12 @@ impl Batch {
         }
     }
 
+    /// Ends the spans of what was recorded.
     fn clear(&mut self) {
+        let items = self.settlements.len() + self.retries.len() + self.burials.len();
+        for mut span in self.spans.drain(..) {
+            span.set(MESSAGING_COUNT, items as i64);
+        }
         self.settlements.clear();
         self.retries.clear();
         self.burials.clear();

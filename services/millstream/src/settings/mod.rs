@@ -16,6 +16,7 @@ pub mod print;
 mod process;
 mod projector;
 mod redis;
+mod trace;
 mod up;
 mod worker;
 
@@ -28,6 +29,7 @@ pub use orchestrator::{ListenSettings, OrchestratorSettings};
 pub use process::{HealthSettings, StopSettings};
 pub use projector::{LifeSettings, ProjectorSettings};
 pub use redis::{RedisSettings, connect, masked, plain_url};
+pub use trace::TraceSettings;
 pub use up::{FleetSettings, ServerSettings};
 pub use worker::WorkerSettings;
 

@@ -30,6 +30,30 @@ pub fn factor(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "a number from 0 to 1000000 is needed".to_owned())
 }
 
+/// A part of a whole: a number from 0 to 1.
+pub fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.ok_or_else(|| "a number from 0 to 1 is needed".to_owned())
+}
+
+/// The base address of a collector. Credentials would be shown wherever an address is: they belong into a header.
+pub fn collector_url(text: &str) -> Result<SecretString, String> {
+    let is_plain = |url: &reqwest::Url| {
+        url.scheme() == "http"
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    let fits = text.parse::<reqwest::Url>().is_ok_and(|url| is_plain(&url));
+    fits.then(|| SecretString::from(text)).ok_or_else(|| {
+        "an address such as http://127.0.0.1:4318 is needed, without user and password; a header goes into \
+         OTEL_EXPORTER_OTLP_HEADERS"
+            .to_owned()
+    })
+}
+
 /// The address of Redis; whether it can be used is found out when it is.
 pub fn redis_url(text: &str) -> Result<SecretString, String> {
     let known = ["redis://", "rediss://"].iter().any(|scheme| text.starts_with(scheme));
@@ -114,6 +138,25 @@ mod tests {
         let refusal = redis_url("http://user:hunter2@host").unwrap_err();
         assert!(!refusal.contains("hunter2"));
         assert!(redis_url("rediss://user:hunter2@host/2").is_ok());
+    }
+
+    #[test]
+    fn a_collector_is_an_address_without_credentials() {
+        for (text, fits) in [
+            ("http://127.0.0.1:4318", true),
+            ("http://collector/otlp/", true),
+            ("http://user:hunter2@collector:4318", false),
+            ("http://collector:4318?key=hunter2", false),
+            ("https://collector:4318", false),
+            ("collector:4318", false),
+            ("hunter2", false),
+        ] {
+            let read = collector_url(text);
+            assert_eq!(read.is_ok(), fits, "{text}");
+            assert!(read.err().is_none_or(|why| !why.contains("hunter2")));
+        }
+        assert_eq!((share("0"), share("0.25"), share("1.0")), (Ok(0.0), Ok(0.25), Ok(1.0)));
+        assert!(["-0.1", "1.1", "nan", ""].iter().all(|text| share(text).is_err()));
     }
 
     #[test]

@@ -14,7 +14,8 @@ use crate::exit::{Exit, Failure};
 use crate::process::Spec;
 use crate::settings::{
     FleetSettings, GuardSettings, InForce, LifeSettings, ListenSettings, LogSettings, MetricsSettings,
-    OrchestratorSettings, ProjectorSettings, RedisSettings, ServerSettings, StopSettings, WorkerSettings,
+    OrchestratorSettings, ProjectorSettings, RedisSettings, ServerSettings, StopSettings, TraceSettings,
+    WorkerSettings,
 };
 use crate::signals;
 use anyhow::Context;
@@ -56,6 +57,8 @@ pub struct Up {
     stop: StopSettings,
     #[command(flatten)]
     log: LogSettings,
+    #[command(flatten)]
+    trace: TraceSettings,
     #[command(flatten)]
     metrics: MetricsSettings,
     #[command(flatten)]

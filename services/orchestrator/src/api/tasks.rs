@@ -11,6 +11,7 @@ use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
 use crate::submit::awaited::{self, Awaited};
 use crate::submit::{self, Stored};
+use crate::traced::Opening;
 use crate::trail::SharedTrail;
 use crate::wire::answer::JsonText;
 use crate::wire::batch::{BatchAnswer, NewBatch};
@@ -192,9 +193,11 @@ impl TasksApi {
     ///
     /// Stores the task with all its subtasks, or nothing. Without `subtasks` they are planned from the description.
     #[oai(path = "/tasks", method = "post", operation_id = "submit_task")]
+    #[allow(clippy::too_many_arguments)] // what a handler takes of a request is a parameter each
     async fn submit(
         &self,
         context: Data<&Arc<Context>>,
+        trail: Data<&SharedTrail>,
         /// Your own key for this request: sent again with the same body within a day, it answers the same task.
         #[oai(name = "Idempotency-Key")]
         key: IdempotencyKey,
@@ -206,7 +209,10 @@ impl TasksApi {
         let (new, idempotency) = (body.document, key.of(body.fingerprint));
         let stored = match submit::resent(&context, idempotency.as_ref()).await? {
             Some(stored) => stored,
-            None => submit::store(&context, submit::native(&context, new, idempotency).await?).await?,
+            None => {
+                let opening = Opening::only(&trail);
+                submit::store(&context, submit::native(&context, new, idempotency, &opening).await?, &opening).await?
+            }
         };
         let Stored { view, was_there } = stored;
         let (task_id, replayed) = (view.task.task_id.clone(), was_there.then(|| "true".to_owned()));

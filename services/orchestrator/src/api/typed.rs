@@ -9,6 +9,8 @@ use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
 use crate::submit::Stored;
 use crate::submit::awaited::{self, Awaited};
+use crate::traced::Opening;
+use crate::trail::SharedTrail;
 use crate::wire::answer::JsonText;
 use crate::wire::assignment::{Assignment, NewAssignment};
 use crate::wire::result::ResultDocument;
@@ -72,9 +74,11 @@ impl TypedApi {
     ///
     /// A task of one subtask of this kind. Works with and without the slash at the end.
     #[oai(path = "/assign-task", method = "post", operation_id = "assign_task")]
+    #[allow(clippy::too_many_arguments)] // what a handler takes of a request is a parameter each
     async fn assign(
         &self,
         context: Data<&Arc<Context>>,
+        trail: Data<&SharedTrail>,
         /// Your own key for this request: sent again with the same body within a day, it answers the same task.
         #[oai(name = "Idempotency-Key")]
         key: IdempotencyKey,
@@ -86,7 +90,10 @@ impl TypedApi {
         let (new, idempotency) = (body.document, key.of(body.fingerprint));
         let stored = match submit::resent(&context, idempotency.as_ref()).await? {
             Some(stored) => stored,
-            None => submit::store(&context, submit::typed(&context, new, idempotency).await?).await?,
+            None => {
+                let opening = Opening::only(&trail);
+                submit::store(&context, submit::typed(&context, new, idempotency, &opening).await?, &opening).await?
+            }
         };
         let Stored { view, was_there } = stored;
         let task_id = &view.task.task_id;

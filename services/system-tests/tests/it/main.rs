@@ -2,6 +2,7 @@
 
 mod cancel;
 mod clock;
+mod collector;
 mod command_line;
 mod dead_letters;
 mod follow;
@@ -26,6 +27,7 @@ mod replay;
 mod schedule;
 mod settings;
 mod start;
+mod traces;
 mod up;
 mod worker_death;
 mod worker_end;

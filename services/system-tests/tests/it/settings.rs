@@ -51,6 +51,7 @@ fn bad_value(name: &str) -> Option<&'static str> {
         "JWT_PUBLIC_KEY" => return None, // is read only where AUTH asks for tokens
         "JWT_SECRET" => "two words",
         "REDIS_URL" => "hunter2",
+        "OTLP_ENDPOINT" => "http://miller:hunter2@collector:4318",
         "REDIS_HOST" | "ORCHESTRATOR_HOST" | "METRICS_HOST" => "no host",
         "LOG_LEVEL" => "deafening",
         "LOG_FILE" | "PLAN_RULES" | "REDIS_SERVER_BIN" => "/dev/null/nothing",
@@ -121,6 +122,8 @@ fn every_setting_of_the_design_has_a_row_with_its_default() {
         ("LOG_LEVEL", "`info`"),
         ("LOG_FORMAT", "`text`"),
         ("LOG_FILE", "–"),
+        ("OTLP_ENDPOINT", "–"),
+        ("TRACE_RATIO", "`1.0`"),
     ] {
         let row = rows.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("no row for {name}"));
         assert_eq!(row.default, default, "{name}");
