@@ -57,10 +57,8 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
     }
     add_headers(response.headers_mut(), &trail);
     noted.told(status.as_u16(), code);
-    if let Some(context) = &context {
-        if !context.cors_origins.is_empty() {
-            response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
-        }
+    if context.is_some_and(|context| !context.cors_origins.is_empty()) {
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
     }
     if let Some(origin) = origin {
         cors::expose(response.headers_mut(), origin);
