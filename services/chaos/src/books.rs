@@ -19,9 +19,6 @@ use std::collections::HashMap;
 /// be more where the clock of Redis was turned, or it was killed before. What the shim saw counts.
 pub const WINDOW_MS: u64 = 2_000;
 
-/// How often a worker sets its clock by Redis', in ms: with each heartbeat.
-const CLOCK_SET_EVERY_MS: u64 = 10_000;
-
 /// The books of one run.
 #[derive(Debug, Clone)]
 pub struct Books {
@@ -89,11 +86,6 @@ impl Books {
     pub fn is_clock_turned(&self, from: Moment, to: Moment) -> bool {
         let turned = |fault: &&Fault| matches!(fault.kind, Kind::ClockJump | Kind::ClockStep);
         self.inflicted().filter(turned).any(|fault| fault.meets(from, to, LEASE_MS))
-    }
-
-    /// Whether a worker may have gone by a clock that was turned, also a while before: it sets its own by Redis' only so often.
-    pub fn may_misjudge_time(&self, from: Moment, to: Moment) -> bool {
-        self.is_clock_turned(from.saturating_sub(CLOCK_SET_EVERY_MS), to)
     }
 
     /// Whether something held a run up between two moments, on purpose or not.

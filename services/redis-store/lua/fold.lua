@@ -88,7 +88,7 @@ for t = 1, task_count do
   redis.call('HLEN', KEYS[first + 1])
   local named = redis.call('HGET', KEYS[first + 2], 'queues')
   if named then
-    has_plan[t] = true
+    has_plan[t] = ' ' .. named .. ' '
     if not next(queues) then queues = queues_of(10, queue_count, 13) end
     redis.call('ZCARD', delayed)
     redis.call('HLEN', bodies)
@@ -138,10 +138,11 @@ end
 
 local now, lines, about = now_ms(), {}, {}
 
--- Adds an entry that waits for nothing any more to its stream; what a hand broke stays, and an audit names it.
-local function add_ready(plan, child)
+-- Adds an entry that waits for nothing any more to its stream, which its plan has to name: whether another task of this
+-- call brought the key along must not matter. What a hand broke stays, and an audit names it.
+local function add_ready(plan, named, child)
   local queue, fields, rank = unpack_body(redis.call('HGET', plan, 'b:' .. child))
-  queue = queue and queues[queue]
+  queue = queue and string.find(named, ' ' .. queue .. ' ', 1, true) and queues[queue]
   if not queue then
     redis.call('HSET', plan, 'w:' .. child, ',')
     return false
@@ -162,7 +163,7 @@ end
 -- What the ends of some subtasks mean for those that depend on them: adds what is ready, cancels what is skipped or,
 -- where an edge says so, everything that is open; says whether that changed anything. `ended` grows while it is walked:
 -- who is skipped has ended too.
-local function release(task_id, book, outcomes, plan, ended)
+local function release(task_id, book, outcomes, plan, named, ended)
   local waits, waited, touched, skipped, fails_fast, at, seen = {}, {}, {}, {}, false, 1, {}
   while ended[at] do
     local parent, outcome = ended[at][1], ended[at][2]
@@ -214,7 +215,7 @@ local function release(task_id, book, outcomes, plan, ended)
     if not waits[child] then
       redis.call('HDEL', plan, 'b:' .. child, 'w:' .. child)
     elseif waits[child] == ',' then
-      changed = add_ready(plan, child) or changed
+      changed = add_ready(plan, named, child) or changed
     else
       redis.call('HSET', plan, 'w:' .. child, waits[child])
     end
@@ -277,7 +278,7 @@ for t = 1, task_count do
   if known then
     local is_newer = updated_at > book.updated_at
     book.updated_at, book.outcome_at = updated_at, outcome_at
-    if #ended > 0 and release(task_id, book, outcomes, plan, ended) then changed = true end
+    if #ended > 0 and release(task_id, book, outcomes, plan, has_plan[t], ended) then changed = true end
     if moved and book.status == 'queued' then book.status = 'processing' end
     if changed or is_newer or book.status ~= book.was then
       if write_task(task, task_id, book, index_of, lifetimes, task_ttl_ms) then redis.call('UNLINK', plan) end

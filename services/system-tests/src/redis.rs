@@ -5,8 +5,10 @@
 //! SIGKILL, the pipe closes and the server is killed. Nothing but std and tempfile is needed.
 
 mod connection;
+mod hands;
 
 pub use connection::{Connection, Reply};
+pub use hands::Hands;
 
 use crate::eventually::eventually;
 use std::io;
@@ -27,6 +29,7 @@ pub struct PrivateRedis {
     arguments: Vec<String>,
     port: u16,
     directory: tempfile::TempDir,
+    hands: Option<Hands>,
     server: Option<Server>,
     connection: Mutex<Option<Connection>>,
 }
@@ -42,18 +45,27 @@ impl PrivateRedis {
         Self::start_with(&["--appendonly", "yes", "--appendfsync", "always"])
     }
 
+    /// A server without persistence whose clock can be turned.
+    pub fn start_turnable() -> io::Result<Self> {
+        Self::start_under(&["--appendonly", "no"], Some(Hands::new()?))
+    }
+
     /// A server with further command line arguments.
     pub fn start_with(arguments: &[&str]) -> io::Result<Self> {
+        Self::start_under(arguments, None)
+    }
+
+    fn start_under(arguments: &[&str], hands: Option<Hands>) -> io::Result<Self> {
         let program = find_program()?;
         let directory = tempfile::tempdir()?;
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let mut refused = io::Error::other("no try was made");
         for _ in 0..TRIES_MAX {
             let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-            match Server::launch(&program, port, directory.path(), &arguments) {
+            match Server::launch(&program, port, directory.path(), &arguments, hands.as_ref()) {
                 Ok(server) => {
                     let (server, connection) = (Some(server), Mutex::new(None));
-                    return Ok(Self { program, arguments, port, directory, server, connection });
+                    return Ok(Self { program, arguments, port, directory, hands, server, connection });
                 }
                 Err(error) => refused = error,
             }
@@ -70,7 +82,8 @@ impl PrivateRedis {
     /// Kills the server if it runs and starts it again on the same port and directory.
     pub fn restart(&mut self) -> io::Result<()> {
         self.kill();
-        self.server = Some(Server::launch(&self.program, self.port, self.directory.path(), &self.arguments)?);
+        let hands = self.hands.as_ref();
+        self.server = Some(Server::launch(&self.program, self.port, self.directory.path(), &self.arguments, hands)?);
         Ok(())
     }
 
@@ -82,6 +95,11 @@ impl PrivateRedis {
             let is_done = |name: &str| info.contains(&format!("{name}:0"));
             (is_done("aof_rewrite_in_progress") && is_done("aof_rewrite_scheduled")).then_some(())
         });
+    }
+
+    /// Turns the wall clock of a turnable server to be off by `ms`.
+    pub fn turn_clock(&self, ms: i64) {
+        self.hands.as_ref().expect("a turnable server").turn(ms);
     }
 
     /// Where it listens, on 127.0.0.1.
@@ -127,12 +145,19 @@ struct Server {
 
 impl Server {
     /// Starts a server and returns once it has proved by its pid that it is the one that answers on `port`.
-    fn launch(program: &Path, port: u16, directory: &Path, arguments: &[String]) -> io::Result<Self> {
+    fn launch(
+        program: &Path,
+        port: u16,
+        directory: &Path,
+        arguments: &[String],
+        hands: Option<&Hands>,
+    ) -> io::Result<Self> {
         let mut child = Command::new(program)
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--daemonize", "no"])
             .args(["--logfile", "redis.log", "--dir"])
             .arg(directory)
             .args(arguments)
+            .envs(hands.into_iter().flat_map(Hands::environment))
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -240,7 +265,7 @@ mod tests {
     fn a_port_that_another_server_holds_is_refused() {
         let first = PrivateRedis::start().unwrap();
         let directory = tempfile::tempdir().unwrap();
-        assert!(Server::launch(&first.program, first.port(), directory.path(), &[]).is_err());
+        assert!(Server::launch(&first.program, first.port(), directory.path(), &[], None).is_err());
         assert_eq!(first.command(&["PING"]).text(), "PONG");
     }
 

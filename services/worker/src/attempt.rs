@@ -4,6 +4,7 @@ use crate::canceller;
 use crate::context::Context;
 use crate::ending::{Ended, Ending};
 use crate::handler::{ErasedHandler, HandlerError};
+use crate::handling::Begun;
 use crate::lease::LeaseKey;
 use crate::metrics::KindMetrics;
 use crate::parents::{self, Parents};
@@ -47,13 +48,12 @@ pub(crate) enum LimitCause {
 }
 
 impl Limit {
-    /// Of an attempt that begins at `now`, when Redis' clock shows `now_ms`.
-    fn of(entry: &WorkEntry, now: Instant, now_ms: u64) -> Self {
-        let timeout = Duration::from_millis(entry.timeout_ms);
-        let left = entry.deadline_ms.map(|ms| Duration::from_millis(ms.saturating_sub(now_ms)));
-        match left.filter(|left| *left < timeout) {
-            Some(left) => Self { at: now + left, cause: LimitCause::Deadline },
-            None => Self { at: now + timeout, cause: LimitCause::Timeout },
+    /// Of an attempt whose timeout is at `timeout_at`, when Redis' clock shows `now_ms` at `now`.
+    fn of(entry: &WorkEntry, timeout_at: Instant, now: Instant, now_ms: u64) -> Self {
+        let deadline_at = entry.deadline_ms.map(|ms| now + Duration::from_millis(ms.saturating_sub(now_ms)));
+        match deadline_at.filter(|at| *at < timeout_at) {
+            Some(at) => Self { at, cause: LimitCause::Deadline },
+            None => Self { at: timeout_at, cause: LimitCause::Timeout },
         }
     }
 }
@@ -66,10 +66,15 @@ impl Attempt {
         if self.was_cancelled_meanwhile(shared).await {
             return Some(Ending::judge(shared, self, Ended::Cancelled));
         }
-        let now_ms = shared.clock.now_ms();
-        let limit = Limit::of(&self.entry, Instant::now(), now_ms);
+        let now_ms = match self.entry.deadline_ms {
+            Some(_) => shared.clock.ask_surely(&shared.store, &self.lost).await?,
+            None => shared.clock.now_ms(),
+        };
+        let now = Instant::now();
+        let timeout_at = now + Duration::from_millis(self.entry.timeout_ms);
+        let limit = Limit::of(&self.entry, timeout_at, now, now_ms);
         // Work of a task whose time is over does not begin; a timeout of zero still lets a handler begin.
-        if limit.cause == LimitCause::Deadline && limit.at <= Instant::now() {
+        if limit.cause == LimitCause::Deadline && limit.at <= now {
             return Some(Ending::judge(shared, self, Ended::Over(limit)));
         }
         // A child, so that a handler that never awaits can see a lost lease; the guard tells what it has spawned.
@@ -81,7 +86,7 @@ impl Attempt {
         let waited = self.waited(now_ms);
         let span = self.traced.and_then(|traced| traced.begin(&self.entry, &self.key, waited));
         let run = self.metrics.begin(waited);
-        let ended = self.handle(shared, parents, limit, cancelled).await;
+        let ended = self.handle(shared, parents, (limit, timeout_at), cancelled).await;
         let ending = ended.map(|ended| Ending::judge(shared, self, ended));
         run.end(ending.as_ref());
         traced::end(span, ending.as_ref());
@@ -104,15 +109,23 @@ impl Attempt {
         self: &Arc<Self>,
         shared: &Shared,
         parents: Parents,
-        limit: Limit,
+        (mut limit, timeout_at): (Limit, Instant),
         cancelled: CancellationToken,
     ) -> Option<Ended> {
-        let mut handling = self.spawn(shared, parents, limit, cancelled.clone());
-        let stopped = tokio::select! {
-            biased;
-            joined = &mut handling => return Some(joined.map_or(Ended::Panicked, Ended::Answered)),
-            () = cancelled.cancelled() => Ended::Cancelled, // or lost
-            () = tokio::time::sleep_until(limit.at.into()) => Ended::Over(limit),
+        let begun = shared.handling.begin(self.clone(), limit);
+        let number = begun.number();
+        let mut handling = self.spawn(begun, parents, limit, cancelled.clone());
+        let stopped = loop {
+            tokio::select! {
+                biased;
+                joined = &mut handling => return Some(joined.map_or(Ended::Panicked, Ended::Answered)),
+                () = cancelled.cancelled() => break Ended::Cancelled, // or lost
+                later = self.pass(shared, limit, timeout_at) => match later {
+                    Some(later) => limit = later,
+                    None => break Ended::Over(limit),
+                },
+            }
+            shared.handling.move_limit(number, limit);
         };
         handling.abort();
         cancelled.cancel();
@@ -120,15 +133,25 @@ impl Attempt {
         if self.lost.is_cancelled() { None } else { Some(stopped) }
     }
 
+    /// Waits for the limit. A deadline is a time of Redis' clock: if that was turned back meanwhile, there is a later limit.
+    async fn pass(&self, shared: &Shared, limit: Limit, timeout_at: Instant) -> Option<Limit> {
+        tokio::time::sleep_until(limit.at.into()).await;
+        if limit.cause == LimitCause::Timeout {
+            return None;
+        }
+        let now_ms = shared.clock.ask_surely(&shared.store, &self.lost).await?;
+        let now = Instant::now();
+        Some(Limit::of(&self.entry, timeout_at, now, now_ms)).filter(|later| later.at > now)
+    }
+
     /// Starts the handler in a task of its own, so that it can be stopped while this one watches it.
     fn spawn(
         self: &Arc<Self>,
-        shared: &Shared,
+        begun: Begun,
         parents: Parents,
         limit: Limit,
         cancelled: CancellationToken,
     ) -> AbortOnDropHandle<Result<String, HandlerError>> {
-        let begun = shared.handling.begin(self.clone(), limit);
         let ctx = Context::new(self.entry.clone(), self.key.entry_id.clone(), parents, limit.at, cancelled)
             .standing_at(self.traced.map(|traced| traced.own));
         let handler = self.handler.clone();
@@ -152,7 +175,8 @@ mod tests {
             let given = fields.into_iter().chain(more.into_iter().filter(|(_, value)| !value.is_empty()));
             let bytes = given.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
             let (entry, now) = (WorkEntry::decode(bytes, Priority::Low).unwrap(), Instant::now());
-            let limit = Limit::of(&entry, now, 1_000_000);
+            let timeout_at = now + Duration::from_millis(entry.timeout_ms);
+            let limit = Limit::of(&entry, timeout_at, now, 1_000_000);
             (limit.cause, (limit.at - now).as_millis())
         };
         assert_eq!(limit("500", ""), (LimitCause::Timeout, 500));

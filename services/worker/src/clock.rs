@@ -1,9 +1,11 @@
 //! Redis' clock, as far as this worker knows it. Deadlines are times of that clock; the worker's own only carries on from
 //! the last answer, so the two may be hours apart.
 
+use crate::pause::Pause;
 use redis_store::{Store, StoreError};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// An answer that took longer says too little about when it was true, unless it is the first.
 const ROUND_TRIP_MAX: Duration = Duration::from_secs(1);
@@ -19,6 +21,24 @@ impl Clock {
         let now_ms = store.now_ms().await?;
         self.set(asked_at, now_ms);
         Ok(now_ms)
+    }
+
+    /// Asks what decides about a deadline, however long Redis is away: since an older answer the clock may have been turned.
+    /// `None` if the lease is lost meanwhile.
+    pub(crate) async fn ask_surely(&self, store: &Store, lost: &CancellationToken) -> Option<u64> {
+        let mut pause = Pause::new();
+        loop {
+            match lost.run_until_cancelled(self.ask(store)).await? {
+                Ok(now_ms) => return Some(now_ms),
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot ask for the time of a deadline yet"
+                    );
+                    pause.wait(lost).await;
+                }
+            }
+        }
     }
 
     fn set(&self, asked_at: Instant, now_ms: u64) {

@@ -35,6 +35,13 @@ impl Handling {
         Begun(self.clone(), number)
     }
 
+    /// The limit of the handler that `number` began moves.
+    pub(crate) fn move_limit(&self, number: u64, limit: Limit) {
+        if let Some(handler) = self.lock().running.get_mut(&number) {
+            (handler.limit, handler.overdue) = (limit, 0);
+        }
+    }
+
     /// The attempts whose handlers are there although they were seen so `looks` times after their limits. Looks are
     /// counted rather than time: a process that was stopped for a while has stopped its handlers too.
     pub(crate) fn look(&self, looks: u32) -> Vec<(Arc<Attempt>, Limit)> {
@@ -51,6 +58,12 @@ impl Handling {
 
     fn lock(&self) -> MutexGuard<'_, Handlers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Begun {
+    pub(crate) fn number(&self) -> u64 {
+        self.1
     }
 }
 

@@ -64,7 +64,7 @@ fn is_late(books: &Books, order: &Submission, run: &Run) -> bool {
     let is_reopened = books.reopenings.iter().any(|one| *one.task_id == *run.task_id && one.from <= run.from);
     run.from > deadline + LEASE_MS / 2
         && !is_reopened
-        && !books.may_misjudge_time(order.sent_at().unwrap_or(0), run.from)
+        && !books.is_clock_turned(order.sent_at().unwrap_or(0), run.from)
         && !books.is_held_up(run, deadline - LEASE_MS, run.from)
 }
 

@@ -122,7 +122,7 @@ fn is_over(books: &Books, order: &Submission, task_id: &str, index: u32) -> bool
     let told = books.snapshot.facts.ends.get(task_id).into_iter().flatten();
     let mut told = told.filter(|((_, of), _)| *of == index).flat_map(|(_, told)| told);
     let is_early =
-        |seen_at| seen_at + CLOCK_MS < sent + order.delay_ms + after && !books.may_misjudge_time(sent, seen_at);
+        |seen_at| seen_at + CLOCK_MS < sent + order.delay_ms + after && !books.is_clock_turned(sent, seen_at);
     !told.any(|told| told.record.reason == "deadline" && is_early(told.seen_at))
 }
 

@@ -218,6 +218,19 @@ async fn what_a_hand_broke_in_a_plan_stays_and_stops_no_projector() {
 }
 
 #[tokio::test]
+async fn what_a_plan_does_not_name_is_not_released_by_a_neighbour_that_names_it() {
+    let stage = accepted(&["", "0:skip"]).await;
+    stage.accept(&plan("U", &["", "0:skip"])).await;
+    stage.fold(&[]).await;
+    stage.raw(&["HSET", "plan:T", "queues", ""]);
+    let counts = stage.fold(&[&ended(0, "completed"), "U 0 0 completed 1 0 w 5"]).await;
+    assert_eq!(counts.counted, 2);
+    assert_eq!(stage.raw(&["HGET", "plan:T", "w:1"]).text(), ",");
+    assert_eq!(stage.raw(&["HEXISTS", "plan:U", "w:1"]).integer(), 0);
+    assert_eq!(stage.raw(&["XLEN", MEDIUM]).integer(), 3);
+}
+
+#[tokio::test]
 async fn a_count_of_trimmed_letters_that_is_none_stops_no_projector() {
     let stage = accepted(&[""]).await;
     stage.raw(&["HSET", "meta", "dead_letters_trimmed", "many"]);

@@ -54,13 +54,16 @@ impl Books {
         lines
     }
 
-    /// Adds an entry that waits for nothing any more; one that cannot be read stays.
+    /// Adds an entry that waits for nothing any more; one that cannot be read or whose queue its plan does not name stays.
     fn add_ready(&mut self, moment: &mut Moment, task_id: &TaskId, child: u32) {
         let Some(plan) = self.plans.get_mut(task_id) else { return };
         if plan.waits.get(&child).is_none_or(|waits| !waits.is_empty()) {
             return;
         }
         let Some((queue, fields, priority)) = plan.blocked.get(&child).and_then(|body| unpack(body)) else { return };
+        if !plan.queues.contains(&queue) {
+            return;
+        }
         plan.unblock(child);
         self.append(moment, &StreamName::Work(queue.clone(), priority), fields);
         self.ring(&queue, 1);
@@ -170,6 +173,18 @@ mod tests {
         let by = ConsumerName::new("p").unwrap();
         books.fold(&mut Moment::at(20), &Fold { by, task_ttl_ms: 9, hint_ms: 50, acknowledge: false, entries });
         assert_eq!(records(&books, &task_id), ["completed 1 0 5", "failed 1 0 5"]);
+    }
+
+    #[test]
+    fn what_goes_to_a_queue_that_its_plan_does_not_name_stays() {
+        let (mut books, task_id) = chain([OnFailure::Continue, OnFailure::Skip], "completed");
+        books.plans.get_mut(&task_id).unwrap().queues.clear();
+        let fact = Fact::decode("T 1 0 completed 1 0 w 5").unwrap();
+        let entries = vec![LogEntry { entry_id: Default::default(), lines: vec![Ok(fact)] }];
+        let by = ConsumerName::new("p").unwrap();
+        books.fold(&mut Moment::at(20), &Fold { by, task_ttl_ms: 9, hint_ms: 50, acknowledge: false, entries });
+        assert_eq!(books.plans[&task_id].waits, BTreeMap::from([(2, vec![])]));
+        assert_eq!(books.backlog(&QueueName::default_queue()), 3);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A worker in process on a real Redis, looked at from outside.
 
 mod alone;
+mod clock;
 mod delayed;
 mod doing;
 mod drain;
