@@ -122,7 +122,8 @@ impl Listener {
 
     /// Sends a page of the log, and says where the next one begins.
     async fn replay(&mut self, to: Position) -> Result<Result<Option<Position>, Over>, StoreError> {
-        let span = Span { after: self.last, to, born_ms: self.born_ms };
+        let task_id = self.interest.task_id.as_ref();
+        let span = Span { after: self.last, to, born_ms: self.born_ms, task_id };
         let page = {
             let _turn = self.feed.replays.acquire().await;
             replay::page(&self.feed.store, span).await?

@@ -3,7 +3,9 @@
 use super::cursor::{EntryId, Position};
 use super::lookout::{self, id};
 use super::message::Message;
+use super::name::Name;
 use super::tailer;
+use proto_schemas::TaskId;
 use redis_store::tail::LogSpan;
 use redis_store::{Store, StoreError};
 
@@ -12,13 +14,15 @@ const ENTRIES_MAX: usize = 100;
 
 /// What to replay.
 #[derive(Debug, Clone, Copy)]
-pub struct Span {
+pub struct Span<'a> {
     /// Behind this place.
     pub after: Position,
     /// Up to and with this one.
     pub to: Position,
     /// Nothing that is looked for is older, ms of the Unix epoch.
     pub born_ms: u64,
+    /// All that is looked for is of this task.
+    pub task_id: Option<&'a TaskId>,
 }
 
 /// A page, oldest first.
@@ -36,27 +40,34 @@ pub enum Page {
 }
 
 /// The first page of `span`.
-pub async fn page(store: &Store, span: Span) -> Result<Page, StoreError> {
+pub async fn page(store: &Store, span: Span<'_>) -> Result<Page, StoreError> {
     let (from, to) = (span.after.entry.to_string(), span.to.entry.to_string());
     let entries = store.log_page(&from, &to, ENTRIES_MAX).await?;
     // Afterwards: what is there now was there then.
     let ends = store.log_span().await?;
-    if is_lost(span, &ends)? {
-        return Ok(Page::Lost(ends));
-    }
     let mut messages = Vec::new();
     let last = entries.iter().filter_map(|entry| tailer::read(entry, &mut messages)).last();
+    if is_lost(span, &ends)? && !tells_the_birth(span, &messages) {
+        return Ok(Page::Lost(ends));
+    }
     messages.retain(|message| message.position > span.after && message.position <= span.to);
     Ok(Page::Messages { messages, next: last.filter(|_| entries.len() == ENTRIES_MAX) })
 }
 
 /// Whether something behind the beginning of `span` may be missing. A place that is newer than the log is one of
 /// another log.
-fn is_lost(span: Span, ends: &LogSpan) -> Result<bool, StoreError> {
+fn is_lost(span: Span<'_>, ends: &LogSpan) -> Result<bool, StoreError> {
     let (after, last) = (span.after.entry, id(&ends.last)?);
     let Some(first) = ends.first.as_deref().map(id).transpose()? else { return Ok(after != last) };
     let is_trimmed = !ends.is_whole && first > after && first.before() != after && first.ms > span.born_ms;
     Ok(after > last || is_trimmed && after != last)
+}
+
+/// Whether nothing can be missing because the task begins here: the entry that tells so may be younger than the task by
+/// the time that its script took.
+fn tells_the_birth(span: Span<'_>, messages: &[Message]) -> bool {
+    let is_birth = |message: &Message| message.name == Name::TaskCreated && Some(&message.fact.task_id) == span.task_id;
+    messages.iter().any(is_birth)
 }
 
 /// Behind everything that is older than the log.
@@ -96,7 +107,11 @@ mod tests {
             ("0-0.999", 0, ends(None, "0-0", true), false),
         ] {
             let after = after.parse().unwrap();
-            assert_eq!(is_lost(Span { after, to: after, born_ms }, &ends).unwrap(), expect, "{after} {ends:?}");
+            assert_eq!(
+                is_lost(Span { after, to: after, born_ms, task_id: None }, &ends).unwrap(),
+                expect,
+                "{after} {ends:?}"
+            );
         }
     }
 }

@@ -106,6 +106,21 @@ async fn what_was_trimmed_before_a_task_was_there_is_no_loss_of_its_feed() {
 }
 
 #[tokio::test]
+async fn a_task_that_is_older_than_the_entry_that_tells_of_it_has_lost_nothing() {
+    let stage = stage().await;
+    let id = stage.submit(THREE).await;
+    let entry = stage.store.log_page("-", "+", 1).await.expect("the log").remove(0);
+    let (ms, _) = entry.entry_id.split_once('-').expect("an id");
+    let later = format!("{}-0", ms.parse::<u64>().expect("ms") + 40);
+    let line = String::from_utf8(entry.lines().next().expect("a line").to_vec()).expect("text");
+    stage.redis.command(&["XTRIM", "events", "MAXLEN", "0"]);
+    stage.redis.command(&["XADD", "events", &later, "v", "1", "by", "hand", "facts", &line]);
+    let mut follower = Follower::open(&stage.base, &path(&id), Some("1-0.0")).await;
+    let first = follower.next().await.expect("a message");
+    assert_eq!((first.name.as_str(), first.id), ("task.created", Some(format!("{later}.0"))));
+}
+
+#[tokio::test]
 async fn a_place_of_another_log_is_answered_by_a_reset() {
     let stage = stage().await;
     let (id, _) = ended(&stage).await;
