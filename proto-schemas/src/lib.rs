@@ -7,7 +7,7 @@
 //!
 //! In reading order: [`limit`] the numbers; [`id`] what may stand in a key; [`status`] the words; [`entry`] a work
 //! entry, with [`parent`] what it depends on; [`fact`] a line of the log; [`record`] what an outcome is kept as; [`task`] the document people read;
-//! [`result`] what a subtask left behind; [`api_key`] who may ask.
+//! [`result`] what a subtask left behind; [`api_key`] who may ask, [`webhook`] who is told.
 
 pub mod api_key;
 pub mod entry;
@@ -20,6 +20,7 @@ pub mod result;
 pub mod schema;
 pub mod status;
 pub mod task;
+pub mod webhook;
 
 pub use api_key::ApiKey;
 pub use entry::{EntryError, WorkEntry};
@@ -30,6 +31,7 @@ pub use record::{Progress, Record, RecordError};
 pub use result::{SubtaskError, SubtaskResult};
 pub use status::{Door, OnFailure, Outcome, Priority, SubtaskStatus, TaskStatus};
 pub use task::{SubtaskDefinition, Task, TaskError};
+pub use webhook::{Webhook, WebhookEvent, WebhookSecret};
 
 /// The version that writers put into `v`; readers accept it and every lower one.
 pub const VERSION: u32 = 1;

@@ -82,3 +82,17 @@ pub const CANCEL_HINT_MS: u64 = 2 * TIMEOUT_MS_MAX;
 pub const KIND_TTL_MS: u64 = 7 * 24 * 3_600 * 1_000;
 /// Facts that the projectors may have yet to fold before a submit is refused.
 pub const UNFOLDED_FACTS_MAX: u64 = 1_000_000;
+/// Webhooks of an installation.
+pub const WEBHOOKS_MAX: u64 = 100;
+/// Characters of the URL of a webhook.
+pub const WEBHOOK_URL_CHARS_MAX: usize = 2_048;
+/// Milliseconds that a secret of a webhook goes on signing after another has taken its place.
+pub const WEBHOOK_SECRET_OVERLAP_MS: u64 = 24 * 3_600 * 1_000;
+/// Attempts to tell a webhook of one end: with the pauses below half a day or more.
+pub const WEBHOOK_ATTEMPTS: u32 = 15;
+/// Milliseconds that one such attempt may take.
+pub const WEBHOOK_TIMEOUT_MS: u64 = 20_000;
+/// Milliseconds of the longest pause before the second attempt; it doubles with each further one.
+pub const WEBHOOK_BACKOFF_BASE_MS: u64 = 5_000;
+/// Milliseconds of the longest pause before any attempt.
+pub const WEBHOOK_BACKOFF_CAP_MS: u64 = 6 * 3_600 * 1_000;

@@ -1,6 +1,6 @@
 //! JSON Schema of what crosses a process boundary as JSON, generated from the types and checked in under `schemas/`.
 
-use crate::{ApiKey, Fact, SubtaskDefinition, SubtaskResult, WorkEntry};
+use crate::{ApiKey, Fact, SubtaskDefinition, SubtaskResult, Webhook, WorkEntry};
 use schemars::{Schema, schema_for};
 
 /// File name and schema of every document type.
@@ -10,6 +10,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("subtask-definition.json", schema_for!(SubtaskDefinition)),
         ("api-key.json", schema_for!(ApiKey)),
         ("subtask-result.json", schema_for!(SubtaskResult)),
+        ("webhook.json", schema_for!(Webhook)),
         ("work-entry.json", schema_for!(WorkEntry)),
     ]
 }

@@ -1,17 +1,20 @@
 //! Nouns that are JSON, and the schemas.
 
 use crate::fixture::lines;
-use proto_schemas::{ApiKey, SubtaskResult};
+use proto_schemas::{ApiKey, SubtaskResult, Webhook};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
 
-#[test]
-fn every_result_is_written_byte_for_byte_or_refused() {
-    for line in lines("subtask-result.txt") {
-        let read: Result<SubtaskResult, _> = serde_json::from_str(&line.text);
+#[track_caller]
+fn written_byte_for_byte_or_refused<T: DeserializeOwned + Serialize + Debug>(fixture: &str) {
+    for line in lines(fixture) {
+        let read: Result<T, _> = serde_json::from_str(&line.text);
         match (read, line.refused) {
-            (Ok(result), None) => assert_eq!(serde_json::to_string(&result).unwrap(), line.text),
+            (Ok(noun), None) => assert_eq!(serde_json::to_string(&noun).unwrap(), line.text),
             (Err(_), Some(_)) => {}
             (answer, _) => panic!("{} gives {answer:?}", line.text),
         }
@@ -19,15 +22,18 @@ fn every_result_is_written_byte_for_byte_or_refused() {
 }
 
 #[test]
+fn every_result_is_written_byte_for_byte_or_refused() {
+    written_byte_for_byte_or_refused::<SubtaskResult>("subtask-result.txt");
+}
+
+#[test]
 fn every_key_is_written_byte_for_byte_or_refused() {
-    for line in lines("api-key.txt") {
-        let read: Result<ApiKey, _> = serde_json::from_str(&line.text);
-        match (read, line.refused) {
-            (Ok(key), None) => assert_eq!(serde_json::to_string(&key).unwrap(), line.text),
-            (Err(_), Some(_)) => {}
-            (answer, _) => panic!("{} gives {answer:?}", line.text),
-        }
-    }
+    written_byte_for_byte_or_refused::<ApiKey>("api-key.txt");
+}
+
+#[test]
+fn every_webhook_is_written_byte_for_byte_or_refused() {
+    written_byte_for_byte_or_refused::<Webhook>("webhook.txt");
 }
 
 #[test]

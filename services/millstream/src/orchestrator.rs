@@ -3,7 +3,9 @@
 use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::role::{Role, RoleSettings};
-use crate::settings::{GuardSettings, InForce, LifeSettings, ListenSettings, OrchestratorSettings, StopSettings};
+use crate::settings::{
+    EgressSettings, GuardSettings, InForce, LifeSettings, ListenSettings, OrchestratorSettings, StopSettings,
+};
 use ::orchestrator::feed::FeedSettings;
 use anyhow::Context;
 use clap::Args;
@@ -26,6 +28,8 @@ pub struct Orchestrator {
     orchestrator: OrchestratorSettings,
     #[command(flatten)]
     guard: GuardSettings,
+    #[command(flatten)]
+    egress: EgressSettings,
     #[command(flatten)]
     life: LifeSettings,
     #[command(flatten)]
@@ -61,6 +65,7 @@ impl Orchestrator {
             allowance: self.guard.allowance(),
             cors_origins: self.guard.cors_origins.clone(),
             feed: FeedSettings { streams_max: self.orchestrator.sse_max as usize, ..standard.feed },
+            egress: self.egress.egress(),
             shutdown_grace: self.stop.shutdown_grace,
             ..standard
         };

@@ -3,8 +3,9 @@
 use crate::exit::{Exit, Failure};
 use crate::exposition::Exposition;
 use crate::role::{Role, RoleSettings};
-use crate::settings::{HealthSettings, InForce, MetricsSettings, StopSettings, WorkerSettings};
+use crate::settings::{EgressSettings, HealthSettings, InForce, MetricsSettings, StopSettings, WorkerSettings};
 use ::worker::WorkerError;
+use ::worker::handlers::Webhook;
 use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct Worker {
     role: RoleSettings,
     #[command(flatten)]
     worker: WorkerSettings,
+    #[command(flatten)]
+    egress: EgressSettings,
     #[command(flatten)]
     stop: StopSettings,
     #[command(flatten)]
@@ -53,7 +56,9 @@ impl Worker {
             settings: &self.role,
             in_force: &in_force,
         };
+        let egress = self.egress.egress();
         role.run(async |store, pulse, shutdown| {
+            let handlers = handlers.with(Webhook::new(store.clone(), egress));
             ::worker::run(config, handlers, store, pulse, shutdown).await.map_err(refusal)?;
             Ok(Exit::Ok)
         })

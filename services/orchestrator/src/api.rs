@@ -6,6 +6,7 @@ mod operations;
 mod system;
 mod tasks;
 mod typed;
+mod webhooks;
 
 use poem_openapi::Tags;
 
@@ -15,6 +16,7 @@ pub type Api = (
     typed::TypedApi,
     events::EventsApi,
     dead_letters::DeadLettersApi,
+    webhooks::WebhooksApi,
     operations::OperationsApi,
     system::SystemApi,
 );
@@ -26,6 +28,7 @@ pub fn all() -> Api {
         typed::TypedApi,
         events::EventsApi,
         dead_letters::DeadLettersApi,
+        webhooks::WebhooksApi,
         operations::OperationsApi,
         system::SystemApi,
     )
@@ -41,6 +44,8 @@ enum Tag {
     Events,
     /// What gave up.
     DeadLetters,
+    /// Who is told of ends.
+    Webhooks,
     /// Streams, workers, kinds, and why a task waits.
     Operations,
     /// The service itself.

@@ -9,6 +9,7 @@ use proto_schemas::{Kind, QueueName, limit};
 use redis_store::throttle::Allowance;
 use std::time::Duration;
 use task_core::Rules;
+use task_core::egress::Egress;
 
 /// The kinds that every worker of Millstream serves.
 pub const BUILT_IN_KINDS: [&str; 2] = ["simulate", "test_task"];
@@ -48,6 +49,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// How many may listen to the feed, and how it shows that it lives.
     pub feed: FeedSettings,
+    /// Where webhooks may be, besides the public internet.
+    pub egress: Egress,
     /// How long requests in flight may go on after the signal to stop.
     pub shutdown_grace: Duration,
 }
@@ -73,6 +76,7 @@ impl Default for Config {
             allowance: None,
             cors_origins: Vec::new(),
             feed: FeedSettings { streams_max: 2_000, keep_alive: Duration::from_secs(15) },
+            egress: Egress::default(),
             shutdown_grace: Duration::from_secs(25),
         }
     }

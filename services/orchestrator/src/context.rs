@@ -16,6 +16,7 @@ use redis_store::submit::Admission;
 use redis_store::throttle::Allowance;
 use std::sync::Arc;
 use std::time::Duration;
+use task_core::egress::Egress;
 use task_core::{Planner, Rules};
 
 /// No request waits longer than this for Redis, so that a client hears of an outage within 3 s. The patience of the
@@ -50,6 +51,8 @@ pub struct Context {
     pub cors_origins: Vec<String>,
     /// Where changes are written down.
     pub audit: AuditLog,
+    /// Where webhooks may be.
+    pub egress: Egress,
     rules: Rules,
 }
 
@@ -76,6 +79,7 @@ impl Context {
             allowance,
             cors_origins,
             audit,
+            egress: config.egress,
             rules,
         }
     }

@@ -11,6 +11,7 @@ use crate::refusal::Refusal;
 use crate::wire::kind::{KindDocument, KindList};
 use crate::wire::time::{Timestamp, now_ms};
 use proto_schemas::limit::KIND_TTL_MS;
+use proto_schemas::webhook::WEBHOOK_KIND;
 use proto_schemas::{Kind, QueueName};
 use redis_store::kinds::KnownKind;
 use std::collections::BTreeMap;
@@ -93,7 +94,9 @@ impl Kinds {
     /// The queue of a built-in kind is not a worker's to change.
     fn with(&self, announced: Vec<KnownKind>) -> Served {
         let oldest_ms = now_ms().saturating_sub(KIND_TTL_MS);
-        let fresh = announced.into_iter().filter(|known| known.seen_ms >= oldest_ms);
+        // Deliveries are submitted by the projectors alone: whoever could submit one could have anything signed.
+        let is_for_clients = |known: &KnownKind| known.seen_ms >= oldest_ms && known.kind.as_str() != WEBHOOK_KIND;
+        let fresh = announced.into_iter().filter(is_for_clients);
         let mut served: BTreeMap<Kind, QueueName> = fresh.map(|known| (known.kind, known.queue)).collect();
         served.extend(self.built_in.clone());
         Served(served)

@@ -10,7 +10,7 @@
 //! connection; [`connection`] watching Redis; [`governor`] refusing before Redis has to; `routes` the map of endpoints and
 //! `gate` what a request has to pass; `api` one file for each door; `submit` from a request to a stored task, with `kinds`
 //! what is accepted, `idempotency` the client's keys and [`replicas`] who else must have it; `batch` many of them; `replay`
-//! and `letters` running again what has ended; [`feed`] what happens, as it happens, with `prefer` waiting for it in one request; `listing` looking through the tasks, `operations` at everything else;
+//! and `letters` running again what has ended; [`feed`] what happens, as it happens, with `prefer` waiting for it in one request; `listing` looking through the tasks, `operations` at everything else; `webhooks` who is told of ends;
 //! `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal` every
 //! way to say no; `trail` what becomes known of a request, `envelope` what all answers share, [`auth`] who asks, `audit_log`
 //! what they changed, `metrics` what is counted of them and `traced` what they are in traces; `openapi` and `pages` the description for machines and for
@@ -49,6 +49,7 @@ pub mod server;
 mod submit;
 mod traced;
 mod trail;
+mod webhooks;
 mod wire;
 
 pub use config::{BUILT_IN_KINDS, Config};

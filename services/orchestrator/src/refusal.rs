@@ -94,6 +94,12 @@ pub enum Refusal {
     /// Not as many letters match as the client expects.
     #[error("another number of letters matches")]
     Confirmation(u64),
+    /// No webhook has this id.
+    #[error("webhook not found")]
+    WebhookNotFound,
+    /// As many webhooks are there as may be.
+    #[error("too many webhooks")]
+    TooManyWebhooks,
     /// The results of a task are too large for one answer.
     #[error("results too large for one answer")]
     ResultsTooLarge,

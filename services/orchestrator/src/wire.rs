@@ -26,6 +26,7 @@ pub mod system;
 pub mod task;
 pub mod task_list;
 pub mod time;
+pub mod webhook;
 pub mod why;
 pub mod word;
 pub mod worker;

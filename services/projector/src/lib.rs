@@ -7,7 +7,7 @@
 //! a place where a subtask's status is kept outside Redis.
 //!
 //! In reading order, the path of an entry: `folder` reads, `fold` insists, `claimer` takes over what another left.
-//! Beside it, all of one shape: `trimmer` with its rule in `cut`, `expirer`, `collector`, `sweeper`. All count into `metrics`; `traced` is what a fold is in traces. For operators:
+//! Beside it, all of one shape: `trimmer` with its rule in `cut`, `expirer`, `collector`, `sweeper`, `herald`. All count into `metrics`; `traced` is what a fold is in traces. For operators:
 //! [`mod@audit`] checks the laws of the design, [`mod@rebuild`] counts again from records and log, [`mod@repair`] mends what
 //! an audit has confirmed.
 
@@ -21,6 +21,7 @@ mod entry_id;
 mod expirer;
 mod fold;
 mod folder;
+mod herald;
 mod metrics;
 mod pause;
 pub mod rebuild;
@@ -62,6 +63,7 @@ pub async fn run(config: Config, store: Store, pulse: Pulse, shutdown: Cancellat
             expirer::Expirer::new(&config, store.clone()).run(&shutdown),
             collector::Collector::new(&config, store.clone()).run(&shutdown),
             sweeper::Sweeper::new(&config, store.clone()).run(&shutdown),
+            herald::Herald::new(&config, store.clone()).run(&shutdown),
         )
     };
     let overdue = async {

@@ -18,6 +18,7 @@ pub struct ProjectorMetrics {
     trimmed: Counter,
     expired: [Counter; 2],
     violations: Gauge,
+    announced: Counter,
 }
 
 impl Default for ProjectorMetrics {
@@ -35,6 +36,7 @@ impl Default for ProjectorMetrics {
             trimmed: registry.counter(&metric::TRIMMED),
             expired: ["cancelled", "removed"].map(|outcome| expired.with_label_values(&[outcome])),
             violations: registry.gauge(&metric::VIOLATIONS),
+            announced: registry.counter(&metric::ANNOUNCED),
             registry,
         }
     }
@@ -84,5 +86,9 @@ impl ProjectorMetrics {
 
     pub(crate) fn violations(&self, violations: u64) {
         self.violations.set(i64::try_from(violations).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn announced(&self) {
+        self.announced.inc();
     }
 }

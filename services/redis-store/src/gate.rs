@@ -12,6 +12,11 @@ impl Store {
         self.claim(key::SWEEP, by, so_long).await
     }
 
+    /// Whether `by` is to tell webhooks: no other projector is for so long.
+    pub async fn claim_herald(&self, by: &ConsumerName, so_long: Duration) -> Result<bool, StoreError> {
+        self.claim(key::HERALD, by, so_long).await
+    }
+
     /// Whether `by` may make room for what is to run alone: no other worker may for so long.
     pub async fn begin_solitude(&self, by: &ConsumerName, so_long: Duration) -> Result<bool, StoreError> {
         self.claim(key::SOLITUDE, by, so_long).await

@@ -7,6 +7,8 @@ use std::fmt;
 pub const WORKERS_GROUP: &str = "workers";
 /// The group that folds `events`.
 pub const PROJECTOR_GROUP: &str = "projector";
+/// The group of `events` whose place is how far its ends have been told to webhooks.
+pub const WEBHOOKS_GROUP: &str = "webhooks";
 /// The log.
 pub const EVENTS: &str = "events";
 /// Entries that gave up.
@@ -29,6 +31,10 @@ pub const QUEUES: &str = "queues";
 pub const WORKERS: &str = "workers";
 /// The API's keys by their ids.
 pub const API_KEYS: &str = "api-keys";
+/// Who is told of ends, by id.
+pub const WEBHOOKS: &str = "webhooks";
+/// Which of them said that they are there no more, and when.
+pub const WEBHOOKS_GONE: &str = "webhooks:gone";
 /// Who changed what.
 pub const AUDIT: &str = "audit";
 /// Schema, epoch, lease and groups of this installation.
@@ -81,6 +87,9 @@ pub fn maintenance(queue: &QueueName) -> String {
 
 /// Who audits what is open this minute; no queue has a name like this.
 pub const SWEEP: &str = "maintenance:@audit";
+
+/// Who tells webhooks for the moment; no queue has a name like this.
+pub const HERALD: &str = "maintenance:@webhooks";
 
 /// Which worker is making room for what runs alone; no queue has a name like this.
 pub const SOLITUDE: &str = "maintenance:@alone";

@@ -4,6 +4,7 @@
 //! read over a plain connection. In reading order: [`redis`] a server of a test's own; [`process`] one process of the
 //! binary; [`stack`] a whole installation; [`client`] and [`body`] the API from outside; [`storm`] many clients at once;
 //! [`books`] what lies in Redis, [`monitor`] what it is told and [`scrape`] what the services count;
+//! [`receiver`] whom webhooks are delivered to;
 //! [`eventually`] the only way to wait.
 
 mod binary;
@@ -13,6 +14,7 @@ pub mod client;
 pub mod eventually;
 pub mod monitor;
 pub mod process;
+pub mod receiver;
 pub mod redis;
 pub mod scrape;
 pub mod stack;

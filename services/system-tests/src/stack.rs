@@ -216,3 +216,12 @@ fn start_orchestrator(settings: &Settings, directory: &Path) -> (Process, Client
 pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
+
+/// The first of `count` ports in a row that nobody listens on, from below those that the system gives to connections: of
+/// them it takes none in between.
+pub fn free_ports(count: u16) -> u16 {
+    let base = 20_000 + (std::process::id() as u16).wrapping_mul(16) % 12_000;
+    let listens = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_err();
+    let is_free = |first: &u16| !(*first..*first + count).any(listens);
+    (base..32_000).chain(20_000..base).step_by(usize::from(count)).find(is_free).expect("free ports")
+}

@@ -6,9 +6,10 @@
 //!
 //! In reading order: [`plan`] from a description to subtasks; [`graph`] what they depend on; [`share`] which priority is
 //! read next; [`backoff`] how long a failed subtask waits; [`fold`] from facts to the state of a task; [`replay`] what runs
-//! again; [`law`] what every script changes in the books.
+//! again; [`law`] what every script changes in the books; [`egress`] where a webhook may lead.
 
 pub mod backoff;
+pub mod egress;
 pub mod fold;
 pub mod graph;
 pub mod law;

@@ -169,6 +169,8 @@ metrics! {
     EXPIRED = Counter, "millstream_expired_tasks_total", PROJECTOR, ["outcome"];
     /// Laws that open tasks break, as the last sweep of this projector found; one projector of all sweeps.
     VIOLATIONS = Gauge, "millstream_audit_violations", PROJECTOR, [], "it is not 0: see `millstream audit`";
+    /// Deliveries to webhooks that this projector has submitted; how they went is told of the kind `webhook`.
+    ANNOUNCED = Counter, "millstream_webhook_deliveries_total", PROJECTOR, [];
 
     /// Answers of the API, by method, template of the route, and status.
     REQUESTS = Counter, "millstream_http_requests_total", ORCHESTRATOR, ["method", "route", "status"], "5xx are more than one in a thousand";

@@ -5,6 +5,7 @@
 //! Groups of settings are structs that sub-commands flatten; [`list`] reads the table of all of them from there.
 
 mod client;
+mod egress;
 mod guard;
 pub mod in_force;
 pub mod list;
@@ -21,6 +22,7 @@ mod up;
 mod worker;
 
 pub use client::ClientSettings;
+pub use egress::EgressSettings;
 pub use guard::GuardSettings;
 pub use in_force::InForce;
 pub use log::LogSettings;

@@ -13,7 +13,7 @@ mod redis;
 use crate::exit::{Exit, Failure};
 use crate::process::Spec;
 use crate::settings::{
-    FleetSettings, GuardSettings, InForce, LifeSettings, ListenSettings, LogSettings, MetricsSettings,
+    EgressSettings, FleetSettings, GuardSettings, InForce, LifeSettings, ListenSettings, LogSettings, MetricsSettings,
     OrchestratorSettings, ProjectorSettings, RedisSettings, ServerSettings, StopSettings, TraceSettings,
     WorkerSettings,
 };
@@ -45,6 +45,8 @@ pub struct Up {
     orchestrator: OrchestratorSettings,
     #[command(flatten)]
     guard: GuardSettings,
+    #[command(flatten)]
+    egress: EgressSettings,
     #[command(flatten)]
     fleet: FleetSettings,
     #[command(flatten)]

@@ -5,7 +5,7 @@ use crate::wire::parameter::NAME;
 use serde_json::{Value, json};
 
 /// Documents that clients send: a field they do not know is refused, which the derived schema leaves out.
-pub const CLOSED: [&str; 10] = [
+pub const CLOSED: [&str; 11] = [
     "LetterDiscard",
     "LetterFilter",
     "LetterRequeue",
@@ -16,6 +16,7 @@ pub const CLOSED: [&str; 10] = [
     "NewReplay",
     "NewSubtask",
     "NewTask",
+    "NewWebhook",
 ];
 /// Operations that ask nobody who they are.
 pub const OPEN: [&str; 4] = ["health", "livez", "ready", "welcome"];
@@ -29,6 +30,7 @@ const NAMES: [(&str, &str); 6] = [
     ("/assign-task", "/assign-task/"),
 ];
 const ENTRY_ID: &str = "^[0-9]{1,19}-[0-9]{1,19}$";
+const WEBHOOK_ID: &str = "^wh_[0-9A-HJKMNP-TV-Z]{26}$";
 /// One entity tag, or any.
 const ENTITY_TAG: &str = r#"^(\*|(W/)?"[^"]*")$"#;
 /// A place in the log; the header may be empty, as some clients send it before their first message.
@@ -73,7 +75,7 @@ pub fn amend(derived: &str) -> String {
 
 /// Adds patterns to what the code takes as any string and judges by itself: a malformed id in a path is an id that is not there.
 fn with_patterns(mut text: String) -> String {
-    for (name, pattern) in [("task_id", NAME), ("entry_id", ENTRY_ID)] {
+    for (name, pattern) in [("task_id", NAME), ("entry_id", ENTRY_ID), ("webhook_id", WEBHOOK_ID)] {
         let head = format!("\"name\": \"{name}\",\n            \"schema\": {{\n              \"type\": \"string\",\n");
         text = text.replace(&head, &format!("{head}              \"pattern\": {},\n", json!(pattern)));
     }

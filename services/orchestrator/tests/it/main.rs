@@ -32,4 +32,5 @@ mod system;
 mod tasks;
 mod typed;
 mod waiting;
+mod webhooks;
 mod wire;

@@ -6,6 +6,7 @@ mod audit_waiting;
 mod collecting;
 mod expiring;
 mod folding;
+mod heralding;
 mod metrics;
 mod poison;
 mod rebuilding;

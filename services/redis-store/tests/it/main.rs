@@ -62,3 +62,4 @@ mod submit;
 mod tail;
 mod throttle;
 mod undelay;
+mod webhooks;

@@ -29,5 +29,6 @@ mod settings;
 mod start;
 mod traces;
 mod up;
+mod webhooks;
 mod worker_death;
 mod worker_end;

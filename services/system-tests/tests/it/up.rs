@@ -9,7 +9,7 @@ use system_tests::eventually::eventually;
 use system_tests::process::{self, Process, Settings, Signal, run};
 use system_tests::redis::{self, PrivateRedis};
 use system_tests::scrape::Scrape;
-use system_tests::stack::{SOON, free_port};
+use system_tests::stack::{SOON, free_port, free_ports};
 use system_tests::{body, stack};
 use tempfile::TempDir;
 
@@ -143,7 +143,7 @@ fn an_up_that_is_killed_leaves_nothing_behind_and_the_next_one_goes_on_with_its_
 
 #[test]
 fn every_part_shows_what_it_counts_and_all_of_it_agrees() {
-    let base = free_port();
+    let base = free_ports(3);
     let up = Up::start(&[("WORKERS", "2"), ("METRICS_PORT", &base.to_string())]);
     let id = up.assert_completes_a_task();
     let subtasks = up.client.task(&id)["subtasks"].as_array().expect("a list").len() as f64;

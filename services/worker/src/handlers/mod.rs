@@ -1,10 +1,14 @@
-//! The built-in handlers. A new one is a file here and a line in [`built_in`].
+//! The built-in handlers. A new one is a file here and a line in [`built_in`]; [`Webhook`], which needs Redis, is added by
+//! whoever has it.
 
+pub mod post;
 mod simulate;
 mod test_task;
+mod webhook;
 
 pub use simulate::Simulate;
 pub use test_task::TestTask;
+pub use webhook::Webhook;
 
 use crate::handler::Handlers;
 

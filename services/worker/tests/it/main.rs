@@ -20,3 +20,4 @@ mod sharing;
 mod stage;
 mod stopping;
 mod stranger;
+mod webhook;

@@ -1,0 +1,121 @@
+//! Who is told of the ends of tasks, in one hash by id; and how far the log has been told, as a group of its own that
+//! nobody reads through: its place is set, and holds the log until then.
+
+use crate::client::Store;
+use crate::error::StoreError;
+use crate::{key, value};
+use proto_schemas::{Webhook, limit};
+
+/// A webhook with its id and what has become of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptWebhook {
+    /// Its id.
+    pub id: String,
+    /// As it was made.
+    pub webhook: Webhook,
+    /// When it said that it is there no more, ms of the Unix epoch: it is told nothing from then on.
+    pub gone_at_ms: Option<u64>,
+}
+
+/// How far the log has been told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldPlace {
+    /// Up to and with this entry.
+    pub entry_id: String,
+    /// So many entries, where the server counts them.
+    pub entries: Option<u64>,
+}
+
+impl Store {
+    /// Keeps a webhook under its id, unless 100 others are there; whether it did. Idempotent.
+    pub async fn keep_webhook(&self, id: &str, webhook: &Webhook) -> Result<bool, StoreError> {
+        let text = serde_json::to_string(webhook).map_err(|error| StoreError::Document(error.into()))?;
+        self.command("HSET", value::args([key::WEBHOOKS, id, &text])).await?;
+        let count = value::number(&self.command("HLEN", value::args([key::WEBHOOKS])).await?, "HLEN")?;
+        let fits = count <= limit::WEBHOOKS_MAX;
+        if !fits {
+            self.remove_webhook(id).await?;
+        }
+        Ok(fits)
+    }
+
+    /// Forgets a webhook; whether there was one.
+    pub async fn remove_webhook(&self, id: &str) -> Result<bool, StoreError> {
+        let removed = value::number(&self.command("HDEL", value::args([key::WEBHOOKS, id])).await?, "HDEL")?;
+        self.command("HDEL", value::args([key::WEBHOOKS_GONE, id])).await?;
+        Ok(removed > 0)
+    }
+
+    /// A webhook, or `None` if there is none of this id.
+    pub async fn webhook(&self, id: &str) -> Result<Option<KeptWebhook>, StoreError> {
+        let text = self.command("HGET", value::args([key::WEBHOOKS, id])).await?.into_string();
+        let gone = self.command("HGET", value::args([key::WEBHOOKS_GONE, id])).await?.into_string();
+        Ok(text.and_then(|text| read(id.to_owned(), &text, gone.as_deref())))
+    }
+
+    /// Every webhook, in the order of their making; what a stranger wrote and cannot be read is left out.
+    pub async fn webhooks(&self) -> Result<Vec<KeptWebhook>, StoreError> {
+        let kept = value::map(self.command("HGETALL", value::args([key::WEBHOOKS])).await?, "HGETALL")?;
+        if kept.is_empty() {
+            return Ok(Vec::new());
+        }
+        let gone = value::map(self.command("HGETALL", value::args([key::WEBHOOKS_GONE])).await?, "HGETALL")?;
+        let read = |(id, text): (String, String)| {
+            let gone = gone.get(&id).map(String::as_str);
+            read(id, &text, gone)
+        };
+        let mut webhooks: Vec<KeptWebhook> = kept.into_iter().filter_map(read).collect();
+        webhooks
+            .sort_by(|one, other| (one.webhook.created_at_ms, &one.id).cmp(&(other.webhook.created_at_ms, &other.id)));
+        Ok(webhooks)
+    }
+
+    /// Keeps that a webhook said that it is there no more. Idempotent: the first time counts.
+    pub async fn end_webhook(&self, id: &str, now_ms: u64) -> Result<(), StoreError> {
+        self.command("HSETNX", value::args([key::WEBHOOKS_GONE, id, &now_ms.to_string()])).await.map(drop)
+    }
+
+    /// Has the log wait for webhooks, from its first entry on. Idempotent.
+    pub async fn hold_log_for_webhooks(&self) -> Result<(), StoreError> {
+        self.create_group(key::EVENTS, key::WEBHOOKS_GROUP).await
+    }
+
+    /// Has the log wait for webhooks no more. Idempotent.
+    pub async fn let_log_go(&self) -> Result<(), StoreError> {
+        match self.command("XGROUP", value::args(["DESTROY", key::EVENTS, key::WEBHOOKS_GROUP])).await {
+            Err(StoreError::Refused(error)) if error.details().contains("requires the key to exist") => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// How far the log has been told to webhooks, or `None` while it does not wait for them.
+    pub async fn told_place(&self) -> Result<Option<ToldPlace>, StoreError> {
+        let groups = match self.command("XINFO", value::args(["GROUPS", key::EVENTS])).await {
+            Err(StoreError::Refused(error)) if error.details().contains("no such key") => return Ok(None),
+            other => value::array(other?, "XINFO GROUPS")?,
+        };
+        for group in groups {
+            let mut fields = value::map(group, "XINFO GROUPS")?;
+            if fields.get("name").is_some_and(|name| name == key::WEBHOOKS_GROUP) {
+                let entries = fields.get("entries-read").and_then(|text| text.parse().ok());
+                let entry_id = fields.remove("last-delivered-id").ok_or(StoreError::Reply("XINFO GROUPS"))?;
+                return Ok(Some(ToldPlace { entry_id, entries }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The log has been told up to `place`. Idempotent; whoever is late and goes back has it told once more.
+    pub async fn told_up_to(&self, place: &ToldPlace) -> Result<(), StoreError> {
+        let mut args = value::args(["SETID", key::EVENTS, key::WEBHOOKS_GROUP, &place.entry_id]);
+        if let Some(entries) = place.entries {
+            args.extend(value::args(["ENTRIESREAD", &entries.to_string()]));
+        }
+        self.command("XGROUP", args).await.map(drop)
+    }
+}
+
+fn read(id: String, text: &str, gone: Option<&str>) -> Option<KeptWebhook> {
+    let webhook = serde_json::from_str(text).ok()?;
+    Some(KeptWebhook { id, webhook, gone_at_ms: gone.and_then(|ms| ms.parse().ok()) })
+}

@@ -1,0 +1,63 @@
+//! API-13: the whole way of a webhook over real processes, two of which die on it.
+
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use system_tests::body;
+use system_tests::eventually::eventually;
+use system_tests::receiver::{Delivery, Receiver};
+use system_tests::stack::{Plan, SOON};
+
+const TASKS: usize = 40;
+
+fn is_ours(delivery: &Delivery, secret: &str) -> bool {
+    let header = |name: &str| (name.parse().expect("a name"), delivery.headers[name].parse().expect("a value"));
+    let headers = ["webhook-id", "webhook-timestamp", "webhook-signature"].map(header);
+    let verifier = standardwebhooks::Webhook::new(secret).expect("a secret");
+    verifier.verify(delivery.body.as_bytes(), &headers.into_iter().collect()).is_ok()
+}
+
+#[test]
+fn every_end_is_told_whoever_dies_and_its_copies_have_one_id() {
+    let receiver = Receiver::start(&["503 Service Unavailable\r\nRetry-After: 0", "200 OK"]);
+    let mut stack = Plan::workers(2).set("WEBHOOK_ALLOW", receiver.address()).start();
+    let url = format!("http://{}/in", receiver.address());
+    let made = stack.client.post("/webhooks", &json!({"url": url, "events": ["task.completed"]}));
+    assert_eq!(made.status, 201, "{}", made.body);
+    let secret = made.json()["secret"].as_str().expect("a secret").to_owned();
+    let mut tasks = BTreeSet::new();
+    for number in 0..TASKS {
+        tasks.insert(stack.client.submit(&body::simulated(2)));
+        if number == TASKS / 3 {
+            stack.projectors[0].kill();
+            stack.add_projector();
+        }
+        if number == TASKS / 2 {
+            stack.workers[0].kill();
+            stack.add_worker();
+        }
+    }
+    let told = eventually(SOON, "every end is told", || {
+        let told = receiver.deliveries();
+        let subjects: BTreeSet<String> =
+            told.iter().map(|it| event(it)["subject"].as_str().expect("a task").to_owned()).collect();
+        (subjects == tasks).then_some(told)
+    });
+    let mut ids: BTreeSet<(String, String)> = BTreeSet::new();
+    for delivery in &told {
+        assert!(is_ours(delivery, &secret), "{delivery:?}");
+        let event = event(delivery);
+        assert_eq!(event["id"].as_str(), Some(&*delivery.headers["webhook-id"]));
+        assert_eq!(
+            (&event["type"], &event["data"]["status"]),
+            (&json!("millstream.task.completed"), &json!("completed"))
+        );
+        ids.insert((event["subject"].to_string(), event["id"].to_string()));
+    }
+    assert_eq!(ids.len(), TASKS, "a task has one id, however often it is told");
+    stack.await_drained(SOON);
+    stack.audit();
+}
+
+fn event(delivery: &Delivery) -> Value {
+    serde_json::from_str(&delivery.body).expect("JSON")
+}
