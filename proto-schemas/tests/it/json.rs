@@ -14,7 +14,7 @@ fn written_byte_for_byte_or_refused<T: DeserializeOwned + Serialize + Debug>(fix
     for line in lines(fixture) {
         let read: Result<T, _> = serde_json::from_str(&line.text);
         match (read, line.refused) {
-            (Ok(noun), None) => assert_eq!(serde_json::to_string(&noun).unwrap(), line.text),
+            (Ok(noun), None) => assert_eq!(serde_json::to_string(&noun).expect("JSON"), line.text),
             (Err(_), Some(_)) => {}
             (answer, _) => panic!("{} gives {answer:?}", line.text),
         }

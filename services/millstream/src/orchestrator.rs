@@ -17,6 +17,9 @@ const NAME: &str = "orchestrator";
 /// An API that cannot reach Redis answers 503 within 3 s (ACCEPTANCE TASK-7).
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long who was allowed to follow goes on doing so: a key that is revoked opens nothing for longer.
+const STREAM_LIFE: Duration = Duration::from_secs(600);
+
 /// Serve the HTTP API until SIGTERM
 #[derive(Debug, Args)]
 pub struct Orchestrator {
@@ -51,7 +54,7 @@ impl Orchestrator {
             in_force: &in_force,
         };
         let handlers = ::worker::handlers::built_in(0.0);
-        let standard = ::orchestrator::Config::default();
+        let (standard, auth) = (::orchestrator::Config::default(), self.guard.credentials()?);
         let config = ::orchestrator::Config {
             host: self.listen.orchestrator_host.clone(),
             port: self.listen.orchestrator_port,
@@ -61,10 +64,14 @@ impl Orchestrator {
             connections_max: self.orchestrator.connections_max as usize,
             task_ttl: self.life.task_ttl,
             replicas: self.orchestrator.replicas(),
-            auth: self.guard.credentials()?,
             allowance: self.guard.allowance(),
             cors_origins: self.guard.cors_origins.clone(),
-            feed: FeedSettings { streams_max: self.orchestrator.sse_max as usize, ..standard.feed },
+            feed: FeedSettings {
+                streams_max: self.orchestrator.sse_max as usize,
+                life: auth.is_on().then_some(STREAM_LIFE),
+                ..standard.feed
+            },
+            auth,
             egress: self.egress.egress(),
             shutdown_grace: self.stop.shutdown_grace,
             ..standard

@@ -75,7 +75,7 @@ impl Default for Config {
             auth: AuthConfig::default(),
             allowance: None,
             cors_origins: Vec::new(),
-            feed: FeedSettings { streams_max: 2_000, keep_alive: Duration::from_secs(15) },
+            feed: FeedSettings { streams_max: 2_000, keep_alive: Duration::from_secs(15), life: None },
             egress: Egress::default(),
             shutdown_grace: Duration::from_secs(25),
         }

@@ -45,6 +45,8 @@ pub struct FeedSettings {
     pub streams_max: usize,
     /// How long nothing is sent at most.
     pub keep_alive: Duration,
+    /// After how long a stream ends, so that whoever follows has to show again that they may; never without it.
+    pub life: Option<Duration>,
 }
 
 /// The feed of one server.
@@ -55,6 +57,7 @@ pub struct Feed {
     seats: Arc<Semaphore>,
     replays: Semaphore,
     keep_alive: Duration,
+    life: Option<Duration>,
     shutdown: CancellationToken,
 }
 
@@ -69,7 +72,7 @@ pub enum Opened {
 impl Feed {
     /// A feed nobody listens to yet; all who do are let go at `shutdown`.
     pub fn new(store: Store, settings: FeedSettings, shutdown: CancellationToken) -> Self {
-        let FeedSettings { streams_max, keep_alive } = settings;
+        let FeedSettings { streams_max, keep_alive, life } = settings;
         let seats = Arc::new(Semaphore::new(streams_max));
         Self {
             store,
@@ -78,6 +81,7 @@ impl Feed {
             seats,
             replays: Semaphore::new(REPLAYS_MAX),
             keep_alive,
+            life,
             shutdown,
         }
     }
@@ -145,10 +149,17 @@ impl Feed {
         seat: OwnedSemaphorePermit,
         out: mpsc::Sender<Bytes>,
     ) {
-        let shutdown = self.shutdown.clone();
+        let (shutdown, life) = (self.shutdown.clone(), self.life);
+        let over = async move {
+            match life {
+                Some(life) => tokio::time::sleep(life).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::spawn(async move {
             let _seat = seat;
             tokio::select! {
+                () = over => {}
                 () = listener.run(subscription) => {}
                 () = out.closed() => {}
                 () = shutdown.cancelled() => {}

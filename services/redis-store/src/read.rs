@@ -224,7 +224,7 @@ impl Store {
                 match (row.next(), row.next(), row.next(), row.next()) {
                     (Some(id), Some(consumer), Some(idle), Some(deliveries)) => Ok(PendingEntry {
                         entry_id: value::text(id, "XPENDING")?,
-                        consumer: value::text(consumer, "XPENDING")?,
+                        consumer: value::lossy(&consumer).ok_or(StoreError::Reply("XPENDING"))?,
                         idle_ms: value::number(&idle, "XPENDING")?,
                         deliveries: value::number(&deliveries, "XPENDING")?,
                     }),

@@ -89,37 +89,38 @@ impl Store {
         try_join_all(streams.iter().map(count)).await
     }
 
+    /// Whoever may write may also have made a group whose name is no text: it is asked for as it is.
     async fn stream_group(&self, stream: &str, group: Value) -> Result<StreamGroup, StoreError> {
-        let fields = value::map(group, "XINFO GROUPS")?;
-        let field = |name: &str| fields.get(name).cloned().ok_or(StoreError::Reply("XINFO GROUPS"));
-        let (name, last_id) = (field("name")?, field("last-delivered-id")?);
-        let unread = format!("({last_id}");
+        let items = value::array(group, "XINFO GROUPS")?;
+        let name = value::field(&items, "name").cloned().ok_or(StoreError::Reply("XINFO GROUPS"))?;
+        let last_id = value::field(&items, "last-delivered-id").and_then(Value::as_string);
+        let unread = format!("({}", last_id.ok_or(StoreError::Reply("XINFO GROUPS"))?);
         let (pending, consumers, unread) = tokio::try_join!(
-            self.command("XPENDING", value::args([stream, &name])),
-            self.command("XINFO", value::args(["CONSUMERS", stream, &name])),
+            self.command("XPENDING", vec![stream.into(), name.clone()]),
+            self.command("XINFO", vec!["CONSUMERS".into(), stream.into(), name.clone()]),
             self.command("XRANGE", value::args([stream, &unread, "+", "COUNT", "1"])),
         )?;
         let pending = value::array(pending, "XPENDING")?;
         let unread = value::array(unread, "XRANGE")?.into_iter().next();
         Ok(StreamGroup {
+            name: value::lossy(&name).unwrap_or_default(),
             pending: pending.first().and_then(Value::as_u64).unwrap_or(0),
             oldest_pending_id: pending.get(1).and_then(Value::as_string),
-            lag: fields.get("lag").and_then(|text| text.parse().ok()),
+            lag: value::field(&items, "lag").and_then(Value::as_u64),
             oldest_unread_id: unread.map(|entry| RawEntry::decode(entry, "XRANGE")).transpose()?.map(|entry| entry.id),
             consumers: value::array(consumers, "XINFO CONSUMERS")?
                 .into_iter()
                 .map(consumer)
                 .collect::<Result<_, _>>()?,
-            name,
         })
     }
 }
 
 fn consumer(row: Value) -> Result<StreamConsumer, StoreError> {
-    let fields = value::map(row, "XINFO CONSUMERS")?;
-    let number = |name: &str| fields.get(name).and_then(|text| text.parse().ok());
-    match (fields.get("name"), number("pending"), number("idle")) {
-        (Some(name), Some(pending), Some(idle_ms)) => Ok(StreamConsumer { name: name.clone(), pending, idle_ms }),
+    let items = value::array(row, "XINFO CONSUMERS")?;
+    let number = |name: &str| value::field(&items, name).and_then(Value::as_u64);
+    match (value::field(&items, "name").and_then(value::lossy), number("pending"), number("idle")) {
+        (Some(name), Some(pending), Some(idle_ms)) => Ok(StreamConsumer { name, pending, idle_ms }),
         _ => Err(StoreError::Reply("XINFO CONSUMERS")),
     }
 }

@@ -95,8 +95,20 @@ impl Store {
     /// The oldest entry that the projectors have not folded, if they hold one back, and the newest that they have read:
     /// what is older than the one and not newer than the other is folded.
     pub async fn folding(&self) -> Result<(Option<String>, String), StoreError> {
-        let group = self.event_groups().await?.into_iter().find(|group| group.name == key::PROJECTOR_GROUP);
-        Ok(group.map_or_else(|| (None, "0-0".to_owned()), |group| (group.oldest_pending_id, group.last_delivered_id)))
+        let reply = match self.command("XINFO", value::args(["GROUPS", key::EVENTS])).await {
+            Err(StoreError::Refused(error)) if error.details().contains("no such key") => Value::Array(Vec::new()),
+            other => other?,
+        };
+        // Any name may stand beside ours, also one that is no text.
+        for group in value::array(reply, "XINFO GROUPS")? {
+            let mut fields = value::map(group, "XINFO GROUPS")?;
+            if fields.get("name").is_some_and(|name| name == key::PROJECTOR_GROUP) {
+                let read = fields.remove("last-delivered-id").ok_or(StoreError::Reply("XINFO GROUPS"))?;
+                let summary = self.command("XPENDING", value::args([key::EVENTS, key::PROJECTOR_GROUP])).await?;
+                return Ok((value::array(summary, "XPENDING")?.get(1).and_then(Value::as_string), read));
+            }
+        }
+        Ok((None, "0-0".to_owned()))
     }
 
     /// Where a task stands, or `None` if it is not there.

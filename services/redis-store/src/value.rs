@@ -20,6 +20,16 @@ pub(crate) fn number(value: &Value, command: &'static str) -> Result<u64, StoreE
     value.as_u64().ok_or(StoreError::Reply(command))
 }
 
+/// For people: what is not text is shown as such.
+pub(crate) fn lossy(value: &Value) -> Option<String> {
+    bytes(value).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// A value of a flat list of names and values.
+pub(crate) fn field<'a>(items: &'a [Value], name: &str) -> Option<&'a Value> {
+    items.chunks_exact(2).find(|pair| bytes(&pair[0]) == Some(name.as_bytes())).map(|pair| &pair[1])
+}
+
 /// The bytes of a bulk string, whether or not they are text.
 pub(crate) fn bytes(value: &Value) -> Option<&[u8]> {
     match value {

@@ -47,7 +47,17 @@ pub struct Audience {
     of_all: Vec<Listener>,
     number: u64,
     /// Tasks that have ended, to be told once the log has been read up to here.
-    ends: HashMap<TaskId, (EntryId, TaskState)>,
+    ends: HashMap<TaskId, End>,
+}
+
+/// The end of a task, before it is told.
+struct End {
+    /// How far the log has to be read first.
+    tip: EntryId,
+    state: TaskState,
+    /// Whether it is news: a fact led to it. Otherwise somebody has come to listen to a task that had ended, and nobody else
+    /// is to hear of that again.
+    is_news: bool,
 }
 
 struct Listener {
@@ -90,6 +100,14 @@ impl Audience {
         self.of_all.is_empty() && self.of_tasks.is_empty()
     }
 
+    /// Some of the log is lost to whoever reads it here, and it is read on from `position`: all who listen are let go, so that
+    /// each begins again from where it was and finds what it has missed.
+    pub fn skip(&mut self, position: Position) {
+        self.of_tasks.clear();
+        self.of_all.clear();
+        self.begin(position);
+    }
+
     /// The log is read from `position`.
     pub fn begin(&mut self, position: Position) {
         self.position = Some(position);
@@ -123,8 +141,9 @@ impl Audience {
 
     /// A task has ended, as was seen when the log ended at `tip`: tells it once all of that is told.
     pub fn ended(&mut self, task_id: TaskId, state: TaskState, tip: EntryId, now: Instant) {
+        let is_news = self.watches.is_by_fact(&task_id) || self.ends.get(&task_id).is_some_and(|end| end.is_news);
         self.watches.looked(&task_id, tip, true, now);
-        self.ends.insert(task_id, (tip, state));
+        self.ends.insert(task_id, End { tip, state, is_news });
         self.tell_ends();
     }
 
@@ -143,16 +162,21 @@ impl Audience {
     fn tell(&mut self, message: Arc<Message>, now: Instant) {
         let (task_id, entry, name) = (&message.fact.task_id, message.position.entry, message.name);
         if message.fact.kind == FactKind::Requeued
-            && let Some((_, state)) = self.ends.remove(task_id)
+            && let Some(end) = self.ends.remove(task_id)
         {
-            self.tell_end(task_id, state); // it ended before it ran again
+            self.tell_end(task_id, &end); // it ended before it ran again
+        }
+        if name.may_end()
+            && let Some(end) = self.ends.get_mut(task_id)
+        {
+            end.is_news = true; // seen before this was read
         }
         let listeners = self.of_tasks.get(task_id);
         let changes = listeners.is_some_and(|all| all.iter().any(|one| one.interest.changes));
-        let may_end = name.may_end() && self.ends.get(task_id).is_none_or(|(tip, _)| *tip < entry);
+        let may_end = name.may_end() && self.ends.get(task_id).is_none_or(|end| end.tip < entry);
         let by_all = || self.of_all.iter().any(|one| one.interest.names.contain_ends()) && self.watches.has_room();
         if changes || may_end && (listeners.is_some() || by_all()) {
-            self.watches.add(task_id, entry, now);
+            self.watches.add(task_id, entry, may_end, now);
         }
         let takes = |one: &mut Listener| {
             !one.interest.names.contain(name) || one.told.try_send(Told::Message(message.clone())).is_ok()
@@ -165,18 +189,21 @@ impl Audience {
     /// Tells the ends whose facts are told.
     fn tell_ends(&mut self) {
         let Some(position) = self.position else { return };
-        let is_ripe = |(_, (tip, _)): &(&TaskId, &(EntryId, TaskState))| *tip <= position.entry;
+        let is_ripe = |(_, end): &(&TaskId, &End)| end.tip <= position.entry;
         let ripe: Vec<TaskId> = self.ends.iter().filter(is_ripe).map(|(task_id, _)| task_id.clone()).collect();
         for task_id in ripe {
-            if let Some((_, state)) = self.ends.remove(&task_id) {
-                self.tell_end(&task_id, state);
+            if let Some(end) = self.ends.remove(&task_id) {
+                self.tell_end(&task_id, &end);
             }
         }
     }
 
-    fn tell_end(&mut self, task_id: &TaskId, state: TaskState) {
-        let told = Told::State(Arc::new((task_id.clone(), state)));
+    fn tell_end(&mut self, task_id: &TaskId, end: &End) {
+        let told = Told::State(Arc::new((task_id.clone(), end.state)));
         self.keep(task_id, |one| one.told.try_send(told.clone()).is_ok());
+        if !end.is_news {
+            return;
+        }
         let wants = |one: &Listener| one.interest.names.contain_ends();
         self.of_all.retain(|one| !wants(one) || one.told.try_send(told.clone()).is_ok());
     }
@@ -243,6 +270,16 @@ mod tests {
     }
 
     #[test]
+    fn where_something_is_lost_all_begin_again() {
+        let mut audience = Audience::default();
+        let (one, all) = (listener(&mut audience, true, 9), listener(&mut audience, false, 9));
+        audience.begin(place(1));
+        audience.skip(place(5));
+        assert!(one.is_closed() && all.is_closed() && audience.is_empty());
+        assert_eq!(audience.position, Some(place(5)));
+    }
+
+    #[test]
     fn an_end_is_told_before_the_task_runs_again() {
         let (mut audience, now) = (Audience::default(), Instant::now());
         let mut all = listener(&mut audience, false, 9);
@@ -251,6 +288,24 @@ mod tests {
         let facts = vec![message(2, "T 0 0 completed 1 0 w 1"), message(3, "T 0 1 requeued 1 0 w 1")];
         audience.publish(facts, place(3), now);
         assert_eq!(heard(&mut all), ["subtask.completed", "end", "subtask.requeued"]);
+    }
+
+    #[test]
+    fn whoever_comes_to_a_task_that_has_ended_makes_nobody_else_hear_of_it_again() {
+        let (mut audience, now) = (Audience::default(), Instant::now());
+        let (mut one, mut all) = (listener(&mut audience, true, 9), listener(&mut audience, false, 9));
+        audience.begin(place(1));
+        audience.watches.add(&task_id(), place(1).entry, false, now);
+        audience.ended(task_id(), ENDED, place(1).entry, now);
+        assert_eq!((heard(&mut one), heard(&mut all)), (vec!["end"], vec![]));
+        audience.watches.add(&task_id(), place(1).entry, false, now);
+        audience.publish(vec![message(2, "T 0 0 completed 1 0 w 1")], place(2), now);
+        audience.ended(task_id(), ENDED, place(2).entry, now);
+        assert_eq!(heard(&mut all), ["subtask.completed", "end"]);
+        audience.watches.add(&task_id(), place(2).entry, false, now);
+        audience.ended(task_id(), ENDED, place(3).entry, now);
+        audience.publish(vec![message(3, "T 1 1 completed 1 0 w 1")], place(3), now);
+        assert_eq!(heard(&mut all), ["subtask.completed", "end"], "it was seen before its fact was read");
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl Hub {
 
     /// Has a task looked at until what stands up to `entry` is folded.
     pub fn watch(&self, task_id: &TaskId, entry: EntryId) {
-        self.lock().watches.add(task_id, entry, Instant::now());
+        self.lock().watches.add(task_id, entry, false, Instant::now());
         self.watched.notify_one();
     }
 }
@@ -78,6 +78,11 @@ impl Hub {
     pub fn begin(&self, position: Position) {
         self.lock().begin(position);
         self.live.send_replace(true);
+    }
+
+    /// Some of the log is lost; it is read on from here.
+    pub fn skip(&self, position: Position) {
+        self.lock().skip(position);
     }
 
     /// Tells the messages up to `position`.

@@ -57,9 +57,16 @@ pub async fn page(store: &Store, span: Span<'_>) -> Result<Page, StoreError> {
 /// Whether something behind the beginning of `span` may be missing. A place that is newer than the log is one of
 /// another log.
 fn is_lost(span: Span<'_>, ends: &LogSpan) -> Result<bool, StoreError> {
+    let is_older = ends.first.as_deref().map(id).transpose()?.is_some_and(|first| first.ms <= span.born_ms);
     let (after, last) = (span.after.entry, id(&ends.last)?);
+    Ok(is_cut(after, ends)? && !(is_older && after <= last))
+}
+
+/// Whether something behind an entry may be missing.
+pub fn is_cut(after: EntryId, ends: &LogSpan) -> Result<bool, StoreError> {
+    let last = id(&ends.last)?;
     let Some(first) = ends.first.as_deref().map(id).transpose()? else { return Ok(after != last) };
-    let is_trimmed = !ends.is_whole && first > after && first.before() != after && first.ms > span.born_ms;
+    let is_trimmed = !ends.is_whole && first > after && first.before() != after;
     Ok(after > last || is_trimmed && after != last)
 }
 

@@ -1,10 +1,13 @@
 //! The tailer. Somebody who listens wakes it; it reads the log from its end on, over a connection of its own, and hands
 //! what it reads to the hub; it stops a while after nobody listens any more. It writes nothing. Without Redis it tries
-//! again from where it was: listeners wait and miss nothing. If it dies, feeds stay open and silent.
+//! again from where it was: listeners wait and miss nothing. If the log was cut behind it meanwhile, or is another one, it goes
+//! on from the end, and they begin again from where they were. If it dies, feeds stay open and silent.
 
-use super::cursor::Position;
+use super::cursor::{EntryId, Position};
 use super::hub::Hub;
+use super::lookout::id;
 use super::message::Message;
+use super::replay;
 use redis_store::tail::LogEntry;
 use redis_store::{Store, StoreError};
 use std::error::Error;
@@ -20,7 +23,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 pub async fn run(store: Store, hub: &Hub) {
     hub.wanted.notified().await;
     let tail = store.connect_again();
-    let mut pause = Pause::default();
+    let (mut pause, mut is_sure) = (Pause::default(), true);
     loop {
         let result = match hub.reading_from() {
             None => begin(&tail, hub).await,
@@ -28,8 +31,10 @@ pub async fn run(store: Store, hub: &Hub) {
                 hub.wanted.notified().await;
                 Ok(())
             }
+            Some(after) if !is_sure => check(&tail, hub, after).await,
             Some(after) => run_once(&tail, hub, &after.to_string()).await,
         };
+        is_sure = result.is_ok();
         match result {
             Ok(()) => pause = Pause::default(),
             Err(error) => pause.after(&error).await,
@@ -39,8 +44,16 @@ pub async fn run(store: Store, hub: &Hub) {
 
 async fn begin(tail: &Store, hub: &Hub) -> Result<(), StoreError> {
     let last = tail.log_span().await?.last;
-    let last = last.parse().map_err(|_| StoreError::Reply("XINFO STREAM"))?;
-    hub.begin(Position::behind(last));
+    hub.begin(Position::behind(id(&last)?));
+    Ok(())
+}
+
+/// After an outage: is what comes behind `after` still all there?
+async fn check(tail: &Store, hub: &Hub, after: EntryId) -> Result<(), StoreError> {
+    let ends = tail.log_span().await?;
+    if replay::is_cut(after, &ends)? {
+        hub.skip(Position::behind(id(&ends.last)?));
+    }
     Ok(())
 }
 

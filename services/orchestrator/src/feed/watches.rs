@@ -24,6 +24,8 @@ pub struct Watches(HashMap<TaskId, Watch>);
 struct Watch {
     /// Look until this entry is folded.
     until: EntryId,
+    /// Whether a fact asks for it, and not only somebody who has come to listen.
+    by_fact: bool,
     due: Instant,
     pause: Duration,
     looked_at: Option<Instant>,
@@ -40,17 +42,18 @@ impl Watches {
         self.len() < STRANGERS_MAX
     }
 
-    /// Looks at a task, also for what stands up to `entry`.
-    pub fn add(&mut self, task_id: &TaskId, entry: EntryId, now: Instant) {
+    /// Looks at a task, also for what stands up to `entry`; `by_fact` if that is a fact which may have ended it.
+    pub fn add(&mut self, task_id: &TaskId, entry: EntryId, by_fact: bool, now: Instant) {
         let soon = now + FIRST;
         match self.0.get_mut(task_id) {
             Some(watch) => {
+                watch.by_fact |= by_fact;
                 watch.until = watch.until.max(entry);
                 watch.pause = watch.pause.min(APART);
                 watch.due = watch.due.min(watch.looked_at.map_or(soon, |at| soon.max(at + APART)));
             }
             None => {
-                let watch = Watch { until: entry, due: soon, pause: FIRST, looked_at: None };
+                let watch = Watch { until: entry, by_fact, due: soon, pause: FIRST, looked_at: None };
                 self.0.insert(task_id.clone(), watch);
             }
         }
@@ -77,9 +80,14 @@ impl Watches {
         }
     }
 
-    /// Looks at a task no more.
-    pub fn remove(&mut self, task_id: &TaskId) {
-        self.0.remove(task_id);
+    /// Looks at a task no more; whether a fact had asked for it.
+    pub fn remove(&mut self, task_id: &TaskId) -> bool {
+        self.0.remove(task_id).is_some_and(|watch| watch.by_fact)
+    }
+
+    /// Whether a fact asks for a look at this task.
+    pub fn is_by_fact(&self, task_id: &TaskId) -> bool {
+        self.0.get(task_id).is_some_and(|watch| watch.by_fact)
     }
 }
 
@@ -94,7 +102,7 @@ mod tests {
     #[test]
     fn a_task_is_looked_at_less_and_less_until_what_it_told_is_folded() {
         let (mut watches, task_id, mut now) = (Watches::default(), TaskId::new("T").unwrap(), Instant::now());
-        watches.add(&task_id, entry(5), now);
+        watches.add(&task_id, entry(5), true, now);
         let mut pauses = Vec::new();
         for _ in 0..10 {
             let (none, next) = watches.due(now, 9);
@@ -112,10 +120,10 @@ mod tests {
     #[test]
     fn a_fact_that_comes_during_a_look_is_looked_for_again_but_not_at_once() {
         let (mut watches, task_id, now) = (Watches::default(), TaskId::new("T").unwrap(), Instant::now());
-        watches.add(&task_id, entry(5), now);
+        watches.add(&task_id, entry(5), true, now);
         let start = now + FIRST;
         assert_eq!(watches.due(start, 9).0.len(), 1);
-        watches.add(&task_id, entry(6), start);
+        watches.add(&task_id, entry(6), true, start);
         watches.looked(&task_id, entry(5), true, start);
         let (none, next) = watches.due(start, 9);
         assert!(none.is_empty() && next.is_some_and(|next| next <= start + APART));

@@ -25,13 +25,24 @@ async fn read(store: &Store) -> Result<StreamList, StoreError> {
     queues.truncate(QUEUES_MAX);
     let work = queues.iter().flat_map(Stream::of).map(|stream| stream.key());
     let keys: Vec<String> = work.chain([key::EVENTS, key::DEAD_LETTERS].map(str::to_owned)).collect();
-    let states = try_join_all(keys.iter().map(|key| store.stream_state(key))).await?;
-    let streams = keys.into_iter().zip(states);
-    Ok(StreamList { streams: streams.map(|(key, state)| document(key, state, now_ms)).collect(), delayed })
+    let streams = try_join_all(keys.into_iter().map(|key| read_one(store, key, now_ms))).await?;
+    Ok(StreamList { streams, delayed })
 }
 
-fn document(stream: String, state: Option<StreamState>, now_ms: u64) -> StreamDocument {
-    let (is_work, state) = (stream.starts_with("subtasks:"), state.unwrap_or_default());
+/// What a hand has put in the place of a stream must not hide the others.
+async fn read_one(store: &Store, key: String, now_ms: u64) -> Result<StreamDocument, StoreError> {
+    match store.stream_state(&key).await {
+        Ok(state) => Ok(document(key, state.unwrap_or_default(), now_ms)),
+        Err(StoreError::WrongType(_)) => {
+            let warnings = vec![format!("{key} is no stream: a hand has put something else there")];
+            Ok(StreamDocument { warnings, ..document(key, StreamState::default(), now_ms) })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn document(stream: String, state: StreamState, now_ms: u64) -> StreamDocument {
+    let is_work = stream.starts_with("subtasks:");
     let age = |id: &String| now_ms.saturating_sub(added_ms(id)) as f64 / 1_000.0;
     let ours =
         state.groups.iter().find(|group| group.name == if is_work { key::WORKERS_GROUP } else { key::PROJECTOR_GROUP });

@@ -46,6 +46,10 @@ pub fn of(stream: &str, load: &Load<'_>) -> Vec<String> {
     if !load.is_work && ours.oldest_unread_id.as_ref().is_some_and(|id| age(id) >= BEHIND_AFTER) {
         warnings.push("the projectors are behind: start another, or look at their log".to_owned());
     }
+    let is_behind = |group: &&StreamGroup| group.oldest_unread_id.as_ref().is_some_and(|id| age(id) >= BEHIND_AFTER);
+    for group in load.groups.iter().filter(|group| !load.is_work && group.name != ours.name).filter(is_behind) {
+        warnings.push(format!("group {} is behind, and what it has not read is not trimmed", group.name));
+    }
     for group in load.groups.iter().filter(|group| load.is_work && group.name != ours.name) {
         warnings
             .push(format!("group {} misses what is settled before it reads: entries go when ours is done", group.name));
@@ -93,6 +97,8 @@ mod tests {
         );
         says(warnings(false, 1, Some(&group(Some(1), &[(0, 0)])), &[]), "projectors are behind");
         let other = StreamGroup { name: "other".to_owned(), ..group(Some(0), &[]) };
+        let all = [group(Some(0), &[]), other.clone()];
+        says(warnings(false, 0, Some(&all[0]), &all), "group other is behind");
         says(warnings(true, 0, Some(&group(Some(0), &[(0, 0)])), &[other]), "group other misses");
     }
 }

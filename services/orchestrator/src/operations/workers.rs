@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::wire::time::Timestamp;
 use crate::wire::worker::{LeaseDocument, WorkerDocument, WorkerList};
-use futures::future::try_join_all;
+use proto_schemas::QueueName;
 use redis_store::fleet::{FleetWorker, LeasedEntry};
 use redis_store::{Store, StoreError, Stream};
 use std::collections::HashMap;
@@ -14,6 +14,10 @@ use std::collections::HashMap;
 const WORKERS_MAX: usize = 500;
 /// Leases of a stream that are looked at, oldest first.
 const LEASES_MAX: usize = 250;
+/// Of all streams together.
+const LEASES_OF_ALL_MAX: usize = 2_000;
+/// Queues whose streams are looked at.
+const QUEUES_MAX: usize = 100;
 
 /// The workers, by name.
 pub async fn workers(context: &Context) -> Result<WorkerList, Refusal> {
@@ -21,12 +25,12 @@ pub async fn workers(context: &Context) -> Result<WorkerList, Refusal> {
 }
 
 async fn read(store: &Store) -> Result<WorkerList, StoreError> {
-    let (now_ms, queues) = tokio::try_join!(store.now_ms(), store.queues())?;
-    let streams: Vec<Stream> = queues.iter().flat_map(Stream::of).collect();
-    let leased = try_join_all(streams.iter().map(|stream| store.leased(stream, LEASES_MAX)));
-    let ((fleet, total), leased) = tokio::try_join!(store.fleet(now_ms, WORKERS_MAX), leased)?;
+    let (now_ms, mut queues) = tokio::try_join!(store.now_ms(), store.queues())?;
+    queues.sort();
+    queues.truncate(QUEUES_MAX);
+    let ((fleet, total), leased) = tokio::try_join!(store.fleet(now_ms, WORKERS_MAX), leased(store, &queues))?;
     let mut by_consumer: HashMap<String, Vec<LeasedEntry>> = HashMap::new();
-    for entry in leased.into_iter().flatten() {
+    for entry in leased {
         by_consumer.entry(entry.consumer.clone()).or_default().push(entry);
     }
     let documents = fleet.into_iter().map(|worker| {
@@ -40,6 +44,23 @@ async fn read(store: &Store) -> Result<WorkerList, StoreError> {
         by_consumer.into_values().flatten().map(|entry| lease(entry, now_ms)).collect();
     silent.sort_by(|one, other| one.entry_id.cmp(&other.entry_id));
     Ok(WorkerList { workers, total, unowned: silent })
+}
+
+/// One stream after the other, so that a long list of them stays short of its bound.
+async fn leased(store: &Store, queues: &[QueueName]) -> Result<Vec<LeasedEntry>, StoreError> {
+    let mut leased = Vec::new();
+    for stream in queues.iter().flat_map(Stream::of) {
+        let count = LEASES_MAX.min(LEASES_OF_ALL_MAX - leased.len());
+        if count == 0 {
+            break;
+        }
+        match store.leased(&stream, count).await {
+            Ok(found) => leased.extend(found),
+            Err(StoreError::WrongType(_)) => {} // `/streams` tells of it
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(leased)
 }
 
 fn document(FleetWorker { consumer, beat }: FleetWorker, leases: Vec<LeasedEntry>, now_ms: u64) -> WorkerDocument {

@@ -41,7 +41,8 @@ pub struct WorkerDocument {
     pub heartbeat_at: Timestamp,
     /// How long ago that was, in seconds; a heartbeat comes every 10.
     pub heartbeat_age_seconds: f64,
-    /// What it has leased right now. Of each stream the 250 oldest leases are looked at.
+    /// What it has leased right now. Of each stream the 250 oldest leases are looked at, of all
+    /// together 2,000.
     pub leases: Vec<LeaseDocument>,
 }
 

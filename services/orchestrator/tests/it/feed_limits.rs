@@ -17,7 +17,7 @@ async fn stage_with(feed: FeedSettings) -> Stage {
 
 #[tokio::test]
 async fn a_silent_feed_shows_that_it_lives_and_how_far_it_is() {
-    let stage = stage_with(FeedSettings { streams_max: 9, keep_alive: Duration::from_millis(50) }).await;
+    let stage = stage_with(FeedSettings { streams_max: 9, keep_alive: Duration::from_millis(50), life: None }).await;
     let id = stage.submit(TWO).await;
     let mut follower = follow(&stage, &id).await;
     follower.until("task.created").await;
@@ -36,7 +36,7 @@ async fn a_silent_feed_shows_that_it_lives_and_how_far_it_is() {
 
 #[tokio::test]
 async fn one_stream_too_many_is_refused_until_another_is_closed() {
-    let stage = stage_with(FeedSettings { streams_max: 2, keep_alive: Duration::from_secs(60) }).await;
+    let stage = stage_with(FeedSettings { streams_max: 2, keep_alive: Duration::from_secs(60), life: None }).await;
     let id = stage.submit(TWO).await;
     // By hand: the client of the others closes no connection before it hears something.
     let mut first = TcpStream::connect(stage.base.strip_prefix("http://").expect("http")).await.expect("it listens");
@@ -51,6 +51,23 @@ async fn one_stream_too_many_is_refused_until_another_is_closed() {
     drop(first);
     let is_free = || async { connect(&stage.base, "/events", None).await.status() == 200 };
     eventually(Duration::from_secs(5), is_free).await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_after_its_life_and_who_comes_back_misses_nothing() {
+    let life = Some(Duration::from_millis(100));
+    let stage = stage_with(FeedSettings { streams_max: 9, keep_alive: Duration::from_millis(50), life }).await;
+    let id = stage.submit(TWO).await;
+    let path = format!("/tasks/{id}/events");
+    let mut told = Vec::new();
+    let mut last = "0-0.0".to_owned();
+    for number in 0..3 {
+        let events = Follower::open(&stage.base, &path, Some(&last)).await.rest().await;
+        last = ids(&events).pop().unwrap_or(last);
+        told.extend(ids(&events));
+        tell(&stage, &[format!("{id} 0 0 started 1 0 w {number}")]);
+    }
+    assert_eq!(told, places(&stage, Some(&id)).await[..3]);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use system_tests::redis::PrivateRedis;
 
 #[tokio::test]
 async fn whoever_listens_through_an_outage_stays_and_is_told_everything_once() {
-    let feed = FeedSettings { streams_max: 9, keep_alive: Duration::from_millis(200) };
+    let feed = FeedSettings { streams_max: 9, keep_alive: Duration::from_millis(200), life: None };
     let redis = PrivateRedis::start_aof_always().expect("a redis");
     let mut stage = stage_on(redis, Config { feed, ..config() }).await;
     let is_there = || async { stage.get("/ready").await.status == 200 };
@@ -34,6 +34,23 @@ async fn whoever_listens_through_an_outage_stays_and_is_told_everything_once() {
     let told = [one.until("subtask.parked").await, all.until("subtask.parked").await];
     let places = places(&stage, Some(&id)).await;
     assert_eq!(told.map(|told| ids(&told)), [places[2..].to_vec(), places[2..].to_vec()]);
+}
+
+#[tokio::test]
+async fn whoever_listens_while_all_is_lost_is_told_so() {
+    let mut stage = stage_on(PrivateRedis::start().expect("a redis"), config()).await;
+    let is_there = || async { stage.get("/ready").await.status == 200 };
+    eventually(Duration::from_secs(10), is_there).await;
+    let id = stage.submit(r#"{"description":"d","subtasks":[{"description":"a"}]}"#).await;
+    let mut all = Follower::open(&stage.base, "/events", None).await;
+    tell(&stage, &[format!("{id} 0 0 started 1 0 w 1")]);
+    all.until("subtask.started").await;
+    stage.redis.kill();
+    stage.redis.restart().expect("the same port, and nothing in it");
+    let reset = all.until("reset").await;
+    assert_eq!(reset.last().map(|it| it.data["oldest"].is_null()), Some(true));
+    tell(&stage, &[format!("{id} 0 0 parked 1 0 w 1")]);
+    all.until("subtask.parked").await;
 }
 
 #[tokio::test]

@@ -159,3 +159,38 @@ async fn a_task_for_later_says_when_and_a_large_one_says_how_many_more() {
     stage.get("/tasks/a%20b/why").await.problem(404, "task_not_found");
     stage.get("/workers?limit=1").await.problem(400, "invalid_request");
 }
+
+#[tokio::test]
+async fn what_a_stranger_has_left_in_redis_hides_nothing_from_operators() {
+    let stage = stage().await;
+    let id = stage.submit(r#"{"description":"d","subtasks":[{"description":"a"}]}"#).await;
+    beat(&stage, "simulate", 0, false).await;
+    stage.fetch(1).await;
+    let no_text = b"\xff\xfe".as_slice();
+    for stream in [MEDIUM, "events"] {
+        stage.redis.command(&[b"XGROUP".as_slice(), b"CREATE", stream.as_bytes(), no_text, b"0"]);
+        stage.redis.command(&[
+            b"XREADGROUP".as_slice(),
+            b"GROUP",
+            no_text,
+            no_text,
+            b"STREAMS",
+            stream.as_bytes(),
+            b">",
+        ]);
+    }
+    stage.redis.command(&["SADD", "queues", "other"]);
+    stage.redis.command(&["SET", "subtasks:other:low", "no stream"]);
+    let medium = stream(&stage, MEDIUM).await;
+    let groups: Vec<&str> =
+        medium["groups"].as_array().expect("a list").iter().map(|it| it["group"].as_str().expect("a name")).collect();
+    assert_eq!(groups, ["workers", "\u{fffd}\u{fffd}"]);
+    let warned = stream(&stage, "subtasks:other:low").await["warnings"][0].to_string();
+    assert!(warned.contains("is no stream"), "{warned}");
+    let workers = get(&stage, "/workers").await;
+    assert_eq!(workers["workers"][0]["leases"].as_array().map(Vec::len), Some(1), "{workers}");
+    stage.fold().await;
+    assert_eq!(get(&stage, &format!("/tasks/{id}")).await["status"], "queued");
+    let mut follower = crate::follower::follow(&stage, &id).await;
+    follower.until("snapshot").await;
+}
