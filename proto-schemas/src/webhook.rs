@@ -7,6 +7,9 @@ use std::fmt;
 /// The kind of the subtasks that deliver; no client may submit one.
 pub const WEBHOOK_KIND: &str = "webhook";
 
+/// The queue that they wait in, which nothing else does.
+pub const WEBHOOK_QUEUE: &str = "webhooks";
+
 /// An endpoint that is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Webhook {

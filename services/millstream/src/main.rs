@@ -10,6 +10,7 @@ mod bench;
 mod cancel;
 mod client;
 mod dead_letters;
+mod deliverer;
 mod exit;
 mod exposition;
 mod files;

@@ -1,12 +1,13 @@
 //! `millstream worker`: runs subtasks.
 
+use crate::deliverer;
 use crate::exit::{Exit, Failure};
 use crate::exposition::Exposition;
 use crate::role::{Role, RoleSettings};
 use crate::settings::{EgressSettings, HealthSettings, InForce, MetricsSettings, StopSettings, WorkerSettings};
 use ::worker::WorkerError;
-use ::worker::handlers::Webhook;
 use clap::Args;
+use proto_schemas::Kind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,15 +31,33 @@ pub struct Worker {
     metrics: MetricsSettings,
 }
 
+/// What a worker does for webhooks.
+#[derive(Debug, Clone, Copy)]
+enum Deliveries {
+    /// Nothing: they are not among its kinds.
+    None,
+    /// It delivers beside its own work.
+    Beside,
+    /// It does nothing else.
+    Only,
+}
+
 impl Worker {
     /// Runs until a signal, or until the worker finds itself unhealthy. A handler that cannot be stopped ends the process at
     /// once, whatever its other threads do: nothing else would end that handler.
     pub fn run(self, in_force: InForce) -> anyhow::Result<Exit> {
         let WorkerSettings { worker_id, worker_slots, worker_kinds, lease, simulate_seconds, result_ttl } = self.worker;
+        let (deliveries, kinds): (Vec<Kind>, Vec<Kind>) =
+            worker_kinds.into_iter().partition(|kind| *kind == deliverer::kind());
+        let delivers = match (deliveries.is_empty(), kinds.is_empty()) {
+            (true, true) | (false, false) => Deliveries::Beside,
+            (true, false) => Deliveries::None,
+            (false, true) => Deliveries::Only,
+        };
         let config = ::worker::Config {
             worker_id: worker_id.unwrap_or_else(host_name),
             slots: worker_slots,
-            kinds: worker_kinds,
+            kinds,
             lease,
             result_ttl,
             grace: self.stop.shutdown_grace,
@@ -57,9 +76,21 @@ impl Worker {
             in_force: &in_force,
         };
         let egress = self.egress.egress();
-        role.run(async |store, pulse, shutdown| {
-            let handlers = handlers.with(Webhook::new(store.clone(), egress));
-            ::worker::run(config, handlers, store, pulse, shutdown).await.map_err(refusal)?;
+        role.run(async move |store, pulse, shutdown| {
+            let beside = async {
+                match delivers {
+                    Deliveries::Beside => {
+                        deliverer::run(config.clone(), egress.clone(), store.clone(), shutdown.clone()).await
+                    }
+                    Deliveries::None | Deliveries::Only => Ok(()),
+                }
+            };
+            let handlers = match delivers {
+                Deliveries::Only => deliverer::handlers(&store, &egress),
+                Deliveries::None | Deliveries::Beside => handlers,
+            };
+            let main = ::worker::run(config.clone(), handlers, store.clone(), pulse, shutdown.clone());
+            tokio::try_join!(main, beside).map_err(refusal)?;
             Ok(Exit::Ok)
         })
     }

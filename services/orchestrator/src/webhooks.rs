@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use proto_schemas::limit::{WEBHOOK_SECRET_OVERLAP_MS, WEBHOOK_URL_CHARS_MAX};
 use proto_schemas::{Kind, Webhook, WebhookEvent, WebhookSecret};
 use redis_store::StoreError;
-use redis_store::webhooks::KeptWebhook;
+use redis_store::webhooks::{Kept, KeptWebhook};
 use ring::rand::{SecureRandom, SystemRandom};
 use ulid::Ulid;
 
@@ -18,6 +18,8 @@ const ID_PREFIX: &str = "wh_";
 const SECRET_PREFIX: &str = "whsec_";
 /// Standard Webhooks asks for 24 to 64.
 const SECRET_BYTES: usize = 32;
+/// How often somebody else may be faster.
+const TURNS_MAX: usize = 5;
 /// Earlier secrets that may sign beside the one that holds.
 const OLD_SECRETS_MAX: usize = 3;
 
@@ -29,11 +31,9 @@ pub async fn create(context: &Context, new: NewWebhook) -> Result<WebhookDocumen
     let kept = context.ask(async {
         let now_ms = context.store.now_ms().await?;
         let webhook = Webhook { url: new.url, events, secrets: vec![secret], created_at_ms: now_ms };
-        if !context.store.keep_webhook(&id, &webhook).await? {
-            return Ok(None);
-        }
-        context.store.hold_log_for_webhooks().await?;
-        Ok::<_, StoreError>(Some(KeptWebhook { id, webhook, gone_at_ms: None }))
+        let kept = context.store.keep_webhook(&id, None, &webhook).await?;
+        let made = KeptWebhook { id, webhook, stored: String::new(), gone_at_ms: None };
+        Ok::<_, StoreError>((kept == Kept::Kept).then_some(made))
     });
     let kept = kept.await?.ok_or(Refusal::TooManyWebhooks)?;
     Ok(WebhookDocument::with_secret(&kept, kept.webhook.created_at_ms))
@@ -60,18 +60,24 @@ pub async fn delete(context: &Context, id: &str) -> Result<(), Refusal> {
 
 /// Gives one another secret, and shows it this once; the one before signs for a day more.
 pub async fn rotate(context: &Context, id: &str) -> Result<WebhookDocument, Refusal> {
-    let (now_ms, kept) = find(context, id).await?;
-    let old = kept
-        .webhook
-        .secrets
-        .into_iter()
-        .map(|old| WebhookSecret { until_ms: Some(old.until_ms.unwrap_or(now_ms + WEBHOOK_SECRET_OVERLAP_MS)), ..old });
-    let old = old.filter(|it| it.until_ms.is_some_and(|ms| ms > now_ms)).take(OLD_SECRETS_MAX);
-    let webhook = Webhook { secrets: std::iter::once(secret()?).chain(old).collect(), ..kept.webhook };
-    if !context.ask(context.store.keep_webhook(&kept.id, &webhook)).await? {
-        return Err(Refusal::TooManyWebhooks);
+    for _ in 0..TURNS_MAX {
+        let (now_ms, kept) = find(context, id).await?;
+        let webhook = rotated(&kept.webhook, secret()?, now_ms);
+        match context.ask(context.store.keep_webhook(&kept.id, Some(&kept.stored), &webhook)).await? {
+            Kept::Kept => return Ok(WebhookDocument::with_secret(&KeptWebhook { webhook, ..kept }, now_ms)),
+            Kept::Changed | Kept::Full => {} // somebody was faster, or has deleted it
+        }
     }
-    Ok(WebhookDocument::with_secret(&KeptWebhook { webhook, ..kept }, now_ms))
+    Err(Refusal::StoreSilent)
+}
+
+fn rotated(webhook: &Webhook, secret: WebhookSecret, now_ms: u64) -> Webhook {
+    let old = webhook.secrets.iter().map(|old| {
+        let until_ms = old.until_ms.unwrap_or(now_ms + WEBHOOK_SECRET_OVERLAP_MS);
+        WebhookSecret { until_ms: Some(until_ms), ..old.clone() }
+    });
+    let old = old.filter(|it| it.until_ms.is_some_and(|ms| ms > now_ms)).take(OLD_SECRETS_MAX);
+    Webhook { secrets: std::iter::once(secret).chain(old).collect(), ..webhook.clone() }
 }
 
 fn check(context: &Context, url: &str) -> Result<(), Refusal> {

@@ -54,19 +54,25 @@ pub(crate) enum Held {
 /// A cut takes at least a whole node of the stream, which holds up to 100 entries by default.
 const COUNT_MIN: u64 = 100;
 
-/// Decides what may go now. Nothing that a group has yet to acknowledge is ever below the answer.
+/// Whether Redis has so little memory left that all of it is for what was accepted.
+pub(crate) fn is_tight(used_memory: u64, maxmemory: u64) -> bool {
+    maxmemory > 0 && used_memory > maxmemory / 5 * 4
+}
+
+/// Decides what may go now. Nothing that a group has yet to acknowledge is ever below the answer; only webhooks are not waited
+/// for while memory is tight, because that is what their deliveries would take.
 pub(crate) fn cut(log: &LogState, retention: Retention) -> Result<Cut, Held> {
     let is_there = |name: &str| log.groups.iter().any(|group| group.name == name);
     let required = log.required.iter().map(String::as_str).chain([key::PROJECTOR_GROUP]);
     if let Some(missing) = required.into_iter().find(|name| !is_there(name)) {
         return Err(Held::Missing(missing.to_owned()));
     }
+    let is_tight = is_tight(log.used_memory, log.maxmemory);
     let mut acknowledged = EntryId { ms: u64::MAX, sequence: u64::MAX };
-    for group in &log.groups {
+    for group in log.groups.iter().filter(|group| !(is_tight && group.name == key::WEBHOOKS_GROUP)) {
         let oldest = group.oldest_pending_id.as_ref().unwrap_or(&group.last_delivered_id);
         acknowledged = acknowledged.min(oldest.parse().map_err(|_| Held::Unreadable(group.name.clone()))?);
     }
-    let is_tight = log.maxmemory > 0 && log.used_memory > log.maxmemory / 5 * 4;
     if is_tight {
         return Ok(Cut { before: acknowledged, count: None });
     }
@@ -141,6 +147,14 @@ mod tests {
         check(&state, "9500-0", Some(750));
         state.bytes = (1 << 20) + 1;
         check(&state, "9500-0", Some(COUNT_MIN));
+    }
+
+    #[test]
+    fn while_memory_is_tight_webhooks_are_not_waited_for() {
+        let mut state = log(vec![group("projector", "9999-0", None), group("webhooks", "3000-0", None)]);
+        check(&state, "3000-0", None);
+        (state.used_memory, state.maxmemory) = (81, 100);
+        check(&state, "9999-0", None);
     }
 
     #[test]

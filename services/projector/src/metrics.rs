@@ -19,6 +19,7 @@ pub struct ProjectorMetrics {
     expired: [Counter; 2],
     violations: Gauge,
     announced: Counter,
+    untold: Counter,
 }
 
 impl Default for ProjectorMetrics {
@@ -37,6 +38,7 @@ impl Default for ProjectorMetrics {
             expired: ["cancelled", "removed"].map(|outcome| expired.with_label_values(&[outcome])),
             violations: registry.gauge(&metric::VIOLATIONS),
             announced: registry.counter(&metric::ANNOUNCED),
+            untold: registry.counter(&metric::UNTOLD),
             registry,
         }
     }
@@ -90,5 +92,9 @@ impl ProjectorMetrics {
 
     pub(crate) fn announced(&self) {
         self.announced.inc();
+    }
+
+    pub(crate) fn untold(&self, ends: u64) {
+        self.untold.inc_by(ends);
     }
 }

@@ -5,10 +5,11 @@
 //! in silence. If it dies, the log is longer until any projector's next round.
 
 use crate::config::Config;
-use crate::cut::{Cut, Held, LogState, Retention, cut};
+use crate::cut::{Cut, Held, LogState, Retention, cut, is_tight};
+use crate::entry_id::EntryId;
 use crate::metrics::ProjectorMetrics;
 use crate::pause::Pause;
-use redis_store::{Store, StoreError};
+use redis_store::{Store, StoreError, key};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,8 @@ pub(crate) struct Trimmer {
     reported: Option<Held>,
     /// How many dead letters were gone, as the log was told last.
     letters_gone: u64,
+    /// Whether ends may be trimmed away untold, as the log was told last.
+    untold: bool,
     metrics: Arc<ProjectorMetrics>,
 }
 
@@ -31,7 +34,7 @@ impl Trimmer {
     pub(crate) fn new(config: &Config, store: Store) -> Self {
         let retention = Retention { age: config.events_retention, bytes_max: config.events_bytes_max };
         let (period, metrics) = (config.trim_every, config.metrics.clone());
-        Self { store, retention, period, reported: None, letters_gone: 0, metrics }
+        Self { store, retention, period, reported: None, letters_gone: 0, untold: false, metrics }
     }
 
     pub(crate) async fn run(mut self, shutdown: &CancellationToken) {
@@ -48,6 +51,7 @@ impl Trimmer {
     async fn run_once(&mut self) -> Result<Result<u64, Held>, StoreError> {
         self.announce_letters().await?;
         let Some(mut log) = self.look().await? else { return Ok(Ok(0)) };
+        self.announce_untold(&log);
         let mut trimmed = 0;
         for _ in 0..STEPS_MAX {
             let removed = match cut(&log, self.retention) {
@@ -75,6 +79,20 @@ impl Trimmer {
         }
         self.letters_gone = gone;
         Ok(())
+    }
+
+    /// What webhooks are not told of is not lost in silence either.
+    fn announce_untold(&mut self, log: &LogState) {
+        let tight = is_tight(log.used_memory, log.maxmemory);
+        let place = |name: &str| {
+            let group = log.groups.iter().find(|group| group.name == name)?;
+            group.last_delivered_id.parse::<EntryId>().ok()
+        };
+        let untold = tight && place(key::WEBHOOKS_GROUP).is_some_and(|told| Some(told) < place(key::PROJECTOR_GROUP));
+        if untold && !self.untold {
+            tracing::warn!("redis is short of memory: the log does not wait for webhooks, and some ends are not told");
+        }
+        self.untold = untold;
     }
 
     /// What the decision needs to know; `None` if there is no log yet.

@@ -75,6 +75,11 @@ pub fn rate(client: &str) -> String {
     format!("rate:{client}")
 }
 
+/// Deliveries of a webhook that are under way, by the ms they were begun.
+pub fn webhook_open(id: &str) -> String {
+    format!("webhooks:open:{id}")
+}
+
 /// Wakes idle workers of a queue.
 pub fn bell(queue: &QueueName) -> String {
     format!("bell:{queue}")

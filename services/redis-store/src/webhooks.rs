@@ -1,10 +1,10 @@
-//! Who is told of the ends of tasks, in one hash by id; and how far the log has been told, as a group of its own that
+//! Who is told of the ends of tasks, in one hash by id, and which deliveries are under way to whom; and how far the log has been told, as a group of its own that
 //! nobody reads through: its place is set, and holds the log until then.
 
 use crate::client::Store;
 use crate::error::StoreError;
-use crate::{key, value};
-use proto_schemas::{Webhook, limit};
+use crate::{key, script, value};
+use proto_schemas::{TaskId, Webhook, limit};
 
 /// A webhook with its id and what has become of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +13,21 @@ pub struct KeptWebhook {
     pub id: String,
     /// As it was made.
     pub webhook: Webhook,
+    /// The text of that, as it is stored.
+    pub stored: String,
     /// When it said that it is there no more, ms of the Unix epoch: it is told nothing from then on.
     pub gone_at_ms: Option<u64>,
+}
+
+/// The answer to whoever wants a webhook kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// It is.
+    Kept,
+    /// As many are there as may be.
+    Full,
+    /// It is another by now, or gone.
+    Changed,
 }
 
 /// How far the log has been told.
@@ -27,22 +40,24 @@ pub struct ToldPlace {
 }
 
 impl Store {
-    /// Keeps a webhook under its id, unless 100 others are there; whether it did. Idempotent.
-    pub async fn keep_webhook(&self, id: &str, webhook: &Webhook) -> Result<bool, StoreError> {
+    /// Keeps a webhook under its id: a new one, or in the place of what was stored before.
+    pub async fn keep_webhook(&self, id: &str, before: Option<&str>, webhook: &Webhook) -> Result<Kept, StoreError> {
         let text = serde_json::to_string(webhook).map_err(|error| StoreError::Document(error.into()))?;
-        self.command("HSET", value::args([key::WEBHOOKS, id, &text])).await?;
-        let count = value::number(&self.command("HLEN", value::args([key::WEBHOOKS])).await?, "HLEN")?;
-        let fits = count <= limit::WEBHOOKS_MAX;
-        if !fits {
-            self.remove_webhook(id).await?;
+        let args = value::args([id, before.unwrap_or_default(), &text, &limit::WEBHOOKS_MAX.to_string()]);
+        let answer = self.eval(&script::WEBHOOK, vec![key::WEBHOOKS.to_owned()], args).await?;
+        match value::words(answer, "webhook")?.first().map(String::as_str) {
+            Some("kept") => Ok(Kept::Kept),
+            Some("full") => Ok(Kept::Full),
+            Some("changed") => Ok(Kept::Changed),
+            _ => Err(StoreError::Reply("webhook")),
         }
-        Ok(fits)
     }
 
     /// Forgets a webhook; whether there was one.
     pub async fn remove_webhook(&self, id: &str) -> Result<bool, StoreError> {
         let removed = value::number(&self.command("HDEL", value::args([key::WEBHOOKS, id])).await?, "HDEL")?;
         self.command("HDEL", value::args([key::WEBHOOKS_GONE, id])).await?;
+        self.command("DEL", value::args([&*key::webhook_open(id)])).await?;
         Ok(removed > 0)
     }
 
@@ -50,7 +65,12 @@ impl Store {
     pub async fn webhook(&self, id: &str) -> Result<Option<KeptWebhook>, StoreError> {
         let text = self.command("HGET", value::args([key::WEBHOOKS, id])).await?.into_string();
         let gone = self.command("HGET", value::args([key::WEBHOOKS_GONE, id])).await?.into_string();
-        Ok(text.and_then(|text| read(id.to_owned(), &text, gone.as_deref())))
+        Ok(text.and_then(|text| read(id.to_owned(), text, gone.as_deref())))
+    }
+
+    /// How many webhooks there are.
+    pub async fn webhooks_count(&self) -> Result<u64, StoreError> {
+        value::number(&self.command("HLEN", value::args([key::WEBHOOKS])).await?, "HLEN")
     }
 
     /// Every webhook, in the order of their making; what a stranger wrote and cannot be read is left out.
@@ -62,7 +82,7 @@ impl Store {
         let gone = value::map(self.command("HGETALL", value::args([key::WEBHOOKS_GONE])).await?, "HGETALL")?;
         let read = |(id, text): (String, String)| {
             let gone = gone.get(&id).map(String::as_str);
-            read(id, &text, gone)
+            read(id, text, gone)
         };
         let mut webhooks: Vec<KeptWebhook> = kept.into_iter().filter_map(read).collect();
         webhooks
@@ -73,6 +93,30 @@ impl Store {
     /// Keeps that a webhook said that it is there no more. Idempotent: the first time counts.
     pub async fn end_webhook(&self, id: &str, now_ms: u64) -> Result<(), StoreError> {
         self.command("HSETNX", value::args([key::WEBHOOKS_GONE, id, &now_ms.to_string()])).await.map(drop)
+    }
+
+    /// How many deliveries of a webhook are under way. What was begun before `since_ms` has ended and is forgotten.
+    pub async fn open_deliveries(&self, id: &str, since_ms: u64) -> Result<u64, StoreError> {
+        let key = key::webhook_open(id);
+        let before = format!("({since_ms}");
+        self.command("ZREMRANGEBYSCORE", value::args([&*key, "-inf", &before])).await?;
+        value::number(&self.command("ZCARD", value::args([&*key])).await?, "ZCARD")
+    }
+
+    /// Deliveries of a webhook are under way. Idempotent.
+    pub async fn begin_deliveries(&self, id: &str, deliveries: &[TaskId], now_ms: u64) -> Result<(), StoreError> {
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        let now_ms = now_ms.to_string();
+        let mut args = value::args([&*key::webhook_open(id), "NX"]);
+        args.extend(deliveries.iter().flat_map(|delivery| value::args([&*now_ms, delivery.as_str()])));
+        self.command("ZADD", args).await.map(drop)
+    }
+
+    /// A delivery of a webhook has ended. Idempotent.
+    pub async fn end_delivery(&self, id: &str, delivery: &TaskId) -> Result<(), StoreError> {
+        self.command("ZREM", value::args([&*key::webhook_open(id), delivery.as_str()])).await.map(drop)
     }
 
     /// Has the log wait for webhooks, from its first entry on. Idempotent.
@@ -115,7 +159,7 @@ impl Store {
     }
 }
 
-fn read(id: String, text: &str, gone: Option<&str>) -> Option<KeptWebhook> {
-    let webhook = serde_json::from_str(text).ok()?;
-    Some(KeptWebhook { id, webhook, gone_at_ms: gone.and_then(|ms| ms.parse().ok()) })
+fn read(id: String, stored: String, gone: Option<&str>) -> Option<KeptWebhook> {
+    let webhook = serde_json::from_str(&stored).ok()?;
+    Some(KeptWebhook { id, webhook, stored, gone_at_ms: gone.and_then(|ms| ms.parse().ok()) })
 }

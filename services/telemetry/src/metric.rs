@@ -171,6 +171,8 @@ metrics! {
     VIOLATIONS = Gauge, "millstream_audit_violations", PROJECTOR, [], "it is not 0: see `millstream audit`";
     /// Deliveries to webhooks that this projector has submitted; how they went is told of the kind `webhook`.
     ANNOUNCED = Counter, "millstream_webhook_deliveries_total", PROJECTOR, [];
+    /// Ends that a webhook was not told of, because as many deliveries to it were under way as may be.
+    UNTOLD = Counter, "millstream_webhook_untold_total", PROJECTOR, [], "it rises: an endpoint does not answer";
 
     /// Answers of the API, by method, template of the route, and status.
     REQUESTS = Counter, "millstream_http_requests_total", ORCHESTRATOR, ["method", "route", "status"], "5xx are more than one in a thousand";

@@ -18,8 +18,11 @@ impl Refusal {
         } else if error.is::<MethodNotAllowedError>() {
             Self::MethodNotAllowed(String::new())
         } else if error.is::<poem_openapi::error::ParsePathError>() || error.is::<poem::error::ParsePathError>() {
-            // Paths name tasks and letters.
-            if path.starts_with("/dead-letters/") { Self::LetterNotFound } else { Self::TaskNotFound }
+            match path.split('/').nth(1) {
+                Some("dead-letters") => Self::LetterNotFound,
+                Some("webhooks") => Self::WebhookNotFound,
+                _ => Self::TaskNotFound,
+            }
         } else if let Some(ParseParamError { name, .. }) = error.downcast_ref() {
             let mut violations = Violations::default();
             violations.shape(&Pointer::root().field(name), "is not of the described shape");

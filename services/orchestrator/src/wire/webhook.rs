@@ -75,7 +75,7 @@ pub struct WebhookList {
 impl WebhookDocument {
     /// The document of a webhook without its secret, at `now_ms`.
     pub fn of(kept: &KeptWebhook, now_ms: u64) -> Self {
-        let KeptWebhook { id, webhook, gone_at_ms } = kept;
+        let KeptWebhook { id, webhook, gone_at_ms, .. } = kept;
         let old = webhook.secrets.iter().filter_map(|it| it.until_ms).filter(|ms| *ms > now_ms).max();
         Self {
             webhook_id: id.clone(),
@@ -158,7 +158,12 @@ impl Example for WebhookDocument {
             secrets: Vec::new(),
             created_at_ms: 1_790_000_000_000,
         };
-        let kept = KeptWebhook { id: "wh_01K5QJ0000TVWXYZ0123456789".to_owned(), webhook, gone_at_ms: None };
+        let kept = KeptWebhook {
+            id: "wh_01K5QJ0000TVWXYZ0123456789".to_owned(),
+            webhook,
+            stored: String::new(),
+            gone_at_ms: None,
+        };
         Self::of(&kept, 1_790_000_000_000)
     }
 }

@@ -58,8 +58,14 @@ async fn what_is_deleted_is_gone_and_what_was_never_there_is_not_found() {
     let id = create(&stage).await["webhook_id"].as_str().expect("an id").to_owned();
     let send = async |method: &str, path: &str| stage.send(method, path, &[], "".into()).await.status;
     assert_eq!(send("DELETE", &format!("/webhooks/{id}")).await, 204);
-    for path in [format!("/webhooks/{id}"), "/webhooks/wh_none".to_owned(), "/webhooks/%00".to_owned()] {
-        assert_eq!((send("DELETE", &path).await, send("GET", &path).await), (404, 404), "{path}");
+    for path in [
+        format!("/webhooks/{id}"),
+        "/webhooks/wh_none".to_owned(),
+        "/webhooks/%00".to_owned(),
+        "/webhooks/%FF".to_owned(),
+    ] {
+        assert_eq!(send("DELETE", &path).await, 404, "{path}");
+        stage.get(&path).await.problem(404, "webhook_not_found");
         assert_eq!(send("POST", &format!("{path}/rotate-secret")).await, 404);
     }
     assert_eq!(stage.get("/webhooks").await.json(), json!({"webhooks": []}));

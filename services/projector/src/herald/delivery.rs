@@ -1,14 +1,17 @@
 //! The task that tells one webhook of one end: a CloudEvent, and the subtask that sends it.
 
 use chrono::{DateTime, SecondsFormat};
-use proto_schemas::limit::{WEBHOOK_ATTEMPTS, WEBHOOK_BACKOFF_BASE_MS, WEBHOOK_BACKOFF_CAP_MS, WEBHOOK_TIMEOUT_MS};
-use proto_schemas::webhook::{WEBHOOK_KIND, WebhookEvent};
-use proto_schemas::{ConsumerName, Kind, Priority, SubtaskDefinition, Task, TaskId, TaskStatus};
+use proto_schemas::limit::{
+    WEBHOOK_ATTEMPTS, WEBHOOK_BACKOFF_BASE_MS, WEBHOOK_BACKOFF_CAP_MS, WEBHOOK_DEADLINE_MS, WEBHOOK_TIMEOUT_MS,
+};
+use proto_schemas::webhook::{WEBHOOK_KIND, WEBHOOK_QUEUE, WebhookEvent};
+use proto_schemas::{ConsumerName, Kind, Priority, QueueName, SubtaskDefinition, Task, TaskId, TaskStatus};
 use redis_store::listing::TaskHead;
 use redis_store::submit::Submission;
 use redis_store::webhooks::KeptWebhook;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::time::Duration;
 use ulid::Ulid;
 
 /// Under whose name it is submitted.
@@ -18,7 +21,7 @@ const BY: &str = "projector";
 pub(super) fn delivery(webhook: &KeptWebhook, head: &TaskHead) -> Option<Submission> {
     let task = &head.task;
     let (event, finished_at_ms) = (event(task.status)?, task.finished_at_ms?);
-    let KeptWebhook { id, webhook, gone_at_ms } = webhook;
+    let KeptWebhook { id, webhook, gone_at_ms, .. } = webhook;
     if gone_at_ms.is_some() || !webhook.events.contains(&event) || finished_at_ms < webhook.created_at_ms {
         return None;
     }
@@ -27,15 +30,17 @@ pub(super) fn delivery(webhook: &KeptWebhook, head: &TaskHead) -> Option<Submiss
     let description = format!("tell {id} of {} {}", event.as_str(), task.task_id);
     let payload = json!({"webhook_id": id, "event": cloud_event(&task_id, event, head, finished_at_ms)});
     let subtask = SubtaskDefinition {
+        queue: QueueName::new(WEBHOOK_QUEUE).expect("the queue of deliveries is a token"),
         params: serde_json::value::to_raw_value(&payload).ok()?,
         max_attempts: WEBHOOK_ATTEMPTS,
         timeout_ms: WEBHOOK_TIMEOUT_MS,
         backoff_base_ms: WEBHOOK_BACKOFF_BASE_MS,
         backoff_cap_ms: WEBHOOK_BACKOFF_CAP_MS,
-        ..SubtaskDefinition::new(kind, description.clone(), Priority::High)
+        ..SubtaskDefinition::new(kind, description.clone(), Priority::Medium)
     };
     let by = ConsumerName::new(BY).expect("the name of the service is a token");
-    Some(Submission { priority: Priority::High, ..Submission::new(task_id, by, description, vec![subtask]) })
+    let deadline = Some(Duration::from_millis(WEBHOOK_DEADLINE_MS));
+    Some(Submission { deadline, ..Submission::new(task_id, by, description, vec![subtask]) })
 }
 
 fn event(status: TaskStatus) -> Option<WebhookEvent> {
@@ -124,7 +129,7 @@ mod tests {
             secrets: Vec::new(),
             created_at_ms: 5,
         };
-        KeptWebhook { id: id.to_owned(), webhook, gone_at_ms: None }
+        KeptWebhook { id: id.to_owned(), webhook, stored: String::new(), gone_at_ms: None }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use system_tests::body;
 use system_tests::eventually::eventually;
+use system_tests::process::Process;
 use system_tests::receiver::{Delivery, Receiver};
 use system_tests::stack::{Plan, SOON};
 
@@ -60,4 +61,28 @@ fn every_end_is_told_whoever_dies_and_its_copies_have_one_id() {
 
 fn event(delivery: &Delivery) -> Value {
     serde_json::from_str(&delivery.body).expect("JSON")
+}
+
+#[test]
+fn workers_may_share_out_who_works_and_who_delivers() {
+    let receiver = Receiver::start(&["200 OK"]);
+    let plan = Plan::workers(1).set("WORKER_KINDS", "simulate,test_task").set("WEBHOOK_ALLOW", receiver.address());
+    let stack = plan.start();
+    let made = stack.client.post("/webhooks", &json!({"url": format!("http://{}/", receiver.address())}));
+    assert_eq!(made.status, 201, "{}", made.body);
+    let task_id = stack.client.submit(&body::simulated(1));
+    stack.await_status(&task_id, "completed");
+    eventually(SOON, "a delivery waits", || {
+        (stack.redis.command(&["XLEN", "subtasks:webhooks:medium"]).integer() == 1).then_some(())
+    });
+    assert_eq!(receiver.deliveries().len(), 0, "this worker does not deliver");
+    let mut settings = stack.settings().clone();
+    settings.insert("WORKER_KINDS".to_owned(), "webhook".to_owned());
+    settings.insert("HEALTH_DIR".to_owned(), stack.directory().join("health-deliverer").display().to_string());
+    let deliverer = Process::start("deliverer", &["worker"], &settings, stack.directory());
+    eventually(SOON, "it is delivered", || (receiver.deliveries().len() == 1).then_some(()));
+    let deleted = format!("/webhooks/{}", made.json()["webhook_id"].as_str().expect("an id"));
+    assert_eq!(stack.client.get(&deleted).status, 200);
+    deliverer.stop();
+    stack.audit();
 }

@@ -14,20 +14,22 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use task_core::egress::Target;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use url::Host;
 
-const CONNECT: Duration = Duration::from_secs(5);
+const RESOLVE: Duration = Duration::from_secs(3);
+/// To one address; the next is tried then.
+const CONNECT: Duration = Duration::from_secs(2);
+/// Addresses of one name that are tried.
+const TRIES_MAX: usize = 3;
 /// From the connection to the status of the answer.
 const ANSWER: Duration = Duration::from_secs(10);
 /// What is read of an answer, so that whoever sends it is not cut off; it does not matter what it says.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 const ANSWER_REST: Duration = Duration::from_secs(1);
-/// Addresses of one name that are judged and tried.
-const ADDRESSES_MAX: usize = 8;
 
 /// Why there is no answer. None of it repeats a path or a query: they may carry what only the receiver should know.
 #[derive(Debug, thiserror::Error)]
@@ -61,36 +63,52 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
 }
 
-/// Who posts, and whom it trusts.
+/// Who posts, whom it trusts and whom it asks for addresses.
 #[derive(Default)]
 pub struct Poster {
     tls: OnceLock<Arc<ClientConfig>>,
+    /// What every name leads to, in place of what the machine says.
+    addresses: Option<Vec<SocketAddr>>,
 }
 
 impl Poster {
     /// Trusts these and not what the machine trusts.
     pub fn trusting(roots: RootCertStore) -> Self {
-        Self { tls: OnceLock::from(config(roots)) }
+        Self { tls: OnceLock::from(config(roots)), ..Self::default() }
     }
 
     /// Sends it once.
     pub async fn post(&self, target: &Target, headers: HeaderMap, body: Bytes) -> Result<Answer, PostError> {
-        let slow = || PostError::Slow(target.host.clone());
-        let stream = timeout(CONNECT, connect(target)).await.map_err(|_| slow())??;
+        let host = || target.host.clone();
+        let addresses = timeout(RESOLVE, self.addresses(target)).await.map_err(|_| PostError::Slow(host()))??;
+        judge(target, &addresses)?;
+        let stream = connect(target, &addresses).await?;
+        let until = Instant::now() + ANSWER;
         let exchange = async {
             if !target.is_tls {
-                return exchange(TokioIo::new(stream), request(target, headers, body)).await;
+                return exchange(TokioIo::new(stream), request(target, headers, body), until).await;
             }
-            let untrusted = |error| Failure::Untrusted(error);
             let connector = TlsConnector::from(self.tls.get_or_init(|| config(native_roots())).clone());
-            let stream = connector.connect(server_name(&target.host)?, stream).await.map_err(untrusted)?;
-            exchange(TokioIo::new(stream), request(target, headers, body)).await
+            let connecting = timeout_at(until, connector.connect(server_name(&target.host)?, stream));
+            let stream = connecting.await.map_err(|_| Failure::Slow)?.map_err(Failure::Untrusted)?;
+            exchange(TokioIo::new(stream), request(target, headers, body), until).await
         };
-        match timeout(ANSWER, exchange).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(Failure::Untrusted(error))) => Err(PostError::Untrusted(target.host.clone(), error)),
-            Ok(Err(Failure::Broken(error))) => Err(PostError::Broken(target.host.clone(), error)),
-            Err(_) => Err(slow()),
+        exchange.await.map_err(|failure| match failure {
+            Failure::Untrusted(error) => PostError::Untrusted(host(), error),
+            Failure::Broken(error) => PostError::Broken(host(), error),
+            Failure::Slow => PostError::Slow(host()),
+        })
+    }
+
+    async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, PostError> {
+        match (&target.host, &self.addresses) {
+            (Host::Ipv4(address), _) => Ok(vec![(*address, target.port).into()]),
+            (Host::Ipv6(address), _) => Ok(vec![(*address, target.port).into()]),
+            (Host::Domain(_), Some(addresses)) => Ok(addresses.clone()),
+            (Host::Domain(name), None) => {
+                let found = lookup_host((name.as_str(), target.port)).await;
+                Ok(found.map_err(|_| PostError::Unresolved(target.host.clone()))?.collect())
+            }
         }
     }
 }
@@ -99,29 +117,20 @@ impl Poster {
 enum Failure {
     Untrusted(io::Error),
     Broken(hyper::Error),
+    Slow,
 }
 
-/// To the first address that answers, if all of them may be reached.
-async fn connect(target: &Target) -> Result<TcpStream, PostError> {
-    let host = || target.host.clone();
-    let addresses: Vec<SocketAddr> = match &target.host {
-        Host::Ipv4(address) => vec![(*address, target.port).into()],
-        Host::Ipv6(address) => vec![(*address, target.port).into()],
-        Host::Domain(name) => lookup_host((name.as_str(), target.port))
-            .await
-            .map_err(|_| PostError::Unresolved(host()))?
-            .take(ADDRESSES_MAX)
-            .collect(),
-    };
-    judge(target, &addresses)?;
-    let mut last = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = Some(error),
+/// To the first address that answers.
+async fn connect(target: &Target, addresses: &[SocketAddr]) -> Result<TcpStream, PostError> {
+    let mut last = PostError::Unresolved(target.host.clone());
+    for address in addresses.iter().take(TRIES_MAX) {
+        match timeout(CONNECT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = PostError::Unreachable(target.host.clone(), error),
+            Err(_) => last = PostError::Slow(target.host.clone()),
         }
     }
-    Err(last.map_or(PostError::Unresolved(host()), |error| PostError::Unreachable(host(), error)))
+    Err(last)
 }
 
 /// One address that may not be reached forbids them all: a name that has one of each sort is made to pass this judgement.
@@ -130,7 +139,7 @@ fn judge(target: &Target, addresses: &[SocketAddr]) -> Result<(), PostError> {
     if is_fit { Ok(()) } else { Err(PostError::Forbidden(target.host.clone())) }
 }
 
-async fn exchange<IO>(io: IO, request: Request<Full<Bytes>>) -> Result<Answer, Failure>
+async fn exchange<IO>(io: IO, request: Request<Full<Bytes>>, until: Instant) -> Result<Answer, Failure>
 where
     IO: Read + Write + Unpin,
 {
@@ -140,7 +149,8 @@ where
         std::future::pending().await
     };
     let exchange = async {
-        let (head, body) = sender.send_request(request).await.map_err(Failure::Broken)?.into_parts();
+        let answer = timeout_at(until, sender.send_request(request)).await.map_err(|_| Failure::Slow)?;
+        let (head, body) = answer.map_err(Failure::Broken)?.into_parts();
         let _ = timeout(ANSWER_REST, Limited::new(body, ANSWER_BYTES_MAX).collect()).await;
         Ok(Answer { status: head.status, retry_after: retry_after(&head.headers) })
     };
@@ -203,9 +213,24 @@ fn native_roots() -> RootCertStore {
 mod tests {
     use super::*;
     use task_core::egress::Egress;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_public_name_of_a_private_address_is_not_reached_whatever_else_it_has() {
+        let target = Egress::default().target("https://example.org/").unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let (here, public) = (listener.local_addr().unwrap(), "192.0.1.1:443".parse().unwrap());
+        for addresses in [vec![here], vec![here, public], vec![public, here]] {
+            let poster = Poster { addresses: Some(addresses), ..Poster::default() };
+            let posted = poster.post(&target, HeaderMap::new(), Bytes::new()).await;
+            assert!(matches!(posted, Err(PostError::Forbidden(_))), "{posted:?}");
+        }
+        let reached = timeout(Duration::ZERO, listener.accept()).await;
+        assert!(reached.is_err(), "nobody has connected");
+    }
 
     #[test]
-    fn a_public_name_of_a_private_address_is_not_reached_whatever_else_it_has() {
+    fn every_sort_of_address_is_judged() {
         let target = Egress::default().target("https://example.org/").unwrap();
         let judged = |addresses: &[&str]| {
             let addresses: Vec<SocketAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();

@@ -1,19 +1,19 @@
 //! `webhook`: tells an endpoint of the end of a task, signed as Standard Webhooks says. The projectors submit it; clients
 //! cannot. An attempt that is repeated carries the same id, and a receiver that keeps ids takes it once.
 
-use super::post::{Answer, PostError, Poster};
+use super::post::{Answer, Poster};
 use crate::context::Context;
 use crate::handler::{Handler, HandlerError};
 use bytes::Bytes;
-use chrono::Utc;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use proto_schemas::limit::WEBHOOK_BACKOFF_CAP_MS;
-use proto_schemas::webhook::WEBHOOK_KIND;
+use proto_schemas::limit::{WEBHOOK_BACKOFF_BASE_MS, WEBHOOK_BACKOFF_CAP_MS};
+use proto_schemas::webhook::{WEBHOOK_KIND, WEBHOOK_QUEUE};
 use redis_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::time::Duration;
+use task_core::backoff;
 use task_core::egress::Egress;
 
 const AGENT: &str = concat!("millstream/", env!("CARGO_PKG_VERSION"));
@@ -38,7 +38,11 @@ pub struct WebhookInput {
 #[derive(Debug, Serialize)]
 pub struct WebhookOutput {
     /// The status that the endpoint answered with.
-    pub status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Why nothing was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<&'static str>,
 }
 
 impl Webhook {
@@ -55,43 +59,64 @@ impl Webhook {
 
 impl Handler for Webhook {
     const KIND: &'static str = WEBHOOK_KIND;
+    const QUEUE: &'static str = WEBHOOK_QUEUE;
     type Input = WebhookInput;
     type Output = WebhookOutput;
 
     async fn execute(&self, ctx: &Context, input: WebhookInput) -> Result<WebhookOutput, HandlerError> {
-        let asked = self.store.webhook(&input.webhook_id).await;
-        let kept = asked.map_err(unknown)?.ok_or_else(|| fatal("the webhook was deleted"))?;
-        if kept.gone_at_ms.is_some() {
-            return Err(fatal("the endpoint has said that it is there no more"));
+        let delivered = self.deliver(ctx, &input).await;
+        let is_over = match &delivered {
+            Ok(_) | Err(HandlerError::Fatal(_)) => true,
+            Err(HandlerError::Retryable(_) | HandlerError::RetryAfter(..)) => ctx.attempt() >= ctx.max_attempts(),
+        };
+        if is_over {
+            // What is not forgotten here is after a day, and takes a place until then.
+            let _ = self.store.end_delivery(&input.webhook_id, ctx.task_id()).await;
         }
-        let target = self.egress.target(&kept.webhook.url).map_err(|rule| fatal(&format!("the URL {rule}")))?;
-        let now = Utc::now();
-        let body = input.event.get().to_owned();
-        let secrets = kept.webhook.secrets_at(now.timestamp_millis().try_into().unwrap_or(0));
-        let signature = sign(secrets, ctx.task_id().as_str(), now.timestamp(), body.as_bytes())?;
-        let headers = headers(ctx, now.timestamp(), &signature)?;
-        let answer = self.poster.post(&target, headers, Bytes::from(body)).await.map_err(refused)?;
+        delivered
+    }
+}
+
+impl Webhook {
+    async fn deliver(&self, ctx: &Context, input: &WebhookInput) -> Result<WebhookOutput, HandlerError> {
+        let asked = async { tokio::try_join!(self.store.webhook(&input.webhook_id), self.store.now_ms()) };
+        let (kept, now_ms) = asked.await.map_err(unknown)?;
+        let skipped = |why| Ok(WebhookOutput { status: None, skipped: Some(why) });
+        let Some(kept) = kept else { return skipped("the webhook was deleted") };
+        if kept.gone_at_ms.is_some() {
+            return skipped("the endpoint has said that it is there no more");
+        }
+        // Another worker, or this one with other settings, may reach it: nothing is sent from here.
+        let target = self.egress.target(&kept.webhook.url);
+        let target = target.map_err(|rule| HandlerError::Retryable(format!("the URL {rule}")))?;
+        let (body, seconds) = (input.event.get().to_owned(), (now_ms / 1_000).cast_signed());
+        let signature = sign(kept.webhook.secrets_at(now_ms), ctx.task_id().as_str(), seconds, body.as_bytes())?;
+        let headers = headers(ctx, seconds, &signature)?;
+        let answer = self.poster.post(&target, headers, Bytes::from(body)).await;
+        let answer = answer.map_err(|error| HandlerError::Retryable(error.to_string()))?;
         if answer.status == StatusCode::GONE {
-            let ended = self.store.end_webhook(&kept.id, now.timestamp_millis().try_into().unwrap_or(0)).await;
-            ended.map_err(unknown)?;
+            self.store.end_webhook(&kept.id, now_ms).await.map_err(unknown)?;
             tracing::warn!(
                 webhook_id = kept.id,
                 "an endpoint says that it is there no more: it is told nothing from now on"
             );
         }
-        judge(answer, &target.host.to_string())
+        judge(answer, &target.host.to_string(), ctx.attempt(), fastrand::f64())
     }
 }
 
-/// What an answer means for the delivery.
-fn judge(answer: Answer, host: &str) -> Result<WebhookOutput, HandlerError> {
+/// What an answer means for the delivery; `jitter` is a share from 0 to below 1.
+fn judge(answer: Answer, host: &str, attempt: u32, jitter: f64) -> Result<WebhookOutput, HandlerError> {
     let status = answer.status;
     let said = format!("{host} answered {}", status.as_u16());
     match (status, answer.retry_after) {
-        (status, _) if status.is_success() => Ok(WebhookOutput { status: status.as_u16() }),
+        (status, _) if status.is_success() => Ok(WebhookOutput { status: Some(status.as_u16()), skipped: None }),
         (StatusCode::GONE, _) => Err(HandlerError::Fatal(said)),
         (_, Some(wait)) if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => {
-            Err(HandlerError::RetryAfter(wait.min(Duration::from_millis(WEBHOOK_BACKOFF_CAP_MS)), said))
+            // Behind what it asks for, so that what waited together does not come together.
+            let cap = Duration::from_millis(WEBHOOK_BACKOFF_CAP_MS);
+            let pause = backoff::delay(attempt, Duration::from_millis(WEBHOOK_BACKOFF_BASE_MS), cap, jitter);
+            Err(HandlerError::RetryAfter(wait.min(cap) + pause, said))
         }
         _ => Err(HandlerError::Retryable(said)),
     }
@@ -135,14 +160,6 @@ fn unknown(error: StoreError) -> HandlerError {
     HandlerError::Retryable(format!("the webhook cannot be read: {error}"))
 }
 
-/// Where nothing may be sent, nothing is sent however often it is tried; whatever else is wrong may be over soon.
-fn refused(error: PostError) -> HandlerError {
-    match error {
-        PostError::Forbidden(_) => HandlerError::Fatal(error.to_string()),
-        _ => HandlerError::Retryable(error.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,7 +167,7 @@ mod tests {
     fn judged(status: u16, retry_after: Option<u64>) -> Result<u16, HandlerError> {
         let retry_after = retry_after.map(Duration::from_secs);
         let answer = Answer { status: StatusCode::from_u16(status).unwrap(), retry_after };
-        judge(answer, "h").map(|output| output.status)
+        judge(answer, "h", 2, 0.5).map(|output| output.status.expect("it was sent"))
     }
 
     #[test]
@@ -162,9 +179,10 @@ mod tests {
             (302, Some(9), Err(HandlerError::Retryable(said(302)))),
             (404, Some(9), Err(HandlerError::Retryable(said(404)))),
             (410, Some(9), Err(HandlerError::Fatal(said(410)))),
-            (429, Some(9), Err(HandlerError::RetryAfter(Duration::from_secs(9), said(429)))),
+            (429, Some(9), Err(HandlerError::RetryAfter(Duration::from_secs(9 + 5), said(429)))),
             (429, None, Err(HandlerError::Retryable(said(429)))),
-            (503, Some(u64::MAX), Err(HandlerError::RetryAfter(Duration::from_secs(21_600), said(503)))),
+            (503, Some(0), Err(HandlerError::RetryAfter(Duration::from_secs(5), said(503)))),
+            (503, Some(u64::MAX), Err(HandlerError::RetryAfter(Duration::from_secs(21_600 + 5), said(503)))),
         ] {
             assert_eq!(judged(status, retry_after), expect, "{status}");
         }

@@ -1,7 +1,8 @@
 //! Deliveries to a real endpoint: signed, tried again, and never to where nobody may be reached.
 
 use crate::stage::{Stage, eventually, quick, stage, subtask};
-use proto_schemas::{SubtaskDefinition, Webhook, WebhookEvent, WebhookSecret};
+use proto_schemas::{SubtaskDefinition, TaskId, Webhook, WebhookEvent, WebhookSecret};
+use redis_store::webhooks::Kept;
 use serde_json::json;
 use std::sync::Arc;
 use system_tests::receiver::{Delivery, Receiver};
@@ -25,7 +26,8 @@ async fn make(stage: &Stage, url: &str) {
         secrets: vec![secret(NEW, None), secret(OLD, Some(u64::MAX >> 12)), secret("whsec_AAAA", Some(1))],
         created_at_ms: 1,
     };
-    assert!(stage.store.keep_webhook("wh_1", &webhook).await.expect("an answer"));
+    stage.store.remove_webhook("wh_1").await.expect("an answer");
+    assert_eq!(stage.store.keep_webhook("wh_1", None, &webhook).await.expect("an answer"), Kept::Kept);
 }
 
 fn allow(address: &str) -> Egress {
@@ -38,8 +40,16 @@ fn deliverer(stage: &Stage, egress: Egress) -> Handlers {
 
 async fn deliver(stage: &Stage, task: &str) {
     let params = json!({"webhook_id": "wh_1", "event": {"id": task, "n": 1.0}});
-    let delivery = SubtaskDefinition { backoff_base_ms: 1, max_attempts: 3, ..subtask("webhook", &params) };
+    let queue = "webhooks".parse().expect("a queue");
+    let delivery = SubtaskDefinition { queue, backoff_base_ms: 1, max_attempts: 2, ..subtask("webhook", &params) };
+    let task_id = TaskId::new(task).expect("an id");
+    stage.store.begin_deliveries("wh_1", &[task_id], 1).await.expect("an answer");
     stage.submit(task, vec![delivery]).await;
+}
+
+/// Deliveries that take a place.
+async fn open(stage: &Stage) -> u64 {
+    stage.store.open_deliveries("wh_1", 0).await.expect("an answer")
 }
 
 /// Whether a receiver that has this secret takes it for ours.
@@ -64,19 +74,20 @@ async fn a_delivery_is_signed_with_every_secret_that_holds_and_its_body_is_sent_
     assert_eq!((&*delivery.headers["webhook-id"], &*delivery.headers["host"]), ("T", &*receiver.address()));
     assert!(is_ours(&delivery, NEW) && is_ours(&delivery, OLD) && !is_ours(&delivery, "whsec_AAAA"));
     assert_eq!(stage.result("T-0").expect("a result")["output"]["status"], 204);
+    assert_eq!(open(&stage).await, 0);
     worker.stop().await.expect("a clean end");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_taken_is_tried_again_under_the_same_id() {
-    let answers = ["503 Service Unavailable\r\nRetry-After: 0", "302 Found\r\nLocation: http://127.0.0.1:1/", "200 OK"];
+    let answers = ["302 Found\r\nLocation: http://127.0.0.1:1/", "200 OK"];
     let (stage, receiver) = (stage().await, Receiver::start(&answers));
     make(&stage, &format!("http://{}/", receiver.address())).await;
     let worker = stage.work(quick(), deliverer(&stage, allow(&receiver.address())));
     deliver(&stage, "T").await;
     eventually("a result", || stage.result("T-0").is_some()).await;
     let ids: Vec<String> = receiver.deliveries().iter().map(|it| it.headers["webhook-id"].clone()).collect();
-    assert_eq!(ids, ["T", "T", "T"]);
+    assert_eq!(ids, ["T", "T"]);
     assert_eq!(stage.result("T-0").expect("a result")["status"], "completed");
     worker.stop().await.expect("a clean end");
 }
@@ -91,6 +102,9 @@ async fn an_endpoint_that_is_there_no_more_is_told_nothing_from_then_on() {
     deliver(&stage, "U").await;
     eventually("another result", || stage.result("U-0").is_some()).await;
     assert_eq!(receiver.deliveries().len(), 1, "no second attempt, and no second delivery");
+    let statuses = ["T-0", "U-0"].map(|id| stage.result(id).expect("a result")["status"].clone());
+    assert_eq!(statuses, ["failed", "completed"], "what was not sent is no dead letter");
+    assert_eq!(open(&stage).await, 0);
     assert!(stage.store.webhook("wh_1").await.expect("an answer").expect("a webhook").gone_at_ms.is_some());
     worker.stop().await.expect("a clean end");
 }
@@ -112,6 +126,7 @@ async fn what_may_not_be_reached_is_not_reached_and_nothing_secret_is_told() {
         worker.stop().await.expect("a clean end");
     }
     assert_eq!(receiver.deliveries().len(), 0);
+    assert_eq!(open(&stage).await, 0, "the last attempt was the end of it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
