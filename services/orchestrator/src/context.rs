@@ -47,6 +47,8 @@ pub struct Context {
     pub auth: Option<Auth>,
     /// How much each client may ask for, if that is bounded.
     pub allowance: Option<Allowance>,
+    /// Whether nobody may ask under another name than this machine's.
+    pub is_for_this_machine: bool,
     /// The origins whose pages may ask and read.
     pub cors_origins: Vec<String>,
     /// Where changes are written down.
@@ -77,6 +79,7 @@ impl Context {
             letters_time,
             auth,
             allowance,
+            is_for_this_machine: config.is_for_this_machine,
             cors_origins,
             audit,
             egress: config.egress,

@@ -3,6 +3,7 @@
 //! a look at its head, and its body is not read.
 
 pub mod cors;
+mod host;
 mod query;
 mod throttle;
 
@@ -32,6 +33,9 @@ pub async fn pass<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
     };
     let _ = trail.operation.set(operation);
     if operation.scope != Scope::Open {
+        if context.is_for_this_machine {
+            host::check(request.headers())?;
+        }
         let client = admit(&context, operation, &trail, &request).await?;
         request.set_data(client);
         query::check(operation, request.uri().query().unwrap_or_default())?;

@@ -112,6 +112,9 @@ pub enum Refusal {
     /// Whoever sends it has used up their allowance, for so long.
     #[error("throttled")]
     Throttled(Duration),
+    /// Nobody is asked who they are, and it comes under another name than this machine's.
+    #[error("misdirected")]
+    Misdirected,
     /// The task has another revision than the client wants.
     #[error("precondition failed")]
     PreconditionFailed,
@@ -139,6 +142,9 @@ pub enum Refusal {
     /// As much is being read as may be.
     #[error("too many bodies are being read")]
     TooManyBodies,
+    /// As much is being sent in large answers as may be.
+    #[error("too many large answers are being sent")]
+    TooManyAnswers,
     /// Stored, and not yet on as many replicas as the settings ask for.
     #[error("not on enough replicas")]
     NotReplicated,

@@ -148,7 +148,8 @@ fn now_ms() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1e3
 }
 
-fn quantiles(mut all: Vec<f64>) -> Quantiles {
+/// Of all of these, in ms.
+pub fn quantiles(mut all: Vec<f64>) -> Quantiles {
     all.sort_by(f64::total_cmp);
     let at = |share: f64| {
         let place = (all.len() as f64 * share).ceil() as usize;

@@ -4,8 +4,9 @@
 //! command. A run ends only when every task hash is complete (or gone, its life over) and the audit is clean.
 //!
 //! In reading order: [`stage`] the processes; [`counters`] what they used; [`load`] what is submitted; [`drain`],
-//! [`latency`], [`limit`], [`makespan`], [`memory`] the measurements; [`environment`], [`report`] what is printed.
+//! [`latency`], [`limit`], [`makespan`], [`memory`], [`api`] the measurements; [`environment`], [`report`] what is printed.
 
+mod api;
 mod counters;
 mod drain;
 mod environment;
@@ -54,6 +55,9 @@ pub struct Bench {
     /// Measure instead what is left in Redis when the lives of --subtasks are over
     #[arg(long, conflicts_with = "makespan")]
     memory: bool,
+    /// Measure instead how many requests the API answers over 1, 16, 64 and 256 connections, and beside slow ones
+    #[arg(long, conflicts_with_all = ["makespan", "memory"])]
+    api: bool,
     /// A setting of the measured processes that differs from its default
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     settings: Vec<(String, String)>,
@@ -100,6 +104,11 @@ impl Bench {
         let program = find_program(self.server.redis_server_bin.as_deref())?;
         if self.makespan {
             let report = makespan::measure(&program, &self.settings).await?;
+            print::raw(if self.json { report.json()? } else { report.text() }.as_bytes());
+            return Ok(Exit::Ok);
+        }
+        if self.api {
+            let report = api::measure(&program, self.aof.modes(), &self.settings).await?;
             print::raw(if self.json { report.json()? } else { report.text() }.as_bytes());
             return Ok(Exit::Ok);
         }

@@ -30,7 +30,8 @@ pub struct ListenSettings {
 /// What the API accepts.
 #[derive(Debug, Clone, Args)]
 pub struct OrchestratorSettings {
-    /// Whether the API may listen where strangers reach it, although it asks nobody who they are.
+    /// Whether the API may listen where strangers reach it, or be asked under other names than localhost, although it asks
+    /// nobody who they are.
     #[arg(
         long, env = "ALLOW_ANONYMOUS",
         value_name = "BOOLEAN", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new()
@@ -78,6 +79,11 @@ pub struct OrchestratorSettings {
 }
 
 impl OrchestratorSettings {
+    /// Whether the API is for this machine alone: nobody is asked who they are, and strangers are not allowed.
+    pub fn is_for_this_machine(&self, guard: &GuardSettings) -> bool {
+        !self.allow_anonymous && !guard.asks()
+    }
+
     /// Which replicas are waited for, if any.
     pub fn replicas(&self) -> Option<ReplicaOrder> {
         (self.wait_replicas > 0).then_some(ReplicaOrder { count: self.wait_replicas, limit: self.wait_timeout })

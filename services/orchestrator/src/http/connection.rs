@@ -1,11 +1,12 @@
 //! The life of one connection: hyper between the socket and the endpoint.
 
-use super::deadlines::{Busy, Deadlines, InFlight};
+use super::answer::{Answer, Room, TooLarge};
+use super::deadlines::{Busy, Deadlines};
 use super::fault::Fault;
 use super::socket::Socket;
 use crate::envelope;
-use bytes::Buf;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use crate::refusal::Refusal;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -14,9 +15,8 @@ use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Endpoint, Request, Response};
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
@@ -37,6 +37,8 @@ pub struct Shared<E> {
     pub stop: CancellationToken,
     /// How long a request in flight may go on then.
     pub grace: Duration,
+    /// What large answers share.
+    pub room: Room,
     /// Is told the code of what is refused before there is a request.
     pub refused: Refused,
 }
@@ -56,8 +58,13 @@ where
         let in_flight = busy.begin();
         let (shared, peer) = (shared.clone(), peer.clone());
         async move {
-            let answer = hyper::Response::from(answer(request, &shared, peer).await);
-            Ok::<_, Infallible>(answer.map(|body| Answer { body, _in_flight: in_flight }))
+            let mut answer = hyper::Response::from(answer(request, &shared, peer).await);
+            let room = shared.room.take(&answer.body().size_hint()).unwrap_or_else(|TooLarge| {
+                (shared.refused)(Refusal::TooManyAnswers.code());
+                answer = envelope::refuse(&Refusal::TooManyAnswers).into();
+                None
+            });
+            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, room, in_flight)))
         }
     });
     let connection =
@@ -92,41 +99,30 @@ where
     }
 }
 
-/// The body of an answer; the connection is busy until it is sent or dropped.
-struct Answer<B> {
-    body: B,
-    _in_flight: InFlight,
-}
-
-impl<D: Buf, B: Body<Data = D> + Unpin> Body for Answer<B> {
-    type Data = D;
-    type Error = B::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<D>, B::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use poem::endpoint::make;
     use poem::{EndpointExt, IntoResponse};
     use proptest::prelude::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
     /// What is not complete is never completed here.
     const SHORT: Duration = Duration::from_millis(5);
     const GOOD: &str = "POST /tasks?a=b HTTP/1.1\r\nHost: x:80\r\nContent-Length: 3\r\nX-Y: z\r\n\r\nabc";
     const CHUNKED: &str = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+
+    fn shared<E: Endpoint<Output = Response>>(endpoint: E, time: Duration, room: &Room) -> Shared<E> {
+        Shared {
+            endpoint,
+            address: LocalAddr::default(),
+            deadlines: Deadlines { head: time, idle: time, write: time },
+            stop: CancellationToken::new(),
+            grace: Duration::ZERO,
+            room: room.clone(),
+            refused: Arc::new(|_| {}),
+        }
+    }
 
     /// All that is answered to these bytes.
     async fn answers(bytes: &[u8]) -> String {
@@ -134,14 +130,7 @@ mod tests {
             let _ = timeout(SHORT, request.take_body().into_vec()).await;
             Ok::<_, poem::Error>("fine".with_header("x-request-id", "y"))
         });
-        let shared = Shared {
-            endpoint: endpoint.map_to_response(),
-            address: LocalAddr::default(),
-            deadlines: Deadlines { head: SHORT, idle: SHORT, write: SHORT },
-            stop: CancellationToken::new(),
-            grace: Duration::ZERO,
-            refused: Arc::new(|_| {}),
-        };
+        let shared = shared(endpoint.map_to_response(), SHORT, &Room::new(0));
         let (mut client, stream) = tokio::io::duplex(4 << 10);
         let talking = async move {
             client.write_all(bytes).await.expect("who is refused may finish sending");
@@ -174,6 +163,36 @@ mod tests {
             let answered = count("HTTP/1.1 ") + count("HTTP/1.0 ");
             prop_assert_eq!(answered, count("x-request-id: "), "{}", answers);
         }
+    }
+
+    /// Asks for what `endpoint` answers and reads all of it, or only its head.
+    async fn ask(room: &Room, bytes: usize) -> DuplexStream {
+        let endpoint = make(move |_| async move { Ok::<_, poem::Error>(vec![b'x'; bytes]) }).map_to_response();
+        let (mut client, stream) = tokio::io::duplex(1 << 10);
+        let shared = shared(endpoint, Duration::from_secs(60), room);
+        tokio::spawn(run(stream, SocketAddr::from(([127, 0, 0, 1], 1)), Arc::new(shared)));
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        client
+    }
+
+    #[tokio::test]
+    async fn large_answers_share_their_room_until_they_are_read() {
+        let room = Room::new(700);
+        let mut slow = ask(&room, 500 << 10).await;
+        let mut head = [0; 15];
+        slow.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200 OK");
+        let text = |mut client: DuplexStream| async move {
+            let mut text = Vec::new();
+            client.read_to_end(&mut text).await.unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        let refused = text(ask(&room, 300 << 10).await).await;
+        assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("too_many_answers"), "{refused}");
+        assert!(text(ask(&room, 200 << 10).await).await.ends_with(&"x".repeat(200 << 10)), "a small one takes no room");
+        let whole = text(slow).await;
+        assert!(whole.contains("content-length: 512000") && whole.ends_with(&"x".repeat(500 << 10)));
+        assert!(text(ask(&room, 700 << 10).await).await.starts_with("HTTP/1.1 200 OK"), "it was given back");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Taking connections until told to stop. Small answers leave at once, and running out of file descriptors does not burn
 //! a core.
 
+use super::answer::{ROOM_KIB, Room};
 use super::connection::{self, Refused, Shared};
 use super::deadlines::Deadlines;
 use super::places::{Place, Places};
@@ -84,9 +85,9 @@ where
 }
 
 fn shared<E>(endpoint: E, terms: &Terms, stop: &CancellationToken) -> Shared<E> {
-    let address = LocalAddr(terms.address.into());
+    let (address, room) = (LocalAddr(terms.address.into()), Room::new(ROOM_KIB));
     let (stop, refused) = (stop.clone(), terms.refused.clone());
-    Shared { endpoint, address, deadlines: terms.deadlines, stop, grace: terms.grace, refused }
+    Shared { endpoint, address, deadlines: terms.deadlines, stop, grace: terms.grace, room, refused }
 }
 
 /// Answers whatever is asked that there are too many connections, and ends the connection.

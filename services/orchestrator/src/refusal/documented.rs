@@ -16,9 +16,10 @@ pub trait Refusals: Send + Sync + 'static {
 }
 
 /// What every operation can answer with that is not open.
-const GUARDED: [(u16, &str); 3] = [
+const GUARDED: [(u16, &str); 4] = [
     (401, "The API asks who you are, and these are no credentials that are valid."),
     (403, "Your credentials lack the scope of this operation."),
+    (421, "The API asks nobody who they are, and the host that you name is not this machine."),
     (429, "Your allowance is used up."),
 ];
 
@@ -28,7 +29,7 @@ const EVERYWHERE: [(u16, &str); 5] = [
     (414, "The request line has more than 8 KiB."),
     (431, "The head has more than 16 KiB, or more than 100 headers."),
     (500, "The service failed."),
-    (503, "As many connections are open as may be."),
+    (503, "As many connections are open, or as much is being sent in large answers, as may be."),
 ];
 
 /// Of an operation that is refused nothing of its own, and asks nobody who they are.

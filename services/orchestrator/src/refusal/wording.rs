@@ -74,6 +74,8 @@ impl Refusal {
                 format!("This takes the scope {}.", scope.as_str())),
             Self::Throttled(_) => say(429, "quota_exceeded", "You ask for too much",
                 "Your allowance is used up; Retry-After says when there is some again."),
+            Self::Misdirected => say(421, "misdirected", "This is not the host that you name",
+                "The API asks nobody who they are, and is for this machine: name it localhost, or set AUTH or ALLOW_ANONYMOUS."),
             Self::PreconditionFailed => say(412, "precondition_failed", "The task has changed",
                 "The task is not at the revision that If-Match names; read it again."),
             Self::NoSuchPath => say(404, "not_found", "No such path", "There is nothing at this path; see /docs."),
@@ -92,6 +94,8 @@ impl Refusal {
                 "As many connections are open as may be; try again later."),
             Self::TooManyBodies => say(503, "too_many_bodies", "Too many bodies are being read",
                 "As much is being read as may be; try again later."),
+            Self::TooManyAnswers => say(503, "too_many_answers", "Too many large answers are being sent",
+                "As much is being sent in large answers as may be; try again later, or ask for less."),
             Self::NotReplicated => say(503, "not_replicated", "Not enough replicas have it",
                 "Stored, but not yet on as many replicas as the settings ask for; repeat with the same Idempotency-Key."),
             Self::StoreSilent | Self::Store(StoreError::Unavailable(_)) =>

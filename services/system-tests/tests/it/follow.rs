@@ -73,7 +73,7 @@ async fn follow(task_id: &str, ports: [u16; 2]) -> Vec<String> {
 
 async fn open(task_id: &str, port: u16, after: &str) -> BufReader<TcpStream> {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).await.expect("the API takes connections");
-    let head = format!("GET /tasks/{task_id}/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: {after}\r\n\r\n");
+    let head = format!("GET /tasks/{task_id}/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: {after}\r\n\r\n");
     socket.write_all(head.as_bytes()).await.expect("the request is sent");
     let (mut stream, mut status) = (BufReader::new(socket), String::new());
     stream.read_line(&mut status).await.expect("an answer");

@@ -99,8 +99,10 @@ fn request(case: &Value) -> Vec<u8> {
     let (method, path) = (case["method"].as_str().unwrap_or("POST"), case["path"].as_str().unwrap_or("/tasks"));
     let json = json!({ "content-type": "application/json" });
     let headers = case["headers"].as_object().unwrap_or_else(|| json.as_object().expect("an object"));
-    let mut request =
-        format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+    let mut request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n",
+        body.len()
+    );
     for (name, value) in headers {
         request += &format!("{name}: {}\r\n", value.as_str().expect("text"));
     }
