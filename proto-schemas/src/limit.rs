@@ -94,8 +94,10 @@ pub const WEBHOOK_ATTEMPTS: u32 = 15;
 pub const WEBHOOK_TIMEOUT_MS: u64 = 20_000;
 /// Milliseconds after which a delivery that has not ended is given up.
 pub const WEBHOOK_DEADLINE_MS: u64 = 24 * 3_600 * 1_000;
-/// Deliveries of one webhook that may be under way: about 30 MB of Redis where it answers nothing.
-pub const WEBHOOK_OPEN_MAX: u64 = 10_000;
+/// Deliveries of one webhook that may be under way, and of all together: about 60 MB of Redis where nobody answers.
+pub const WEBHOOK_OPEN_MAX: u64 = 5_000;
+/// See [`WEBHOOK_OPEN_MAX`].
+pub const WEBHOOKS_OPEN_MAX: u64 = 20_000;
 /// Milliseconds of the longest pause before the second attempt; it doubles with each further one.
 pub const WEBHOOK_BACKOFF_BASE_MS: u64 = 5_000;
 /// Milliseconds of the longest pause before any attempt.

@@ -1,12 +1,11 @@
 //! Delivers to webhooks, beside the work of a worker process and apart from it: as another worker with slots of its own, so
-//! that an endpoint which hangs holds up nobody else, and only while there are any webhooks.
+//! that an endpoint which hangs holds up no work, and not before there is anything to deliver.
 
 use ::worker::handlers::Webhook;
 use ::worker::{Config, Handlers, WorkerError};
-use proto_schemas::Kind;
-use proto_schemas::webhook::WEBHOOK_KIND;
-use redis_store::Store;
-use std::pin::pin;
+use proto_schemas::webhook::{WEBHOOK_KIND, WEBHOOK_QUEUE};
+use proto_schemas::{Kind, Priority, QueueName};
+use redis_store::{Store, Stream};
 use std::time::Duration;
 use task_core::egress::Egress;
 use telemetry::Pulse;
@@ -14,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Deliveries that wait for their answers at a time.
 const SLOTS: usize = 16;
-/// How often it looks whether there are webhooks.
+/// How often it looks whether there is anything.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What delivers.
@@ -27,35 +26,30 @@ pub fn kind() -> Kind {
     Kind::new(WEBHOOK_KIND).expect("the kind of deliveries is a token")
 }
 
-/// Delivers until `shutdown`, or until its worker finds itself unhealthy.
+/// Waits until there is something to deliver, and delivers from then on until `shutdown`, or until its worker finds itself
+/// unhealthy.
 pub async fn run(main: Config, egress: Egress, store: Store, shutdown: CancellationToken) -> Result<(), WorkerError> {
+    if shutdown.run_until_cancelled(until_wanted(&store)).await.is_none() {
+        return Ok(());
+    }
     let worker_id = format!("{}.webhooks", main.worker_id);
     let config = Config { worker_id, slots: SLOTS, kinds: Vec::new(), ..main };
-    while until_webhooks(&store, true, &shutdown).await {
-        let stop = shutdown.child_token();
-        let no_more = async {
-            until_webhooks(&store, false, &shutdown).await;
-            stop.cancel();
-        };
-        let handlers = handlers(&store, &egress);
-        let mut working = pin!(::worker::run(config.clone(), handlers, store.clone(), Pulse::default(), stop.clone()));
-        tokio::select! {
-            ended = &mut working => ended?,
-            () = no_more => working.await?,
-        }
-    }
-    Ok(())
+    let handlers = handlers(&store, &egress);
+    ::worker::run(config, handlers, store, Pulse::default(), shutdown).await
 }
 
-/// Waits until there are webhooks, or none; whether it was not told to stop meanwhile.
-async fn until_webhooks(store: &Store, wanted: bool, shutdown: &CancellationToken) -> bool {
+/// Returns once there are webhooks, or deliveries to one that was deleted.
+async fn until_wanted(store: &Store) {
+    let stream = Stream { queue: queue(), priority: Priority::Medium };
     loop {
-        match store.webhooks_count().await {
-            Ok(count) if (count > 0) == wanted => return !shutdown.is_cancelled(),
-            Ok(_) | Err(_) => {} // the store has told of it
+        let asked = async { tokio::try_join!(store.webhooks_count(), store.stream_length(&stream)) };
+        if asked.await.is_ok_and(|(webhooks, deliveries)| webhooks + deliveries > 0) {
+            return; // of an error the store has told
         }
-        if shutdown.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
-            return false;
-        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+fn queue() -> QueueName {
+    QueueName::new(WEBHOOK_QUEUE).expect("the queue of deliveries is a token")
 }

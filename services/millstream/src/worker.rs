@@ -77,20 +77,28 @@ impl Worker {
         };
         let egress = self.egress.egress();
         role.run(async move |store, pulse, shutdown| {
-            let beside = async {
-                match delivers {
-                    Deliveries::Beside => {
-                        deliverer::run(config.clone(), egress.clone(), store.clone(), shutdown.clone()).await
-                    }
-                    Deliveries::None | Deliveries::Only => Ok(()),
-                }
-            };
             let handlers = match delivers {
                 Deliveries::Only => deliverer::handlers(&store, &egress),
                 Deliveries::None | Deliveries::Beside => handlers,
             };
-            let main = ::worker::run(config.clone(), handlers, store.clone(), pulse, shutdown.clone());
-            tokio::try_join!(main, beside).map_err(refusal)?;
+            // Whichever ends by itself takes the other with it, in good order.
+            let stop = shutdown.child_token();
+            let main = async {
+                let _stop = stop.clone().drop_guard();
+                ::worker::run(config.clone(), handlers, store.clone(), pulse, stop.clone()).await
+            };
+            let beside = async {
+                match delivers {
+                    Deliveries::Beside => {
+                        let ended = deliverer::run(config.clone(), egress.clone(), store.clone(), stop.clone()).await;
+                        stop.cancel();
+                        ended
+                    }
+                    Deliveries::None | Deliveries::Only => Ok(()),
+                }
+            };
+            let (main, beside) = tokio::join!(main, beside);
+            main.and(beside).map_err(refusal)?;
             Ok(Exit::Ok)
         })
     }

@@ -9,6 +9,7 @@ mod throttle;
 
 use crate::auth::Client;
 use crate::context::Context;
+use crate::http::TakesRoom;
 use crate::refusal::Refusal;
 use crate::routes::operation::{self, Lookup, Operation};
 use crate::routes::scope::Scope;
@@ -40,7 +41,12 @@ pub async fn pass<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
         request.set_data(client);
         query::check(operation, request.uri().query().unwrap_or_default())?;
     }
-    next.call(request).await
+    let is_reading = operation.scope == Scope::Read;
+    let mut response = next.call(request).await?;
+    if is_reading {
+        response.extensions_mut().insert(TakesRoom);
+    }
+    Ok(response)
 }
 
 /// Who sends it, if they may.

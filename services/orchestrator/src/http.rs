@@ -10,7 +10,7 @@
 //! | a head that two servers could read in two ways | none | 400 | RFC 9112, 11.2 |
 //! | time for a head, between requests, for a write | [`Deadlines`] | closed | API-11 |
 //! | body, its time, all bodies together | 1 MiB, 10 s, 64 MiB | 413, 408, 503 | `body::read` |
-//! | answers of more than 256 KiB, all together, until they are read | 128 MiB | 503 | eight of the largest |
+//! | answers to readers of more than 256 KiB, all together, until they are read | 128 MiB | 503 | eight of the largest |
 //! | bytes in hyper's buffers | 64 KiB each way | waits | four heads |
 //!
 //! In reading order: `serve` takes connections, within the `places` there are; `connection` is the life of one;
@@ -31,5 +31,6 @@ mod places;
 mod serve;
 mod socket;
 
+pub use answer::TakesRoom;
 pub use deadlines::Deadlines;
 pub use serve::{Terms, serve};

@@ -4,18 +4,17 @@
 //! the task and the time of its end, so that telling the same twice stores it once. Its place in the log is that of a group,
 //! for which the log waits. If it dies, another goes on from there. Without any webhook it only looks whether there is one.
 //!
-//! What ends, is run again and ends once more before it was looked at is told once, of its last end. While Redis is short of
-//! memory nothing is submitted, and the log does not wait. Of one webhook no more deliveries are under way than its bound: what
-//! ends beyond that is not told, and counted.
+//! What ends, is run again and ends once more before it was looked at is told once, of its last end. Above three fifths of
+//! Redis' memory nothing is submitted, and above four the log does not wait. No more deliveries are under way than their bound:
+//! what ends beyond that is not told, and counted.
 
 use crate::config::Config;
-use crate::cut::is_tight;
 use crate::entry_id::EntryId;
 use crate::herald::delivery::delivery;
 use crate::metrics::ProjectorMetrics;
 use crate::pause::Pause;
 use futures::future::try_join_all;
-use proto_schemas::limit::{BACKLOG_MAX, TASK_DEADLINE_MS, WEBHOOK_DEADLINE_MS, WEBHOOK_OPEN_MAX};
+use proto_schemas::limit::{TASK_DEADLINE_MS, WEBHOOK_DEADLINE_MS, WEBHOOK_OPEN_MAX, WEBHOOKS_OPEN_MAX};
 use proto_schemas::webhook::WEBHOOK_KIND;
 use proto_schemas::{ConsumerName, TaskId};
 use redis_store::events::EventEntry;
@@ -25,18 +24,18 @@ use redis_store::webhooks::{KeptWebhook, ToldPlace};
 use redis_store::{Store, StoreError};
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 mod delivery;
 
 const PERIOD: Duration = Duration::from_millis(500);
-/// How long no other projector looks; shorter than a period, so that the same one may look again.
-const CLAIM: Duration = Duration::from_millis(450);
+/// How long no other projector looks, unless it is told that it may.
+const CLAIM: Duration = Duration::from_secs(5);
+/// How long a round takes, so that it ends before that.
+const ROUND: Duration = Duration::from_secs(2);
 /// Entries of a page.
 const COUNT: usize = 100;
-/// Pages of one round.
-const PAGES_MAX: usize = 50;
 /// Deliveries that are submitted at the same time.
 const SUBMITS_MAX: usize = 64;
 /// Ends that are remembered as told, so that the many facts of one task do not submit its delivery each.
@@ -45,16 +44,16 @@ const TOLD_MAX: usize = 10_000;
 const DELIVERIES_MAX: u64 = 20;
 /// Entries of the projectors' pending list that are looked at.
 const PENDING_MAX: usize = 1_000;
-/// The queue is theirs alone, and bounded by what may be under way.
-const ADMISSION: Admission = Admission { backlog_max: BACKLOG_MAX, deadline: Duration::from_millis(TASK_DEADLINE_MS) };
+/// They are bounded by what may be under way, and not by what others have waiting.
+const ADMISSION: Admission = Admission { backlog_max: 1 << 40, deadline: Duration::from_millis(TASK_DEADLINE_MS) };
 
 pub(crate) struct Herald {
     store: Store,
     consumer: ConsumerName,
     /// Whether the log is known not to wait: nothing is to be told.
     is_idle: bool,
-    /// Whether something could not be told, as the log was told last.
-    is_full: bool,
+    /// The webhooks that could not be told of something when they were last to be, as the log knows.
+    full: HashSet<String>,
     told: HashSet<(TaskId, u64)>,
     metrics: Arc<ProjectorMetrics>,
 }
@@ -62,7 +61,7 @@ pub(crate) struct Herald {
 impl Herald {
     pub(crate) fn new(config: &Config, store: Store) -> Self {
         let (consumer, metrics) = (config.consumer.clone(), config.metrics.clone());
-        Self { store, consumer, is_idle: false, is_full: false, told: HashSet::new(), metrics }
+        Self { store, consumer, is_idle: false, full: HashSet::new(), told: HashSet::new(), metrics }
     }
 
     pub(crate) async fn run(mut self, shutdown: &CancellationToken) {
@@ -76,7 +75,7 @@ impl Herald {
         }
     }
 
-    /// Tells what is new, up to 50 pages; whether there may be more.
+    /// Tells what is new, for two seconds; whether there may be more.
     async fn round(&mut self, shutdown: &CancellationToken) -> Result<bool, StoreError> {
         if self.live_webhooks().await?.is_empty() {
             if !self.is_idle {
@@ -89,12 +88,12 @@ impl Herald {
         if !self.store.claim_herald(&self.consumer, CLAIM).await? {
             return Ok(false);
         }
-        for _ in 0..PAGES_MAX {
-            if shutdown.is_cancelled() || self.is_short_of_memory().await? || !self.run_once().await? {
-                return Ok(false);
-            }
+        let (begun, mut has_more) = (Instant::now(), true);
+        while has_more && begun.elapsed() < ROUND && !shutdown.is_cancelled() {
+            has_more = !self.is_short_of_memory().await? && self.run_once().await?;
         }
-        Ok(true)
+        self.store.end_herald().await?;
+        Ok(has_more)
     }
 
     /// Tells a page; whether there may be more.
@@ -114,11 +113,10 @@ impl Herald {
             entries: place.entries.map(|entries| entries + page.len() as u64),
         };
         let webhooks = self.live_webhooks().await?;
-        let ends = self.ends(&page).await?;
-        for webhook in &webhooks {
-            if !self.tell(webhook, &ends).await? {
-                return Ok(false);
-            }
+        let (ends, now_ms) = (self.ends(&page).await?, self.store.now_ms().await?);
+        let mut open = self.open(&webhooks, now_ms).await?;
+        for at in 0..webhooks.len() {
+            self.tell(&webhooks[at], &ends, now_ms, &mut open, at).await?;
         }
         if self.told.len() >= TOLD_MAX {
             self.told.clear();
@@ -128,41 +126,69 @@ impl Herald {
         Ok(is_full)
     }
 
-    /// Submits the deliveries of some ends to one webhook; whether all were taken.
-    async fn tell(&mut self, webhook: &KeptWebhook, ends: &[TaskHead]) -> Result<bool, StoreError> {
-        let mut deliveries: Vec<Submission> = ends.iter().filter_map(|head| delivery(webhook, head)).collect();
-        if deliveries.is_empty() {
-            return Ok(true);
-        }
-        let now_ms = self.store.now_ms().await?;
-        let open = self.store.open_deliveries(&webhook.id, now_ms.saturating_sub(WEBHOOK_DEADLINE_MS)).await?;
-        let room = usize::try_from(WEBHOOK_OPEN_MAX.saturating_sub(open)).unwrap_or(usize::MAX);
-        self.announce_untold(webhook, deliveries.len().saturating_sub(room));
-        deliveries.truncate(room);
+    /// How many deliveries of each are under way.
+    async fn open(&self, webhooks: &[KeptWebhook], now_ms: u64) -> Result<Vec<u64>, StoreError> {
+        let since_ms = now_ms.saturating_sub(WEBHOOK_DEADLINE_MS);
+        try_join_all(webhooks.iter().map(|webhook| self.store.open_deliveries(&webhook.id, since_ms))).await
+    }
+
+    /// Submits the deliveries of some ends to the webhook at this place of `open`, as many as there is room for. What has a
+    /// place already, because this page was begun before, keeps it.
+    async fn tell(
+        &mut self,
+        webhook: &KeptWebhook,
+        ends: &[TaskHead],
+        now_ms: u64,
+        open: &mut [u64],
+        at: usize,
+    ) -> Result<(), StoreError> {
+        let deliveries: Vec<Submission> = ends.iter().filter_map(|head| delivery(webhook, head)).collect();
         let ids: Vec<TaskId> = deliveries.iter().map(|delivery| delivery.task_id.clone()).collect();
+        let are_open = self.store.are_open(&webhook.id, &ids).await?;
+        let (known, new): (Vec<_>, Vec<_>) = deliveries.into_iter().zip(are_open).partition(|(_, is_open)| *is_open);
+        let all: u64 = open.iter().sum();
+        let room = WEBHOOK_OPEN_MAX.saturating_sub(open[at]).min(WEBHOOKS_OPEN_MAX.saturating_sub(all));
+        let taken = new.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+        self.announce_untold(webhook, new.len() - taken, new.is_empty());
+        let new: Vec<Submission> = new.into_iter().map(|(delivery, _)| delivery).take(taken).collect();
+        let ids: Vec<TaskId> = new.iter().map(|delivery| delivery.task_id.clone()).collect();
         self.store.begin_deliveries(&webhook.id, &ids, now_ms).await?;
+        open[at] += taken as u64;
+        self.submit(&known.into_iter().map(|(delivery, _)| delivery).collect::<Vec<_>>()).await?;
+        for was_there in self.submit(&new).await? {
+            // It has ended before, or it would have had a place: nobody would give this one back.
+            self.store.end_delivery(&webhook.id, &was_there).await?;
+        }
+        Ok(())
+    }
+
+    /// Submits deliveries; answers those that were there.
+    async fn submit(&self, deliveries: &[Submission]) -> Result<Vec<TaskId>, StoreError> {
+        let mut were_there = Vec::new();
         for some in deliveries.chunks(SUBMITS_MAX) {
-            for submitted in try_join_all(some.iter().map(|it| self.store.submit(it, ADMISSION))).await? {
+            let submitted = try_join_all(some.iter().map(|it| self.store.submit(it, ADMISSION))).await?;
+            for (delivery, submitted) in some.iter().zip(submitted) {
                 match submitted {
                     Submitted::Created => self.metrics.announced(),
-                    Submitted::Existing(_) | Submitted::Conflict => {}
-                    Submitted::Overloaded => return Ok(false), // the log waits
+                    Submitted::Existing(_) => were_there.push(delivery.task_id.clone()),
+                    Submitted::Conflict | Submitted::Overloaded => {} // neither a key nor a bound that could be met
                 }
             }
         }
-        Ok(true)
+        Ok(were_there)
     }
 
     /// What is not told is not lost in silence.
-    fn announce_untold(&mut self, webhook: &KeptWebhook, ends: usize) {
+    fn announce_untold(&mut self, webhook: &KeptWebhook, ends: usize, was_nothing_new: bool) {
         self.metrics.untold(ends as u64);
-        if ends > 0 && !self.is_full {
-            tracing::warn!(
-                webhook_id = webhook.id,
-                "as many deliveries are under way as may be: ends are not told to it"
-            );
+        if ends > 0 {
+            if self.full.insert(webhook.id.clone()) {
+                let id = &webhook.id;
+                tracing::warn!(webhook_id = id, "as many deliveries are under way as may be: ends are not told to it");
+            }
+        } else if !was_nothing_new {
+            self.full.remove(&webhook.id);
         }
-        self.is_full = ends > 0;
     }
 
     /// The tasks of a page that have ended and were not told just now, deliveries left out. One whose hash a hand broke has not.
@@ -190,6 +216,7 @@ impl Herald {
             head.task.status.is_terminal() && head.kinds != [WEBHOOK_KIND] && !self.told.contains(&end(head))
         };
         heads.retain(is_news);
+        heads.sort_by_cached_key(|head| (head.task.finished_at_ms, head.task.task_id.clone()));
         Ok(heads)
     }
 
@@ -214,10 +241,12 @@ impl Herald {
         Ok(held.map_or(read, |held: EntryId| read.min(held.before())))
     }
 
+    /// Well before submissions are refused: work goes first.
     async fn is_short_of_memory(&self) -> Result<bool, StoreError> {
         let info = self.store.info().await?;
-        let number = |name: &str| info.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
-        Ok(is_tight(number("used_memory"), number("maxmemory")))
+        let number = |name: &str| info.get(name).and_then(|text| text.parse().ok()).unwrap_or(0_u64);
+        let (used, most) = (number("used_memory"), number("maxmemory"));
+        Ok(most > 0 && used > most / 5 * 3)
     }
 }
 

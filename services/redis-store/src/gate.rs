@@ -17,6 +17,11 @@ impl Store {
         self.claim(key::HERALD, by, so_long).await
     }
 
+    /// Lets another projector tell webhooks; only for whoever may still bar it.
+    pub async fn end_herald(&self) -> Result<(), StoreError> {
+        self.command("DEL", value::args([key::HERALD])).await.map(drop)
+    }
+
     /// Whether `by` may make room for what is to run alone: no other worker may for so long.
     pub async fn begin_solitude(&self, by: &ConsumerName, so_long: Duration) -> Result<bool, StoreError> {
         self.claim(key::SOLITUDE, by, so_long).await

@@ -103,6 +103,14 @@ impl Store {
         value::number(&self.command("ZCARD", value::args([&*key])).await?, "ZCARD")
     }
 
+    /// Which of some deliveries of a webhook are under way, in their order.
+    pub async fn are_open(&self, id: &str, deliveries: &[TaskId]) -> Result<Vec<bool>, StoreError> {
+        if deliveries.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.scores(&key::webhook_open(id), deliveries).await?.iter().map(Option::is_some).collect())
+    }
+
     /// Deliveries of a webhook are under way. Idempotent.
     pub async fn begin_deliveries(&self, id: &str, deliveries: &[TaskId], now_ms: u64) -> Result<(), StoreError> {
         if deliveries.is_empty() {

@@ -1,9 +1,10 @@
-//! The body of an answer on its way out. A client may read as slowly as it likes, so what large answers hold in memory is
-//! shared out: one that does not fit is not sent. A large one leaves in pieces, and holds its share until the last of them is
-//! the connection's.
+//! The body of an answer on its way out. A client may read as slowly as it likes, so what large answers to readers hold in
+//! memory is shared out: one that does not fit is not sent. It leaves in copied pieces, because a piece that shares its memory
+//! would keep all of it; and it holds its share until the last of them is the connection's. What answers a change is sent in
+//! any case, because it has happened, and pages are of nobody's memory.
 
 use super::deadlines::InFlight;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,12 +27,16 @@ pub struct Answer<B> {
     body: B,
     /// What has come of the body and is not sent.
     rest: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+    room: Option<OwnedSemaphorePermit>,
     _in_flight: InFlight,
 }
 
 /// It does not fit.
 pub struct TooLarge;
+
+/// Marks, among the extensions of a response, one that takes room if it is large.
+#[derive(Debug, Clone, Copy)]
+pub struct TakesRoom;
 
 impl Room {
     /// Of so many KiB.
@@ -50,7 +55,7 @@ impl Room {
 impl<B> Answer<B> {
     /// An answer that holds this part of the room.
     pub fn new(body: B, room: Option<OwnedSemaphorePermit>, in_flight: InFlight) -> Self {
-        Self { body, rest: Bytes::new(), _room: room, _in_flight: in_flight }
+        Self { body, rest: Bytes::new(), room, _in_flight: in_flight }
     }
 }
 
@@ -69,7 +74,17 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
                 other => return Poll::Ready(other),
             }
         }
-        let piece = this.rest.split_to(this.rest.len().min(PIECE_BYTES));
+        let piece = match this.rest.len() {
+            length if length <= PIECE_BYTES && this.room.is_none() => std::mem::take(&mut this.rest),
+            length => {
+                let piece = Bytes::copy_from_slice(&this.rest[..length.min(PIECE_BYTES)]);
+                this.rest.advance(piece.len());
+                piece
+            }
+        };
+        if this.rest.is_empty() {
+            this.rest = Bytes::new(); // an empty rest of a large one would keep it
+        }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 

@@ -1,6 +1,6 @@
 //! The life of one connection: hyper between the socket and the endpoint.
 
-use super::answer::{Answer, Room, TooLarge};
+use super::answer::{Answer, Room, TakesRoom, TooLarge};
 use super::deadlines::{Busy, Deadlines};
 use super::fault::Fault;
 use super::socket::Socket;
@@ -59,7 +59,9 @@ where
         let (shared, peer) = (shared.clone(), peer.clone());
         async move {
             let mut answer = hyper::Response::from(answer(request, &shared, peer).await);
-            let room = shared.room.take(&answer.body().size_hint()).unwrap_or_else(|TooLarge| {
+            let takes_room = answer.extensions_mut().remove::<TakesRoom>().is_some();
+            let room = if takes_room { shared.room.take(&answer.body().size_hint()) } else { Ok(None) };
+            let room = room.unwrap_or_else(|TooLarge| {
                 (shared.refused)(Refusal::TooManyAnswers.code());
                 answer = envelope::refuse(&Refusal::TooManyAnswers).into();
                 None
@@ -168,6 +170,10 @@ mod tests {
     /// Asks for what `endpoint` answers and reads all of it, or only its head.
     async fn ask(room: &Room, bytes: usize) -> DuplexStream {
         let endpoint = make(move |_| async move { Ok::<_, poem::Error>(vec![b'x'; bytes]) }).map_to_response();
+        let endpoint = endpoint.map(|mut response: Response| async move {
+            response.extensions_mut().insert(TakesRoom);
+            response
+        });
         let (mut client, stream) = tokio::io::duplex(1 << 10);
         let shared = shared(endpoint, Duration::from_secs(60), room);
         tokio::spawn(run(stream, SocketAddr::from(([127, 0, 0, 1], 1)), Arc::new(shared)));

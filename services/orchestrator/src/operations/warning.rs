@@ -48,7 +48,7 @@ pub fn of(stream: &str, load: &Load<'_>) -> Vec<String> {
     }
     let is_behind = |group: &&StreamGroup| group.oldest_unread_id.as_ref().is_some_and(|id| age(id) >= BEHIND_AFTER);
     for group in load.groups.iter().filter(|group| !load.is_work && group.name != ours.name).filter(is_behind) {
-        warnings.push(format!("group {} is behind, and what it has not read is not trimmed", group.name));
+        warnings.push(format!("group {} is behind, and the log waits for it", group.name));
     }
     for group in load.groups.iter().filter(|group| load.is_work && group.name != ours.name) {
         warnings

@@ -7,12 +7,14 @@ use crate::{key, value};
 use fred::types::Value;
 use futures::future::try_join_all;
 use proto_schemas::ConsumerName;
+use proto_schemas::webhook::WEBHOOK_KIND;
 use std::time::Duration;
 
 /// Workers that are looked at.
 const WORKERS_MAX: &str = "1000";
 
-/// Those who have said within a minute that they live.
+/// Those who have said within a minute that they live, but for those who only deliver to webhooks: their slots are for no
+/// other work.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WorkerGauges {
     /// How many take work.
@@ -34,6 +36,7 @@ struct Beat {
     slots: u64,
     running: u64,
     is_draining: bool,
+    only_delivers: bool,
     age: Duration,
 }
 
@@ -51,7 +54,8 @@ impl Store {
         let living = living.into_iter().filter_map(|name| ConsumerName::new(name).ok());
         let beats = try_join_all(living.map(|consumer| self.last_beat(consumer, now_ms))).await?;
         let mut gauges = WorkerGauges { silent: silent.unwrap_or(0), ..WorkerGauges::default() };
-        for Beat { slots, running, is_draining, age } in beats.into_iter().flatten() {
+        let working = beats.into_iter().flatten().filter(|beat| !beat.only_delivers);
+        for Beat { slots, running, is_draining, age, .. } in working {
             match is_draining {
                 true => gauges.draining += 1,
                 false => gauges.alive += 1,
@@ -65,13 +69,15 @@ impl Store {
 
     /// `None` of one that has left meanwhile.
     async fn last_beat(&self, consumer: ConsumerName, now_ms: u64) -> Result<Option<Beat>, StoreError> {
-        let args = value::args([&key::worker(consumer.as_str()), "slots", "running", "heartbeat_at", "draining"]);
+        let args =
+            value::args([&key::worker(consumer.as_str()), "slots", "running", "heartbeat_at", "draining", "kinds"]);
         let fields = value::array(self.ask("HMGET", args).await?.unwrap_or(Value::Null), "HMGET")?;
         let number = |at: usize| fields.get(at).and_then(Value::as_u64);
         let beat = |at_ms: u64| {
             let age = Duration::from_millis(now_ms.saturating_sub(at_ms));
             let is_draining = number(3) == Some(1);
-            Beat { slots: number(0).unwrap_or(0), running: number(1).unwrap_or(0), is_draining, age }
+            let only_delivers = fields.get(4).and_then(Value::as_string).is_some_and(|kinds| kinds == WEBHOOK_KIND);
+            Beat { slots: number(0).unwrap_or(0), running: number(1).unwrap_or(0), is_draining, only_delivers, age }
         };
         Ok(number(2).map(beat))
     }

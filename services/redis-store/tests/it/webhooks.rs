@@ -63,6 +63,8 @@ async fn what_is_under_way_is_counted_once_until_it_ends_or_is_too_old() {
     stage.store.begin_deliveries("wh_1", &[id("B"), id("C")], 7).await.unwrap();
     stage.store.begin_deliveries("wh_1", &[], 7).await.unwrap();
     assert_eq!(count(5).await, 3);
+    assert_eq!(stage.store.are_open("wh_1", &[id("C"), id("D"), id("A")]).await.unwrap(), [true, false, true]);
+    assert!(stage.store.are_open("wh_1", &[]).await.unwrap().is_empty());
     stage.store.end_delivery("wh_1", &id("C")).await.unwrap();
     stage.store.end_delivery("wh_1", &id("C")).await.unwrap();
     assert_eq!(count(5).await, 2);

@@ -1,6 +1,7 @@
 //! `webhook`: tells an endpoint of the end of a task, signed as Standard Webhooks says. The projectors submit it; clients
 //! cannot. An attempt that is repeated carries the same id, and a receiver that keeps ids takes it once.
 
+use super::breaker::Breaker;
 use super::post::{Answer, Poster};
 use crate::context::Context;
 use crate::handler::{Handler, HandlerError};
@@ -12,7 +13,7 @@ use proto_schemas::webhook::{WEBHOOK_KIND, WEBHOOK_QUEUE};
 use redis_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use task_core::backoff;
 use task_core::egress::Egress;
 
@@ -23,6 +24,7 @@ pub struct Webhook {
     store: Store,
     egress: Egress,
     poster: Poster,
+    breaker: Breaker,
 }
 
 /// What is to be told to whom.
@@ -53,7 +55,7 @@ impl Webhook {
 
     /// The same with a poster of the caller's.
     pub fn with(store: Store, egress: Egress, poster: Poster) -> Self {
-        Self { store, egress, poster }
+        Self { store, egress, poster, breaker: Breaker::default() }
     }
 }
 
@@ -92,8 +94,18 @@ impl Webhook {
         let (body, seconds) = (input.event.get().to_owned(), (now_ms / 1_000).cast_signed());
         let signature = sign(kept.webhook.secrets_at(now_ms), ctx.task_id().as_str(), seconds, body.as_bytes())?;
         let headers = headers(ctx, seconds, &signature)?;
-        let answer = self.poster.post(&target, headers, Bytes::from(body)).await;
-        let answer = answer.map_err(|error| HandlerError::Retryable(error.to_string()))?;
+        if !self.breaker.may_try(&kept.id, Instant::now()) {
+            let host = &target.host;
+            return Err(HandlerError::Retryable(format!("{host} has not answered a moment ago, and was not asked")));
+        }
+        let answer = match self.poster.post(&target, headers, Bytes::from(body)).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.breaker.failed(&kept.id, Instant::now());
+                return Err(HandlerError::Retryable(error.to_string()));
+            }
+        };
+        self.breaker.answered(&kept.id);
         if answer.status == StatusCode::GONE {
             self.store.end_webhook(&kept.id, now_ms).await.map_err(unknown)?;
             tracing::warn!(
