@@ -115,8 +115,10 @@ impl Herald {
         let webhooks = self.live_webhooks().await?;
         let (ends, now_ms) = (self.ends(&page).await?, self.store.now_ms().await?);
         let mut open = self.open(&webhooks, now_ms).await?;
-        for at in 0..webhooks.len() {
-            self.tell(&webhooks[at], &ends, now_ms, &mut open, at).await?;
+        for (at, webhook) in webhooks.iter().enumerate() {
+            let of_all = WEBHOOKS_OPEN_MAX.saturating_sub(open.iter().sum());
+            let room = WEBHOOK_OPEN_MAX.saturating_sub(open[at]).min(of_all);
+            open[at] += self.tell(webhook, &ends, now_ms, room).await?;
         }
         if self.told.len() >= TOLD_MAX {
             self.told.clear();
@@ -132,34 +134,30 @@ impl Herald {
         try_join_all(webhooks.iter().map(|webhook| self.store.open_deliveries(&webhook.id, since_ms))).await
     }
 
-    /// Submits the deliveries of some ends to the webhook at this place of `open`, as many as there is room for. What has a
-    /// place already, because this page was begun before, keeps it.
+    /// Submits the deliveries of some ends to a webhook, as many as there is room for, and answers how many. What has a place
+    /// already, because this page was begun before, keeps it.
     async fn tell(
         &mut self,
         webhook: &KeptWebhook,
         ends: &[TaskHead],
         now_ms: u64,
-        open: &mut [u64],
-        at: usize,
-    ) -> Result<(), StoreError> {
+        room: u64,
+    ) -> Result<u64, StoreError> {
         let deliveries: Vec<Submission> = ends.iter().filter_map(|head| delivery(webhook, head)).collect();
         let ids: Vec<TaskId> = deliveries.iter().map(|delivery| delivery.task_id.clone()).collect();
         let are_open = self.store.are_open(&webhook.id, &ids).await?;
         let (known, new): (Vec<_>, Vec<_>) = deliveries.into_iter().zip(are_open).partition(|(_, is_open)| *is_open);
-        let all: u64 = open.iter().sum();
-        let room = WEBHOOK_OPEN_MAX.saturating_sub(open[at]).min(WEBHOOKS_OPEN_MAX.saturating_sub(all));
         let taken = new.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         self.announce_untold(webhook, new.len() - taken, new.is_empty());
         let new: Vec<Submission> = new.into_iter().map(|(delivery, _)| delivery).take(taken).collect();
         let ids: Vec<TaskId> = new.iter().map(|delivery| delivery.task_id.clone()).collect();
         self.store.begin_deliveries(&webhook.id, &ids, now_ms).await?;
-        open[at] += taken as u64;
         self.submit(&known.into_iter().map(|(delivery, _)| delivery).collect::<Vec<_>>()).await?;
         for was_there in self.submit(&new).await? {
             // It has ended before, or it would have had a place: nobody would give this one back.
             self.store.end_delivery(&webhook.id, &was_there).await?;
         }
-        Ok(())
+        Ok(taken as u64)
     }
 
     /// Submits deliveries; answers those that were there.
