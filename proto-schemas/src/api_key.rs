@@ -17,4 +17,10 @@ pub struct ApiKey {
     /// Ms of the Unix epoch; absent if it lasts until it is revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at_ms: Option<u64>,
+    /// Of the secret before this one, if it was given another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_digest: Option<String>,
+    /// Ms of the Unix epoch until which that one opens too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_until_ms: Option<u64>,
 }

@@ -32,6 +32,8 @@ pub struct Books {
     pub runs: Vec<Run>,
     /// What took effect.
     pub effects: Vec<Effect>,
+    /// Outcomes that came too late, and that a script refused, as the logs of the workers tell.
+    pub refused_outcomes: usize,
     /// What readers saw.
     pub sightings: Vec<Sighting>,
     /// What was broken.

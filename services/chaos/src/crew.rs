@@ -1,7 +1,7 @@
 //! Everyone who works beside the installation during a run: clients, readers, the canary, the watchers; and what they
 //! leave behind as evidence.
 
-use crate::error::ChaosError;
+use crate::error::{ChaosError, io};
 use crate::fault::Kind;
 use crate::installation::Installation;
 use crate::ledger::effect::Effect;
@@ -48,6 +48,8 @@ pub struct Evidence {
     pub runs: Vec<Run>,
     /// Every request to the sink.
     pub effects: Vec<Effect>,
+    /// Outcomes that a script refused.
+    pub refused_outcomes: usize,
     /// Every fault, inflicted or seen.
     pub faults: Vec<Fault>,
 }
@@ -118,9 +120,19 @@ impl Crew {
         count_interrupted(&mut faults, &runs);
         faults.extend(own(stalls, &faults));
         faults.extend(installation.lives().iter().filter_map(own_exit));
-        Ok(Evidence { runs, effects: ledger::read(&folder.join(sink::LEDGER), Effect::decode)?, faults })
+        let effects = ledger::read(&folder.join(sink::LEDGER), Effect::decode)?;
+        let mut refused_outcomes = 0;
+        for worker in installation.of(Role::Worker) {
+            let log = std::fs::read(folder.join(format!("{}.log", worker.name)));
+            let log = log.map_err(io(format!("reading the log of {}", worker.name)))?;
+            refused_outcomes += String::from_utf8_lossy(&log).lines().filter(|line| line.contains(LATE)).count();
+        }
+        Ok(Evidence { runs, effects, refused_outcomes, faults })
     }
 }
+
+/// What a worker logs when a script refuses an outcome because another attempt has the right to record one.
+const LATE: &str = "stale: another attempt has the right";
 
 /// What a worker was doing when it was killed or stopped is what the fault hit.
 fn count_interrupted(faults: &mut [Fault], runs: &[Run]) {

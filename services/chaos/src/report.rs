@@ -62,6 +62,8 @@ pub fn document(options: &Options, books: &Books, verdict: &Verdict, around: &Ci
         "projection_mismatches": verdict.count("I8 "),
         "projections_compared": projection::compared(books),
         "fenced_zombies": effects::fenced(books),
+        "late_outcomes_refused": books.refused_outcomes,
+        "effects_asked_for_again": effects::repeated(books),
         "explained_duplicates": by(Reason::Fault),
         "duplicates_by_stalls": by(Reason::Stall),
         "retries": by(Reason::Retry),

@@ -47,6 +47,7 @@ pub async fn run(options: &Options) -> Result<Colour, ChaosError> {
         reopenings: crew.client.reopenings(),
         runs: evidence.runs,
         effects: evidence.effects,
+        refused_outcomes: evidence.refused_outcomes,
         sightings: crew.client.sightings(),
         faults: evidence.faults,
         songs: crew.canary.songs(),

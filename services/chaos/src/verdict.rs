@@ -86,6 +86,9 @@ fn voids(books: &Books) -> Vec<String> {
     if effects::fenced(books) == 0 {
         void.push("no zombie came late to the sink".to_owned());
     }
+    if books.refused_outcomes == 0 && tried_ms(books) >= SPARSE_FROM_MS {
+        void.push("no outcome came too late to be recorded".to_owned());
+    }
     if projection::compared(books) == 0 {
         void.push("no task could be compared with the log".to_owned());
     }

@@ -1,4 +1,4 @@
-//! `millstream keys`: makes, lists and revokes the keys of the API. It speaks to Redis, because somebody has to make the first.
+//! `millstream keys`: makes, lists, rotates and revokes the keys of the API. It speaks to Redis, because somebody has to make the first.
 
 use crate::exit::Exit;
 use crate::settings::RedisSettings;
@@ -9,9 +9,10 @@ use proto_schemas::ApiKey;
 use redis_store::{Store, StoreError};
 use serde_json::json;
 
-const DAY_MS: u64 = 24 * 3_600 * 1_000;
+const HOUR_MS: u64 = 3_600 * 1_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// Make, list and revoke keys of the API
+/// Make, list, rotate and revoke keys of the API
 #[derive(Debug, Args)]
 pub struct Keys {
     #[command(subcommand)]
@@ -22,6 +23,7 @@ pub struct Keys {
 enum Command {
     Create(Create),
     List(List),
+    Rotate(Rotate),
     Revoke(Revoke),
 }
 
@@ -51,6 +53,18 @@ struct List {
     redis: RedisSettings,
 }
 
+/// Give a key another secret and print it: it is never shown again
+#[derive(Debug, Args)]
+struct Rotate {
+    /// Its id, as `list` shows it
+    id: String,
+    /// Hours for which the secret before opens too
+    #[arg(long, value_name = "HOURS", default_value = "24", value_parser = clap::value_parser!(u64).range(0..=720))]
+    overlap_hours: u64,
+    #[command(flatten)]
+    redis: RedisSettings,
+}
+
 /// Revoke a key: within two seconds it opens nothing any more
 #[derive(Debug, Args)]
 struct Revoke {
@@ -76,6 +90,7 @@ impl Keys {
         match self.command {
             Command::Create(create) => create.run(),
             Command::List(List { json, redis }) => operate::run(&redis, async |store| list(&store, json).await),
+            Command::Rotate(rotate) => rotate.run(),
             Command::Revoke(Revoke { id, redis }) => operate::run(&redis, async |store| {
                 let was_there = store.revoke_api_key(&id).await?;
                 if !was_there {
@@ -98,6 +113,25 @@ impl Create {
             let now_ms = store.now_ms().await?;
             let expires_at_ms = self.expires_in_days.map(|days| now_ms + days * DAY_MS);
             let Some(new) = NewKey::make(&self.name, &[scope], now_ms, expires_at_ms) else {
+                eprintln!("millstream: the system gives no randomness");
+                return Ok(Exit::Failed);
+            };
+            store.keep_api_key(&new.id, &new.kept).await?;
+            print::line(&new.credentials);
+            Ok(Exit::Ok)
+        })
+    }
+}
+
+impl Rotate {
+    fn run(self) -> anyhow::Result<Exit> {
+        operate::run(&self.redis, async |store| {
+            let Some(kept) = store.api_key(&self.id).await? else {
+                eprintln!("millstream: there is no key {}", self.id);
+                return Ok(Exit::NotFound);
+            };
+            let old_until_ms = store.now_ms().await? + self.overlap_hours * HOUR_MS;
+            let Some(new) = NewKey::again(&self.id, kept, old_until_ms) else {
                 eprintln!("millstream: the system gives no randomness");
                 return Ok(Exit::Failed);
             };

@@ -29,6 +29,9 @@ pub struct AuthConfig {
     pub jwt: Option<JwtConfig>,
 }
 
+/// Not a name of anybody's: those begin with `key:` or `jwt:`.
+const ANONYMOUS: &str = "anonymous";
+
 /// Somebody who has shown who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
@@ -54,7 +57,12 @@ impl AuthConfig {
 impl Client {
     /// Whoever nobody asks who they are: they may do everything.
     pub fn anonymous() -> Self {
-        Self { name: "anonymous".to_owned(), scopes: vec![Scope::Admin] }
+        Self { name: ANONYMOUS.to_owned(), scopes: vec![Scope::Admin] }
+    }
+
+    /// Whether nobody has asked who they are.
+    pub fn is_anonymous(&self) -> bool {
+        self.name == ANONYMOUS
     }
 
     /// Fails if they may not do it. Who may change may look, and who may do everything may do both.

@@ -88,7 +88,7 @@ impl Noted {
             at: Timestamp::now().to_string(),
             client: self.trail.client.get().cloned().unwrap_or_else(|| Client::anonymous().name),
             operation: operation.id,
-            object: self.path.chars().take(OBJECT_CHARS_MAX).collect(),
+            object: self.trail.made.get().unwrap_or(&self.path).chars().take(OBJECT_CHARS_MAX).collect(),
             status,
             code: code.to_owned(),
             address: self.trail.address.clone(),

@@ -15,10 +15,12 @@ mod message;
 pub mod name;
 mod replay;
 mod ring;
+mod seats;
 mod tailer;
 pub mod waiting;
 mod watches;
 
+use crate::auth::Client;
 use crate::refusal::Refusal;
 use audience::Interest;
 use bytes::Bytes;
@@ -28,9 +30,10 @@ use listener::Listener;
 use name::Names;
 use proto_schemas::TaskId;
 use redis_store::Store;
+use seats::{Seat, Seats};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// Chunks that wait to be written to one client.
@@ -53,8 +56,7 @@ pub struct FeedSettings {
 pub struct Feed {
     store: Store,
     hub: Arc<Hub>,
-    streams_max: usize,
-    seats: Arc<Semaphore>,
+    seats: Arc<Seats>,
     replays: Semaphore,
     keep_alive: Duration,
     life: Option<Duration>,
@@ -73,12 +75,10 @@ impl Feed {
     /// A feed nobody listens to yet; all who do are let go at `shutdown`.
     pub fn new(store: Store, settings: FeedSettings, shutdown: CancellationToken) -> Self {
         let FeedSettings { streams_max, keep_alive, life } = settings;
-        let seats = Arc::new(Semaphore::new(streams_max));
         Self {
             store,
             hub: Arc::default(),
-            streams_max,
-            seats,
+            seats: Seats::new(streams_max),
             replays: Semaphore::new(REPLAYS_MAX),
             keep_alive,
             life,
@@ -93,13 +93,18 @@ impl Feed {
     }
 
     /// The feed of a task: behind `after`, or from the task as it stands.
-    pub async fn of_task(self: &Arc<Self>, task_id: TaskId, after: Option<Cursor>) -> Result<Opened, Refusal> {
+    pub async fn of_task(
+        self: &Arc<Self>,
+        client: &Client,
+        task_id: TaskId,
+        after: Option<Cursor>,
+    ) -> Result<Opened, Refusal> {
         let after = match after {
             Some(Cursor::Ended) => return Ok(Opened::Over),
             Some(Cursor::After(position)) => Some(position),
             None => None,
         };
-        let seat = self.seat().ok_or(Refusal::TooManyStreams)?;
+        let seat = self.seat_of(client).ok_or(Refusal::TooManyStreams)?;
         let interest = Interest { task_id: Some(task_id.clone()), names: Names::all(), changes: false };
         let subscription = self.hub.subscribe(interest.clone()).await;
         let seen = replay::seen(&self.store).await?;
@@ -118,8 +123,13 @@ impl Feed {
     }
 
     /// The feed of all tasks: behind `after`, or from now on.
-    pub async fn of_all(self: &Arc<Self>, names: Names, after: Option<Position>) -> Result<Opened, Refusal> {
-        let seat = self.seat().ok_or(Refusal::TooManyStreams)?;
+    pub async fn of_all(
+        self: &Arc<Self>,
+        client: &Client,
+        names: Names,
+        after: Option<Position>,
+    ) -> Result<Opened, Refusal> {
+        let seat = self.seat_of(client).ok_or(Refusal::TooManyStreams)?;
         let interest = Interest { task_id: None, names, changes: false };
         let subscription = self.hub.subscribe(interest.clone()).await;
         let last = after.unwrap_or_else(|| self.hub.position());
@@ -135,20 +145,14 @@ impl Feed {
 
     /// How many listen and wait.
     pub fn open_count(&self) -> usize {
-        self.streams_max - self.seats.available_permits()
+        self.seats.taken_count()
     }
 
-    fn seat(&self) -> Option<OwnedSemaphorePermit> {
-        self.seats.clone().try_acquire_owned().ok()
+    fn seat_of(&self, client: &Client) -> Option<Seat> {
+        self.seats.take((!client.is_anonymous()).then_some(client.name.as_str()))
     }
 
-    fn spawn(
-        &self,
-        listener: Listener,
-        subscription: Subscription,
-        seat: OwnedSemaphorePermit,
-        out: mpsc::Sender<Bytes>,
-    ) {
+    fn spawn(&self, listener: Listener, subscription: Subscription, seat: Seat, out: mpsc::Sender<Bytes>) {
         let (shutdown, life) = (self.shutdown.clone(), self.life);
         let over = async move {
             match life {

@@ -17,6 +17,8 @@ pub struct Trail {
     pub address: String,
     /// Where it leads, if anywhere.
     pub operation: OnceLock<&'static Operation>,
+    /// What it has made, as the path where that is read.
+    pub made: OnceLock<String>,
     /// Who asks, as far as anybody was asked.
     pub client: OnceLock<String>,
     /// What is left of their allowance, if there is one.
@@ -46,6 +48,7 @@ impl Default for Trail {
             request_id: Ulid::generate().to_string(),
             address: String::new(),
             operation: OnceLock::new(),
+            made: OnceLock::new(),
             client: OnceLock::new(),
             left: OnceLock::new(),
             traced: None,

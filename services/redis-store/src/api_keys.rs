@@ -12,6 +12,12 @@ impl Store {
         self.command("HSET", value::args([key::API_KEYS, id, &text])).await.map(drop)
     }
 
+    /// A key, or `None` if there is none of this id.
+    pub async fn api_key(&self, id: &str) -> Result<Option<ApiKey>, StoreError> {
+        let text = self.command("HGET", value::args([key::API_KEYS, id])).await?.into_string();
+        text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| StoreError::Document(error.into()))
+    }
+
     /// Forgets a key; whether there was one.
     pub async fn revoke_api_key(&self, id: &str) -> Result<bool, StoreError> {
         Ok(value::number(&self.command("HDEL", value::args([key::API_KEYS, id])).await?, "HDEL")? > 0)

@@ -77,7 +77,7 @@ impl Store {
         };
         Ok(Gauges {
             tasks,
-            projector_lag: self.projector_lag(&streams, now_ms).await?,
+            projector_lag: StreamGauges::projector_lag(&streams),
             streams,
             delayed,
             dead_letters,

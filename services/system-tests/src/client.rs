@@ -56,6 +56,12 @@ impl Client {
         request.json(body).send().and_then(Answer::read)
     }
 
+    /// GET with credentials that must be answered.
+    pub fn get_as(&self, path: &str, credentials: &str) -> Answer {
+        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(credentials);
+        request.send().and_then(Answer::read).expect("the API answers")
+    }
+
     /// GET that must be answered.
     pub fn get(&self, path: &str) -> Answer {
         self.try_get(path).expect("the API answers")

@@ -199,6 +199,8 @@ metrics! {
     TASKS = Gauge, "millstream_tasks", ORCHESTRATOR, ["status"];
     /// Work entries that nobody has read yet: the measure to scale workers by.
     BACKLOG = Gauge, "millstream_backlog_entries", ORCHESTRATOR, ["queue", "priority"], "it only grows";
+    /// Age of the oldest work entry that nobody has read yet; 0 if there is none.
+    BACKLOG_AGE = Gauge, "millstream_backlog_oldest_age_seconds", ORCHESTRATOR, ["queue", "priority"], "more than a task may wait";
     /// Entries of a stream.
     STREAM = Gauge, "millstream_stream_entries", ORCHESTRATOR, ["stream"];
     /// Entries that a group has read and not acknowledged.

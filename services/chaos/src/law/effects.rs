@@ -65,6 +65,12 @@ fn is_forgotten(books: &Books, run: &Run) -> bool {
     books.may_be_gone(run.from, run.end.map_or(books.healed_at, |(at, _)| at))
 }
 
+/// How many runs came with an effect that another had had before them: a handler without a key of its own would have had it
+/// twice. I6 says why each of them ran.
+pub fn repeated(books: &Books) -> usize {
+    books.effects.iter().filter(|effect| effect.answer == Answer::Repeated).count()
+}
+
 /// How many late runs the sink refused.
 pub fn fenced(books: &Books) -> usize {
     books.effects.iter().filter(|effect| effect.answer == Answer::Refused).count()

@@ -65,6 +65,7 @@ pub fn books() -> Books {
             run(0, 1, 6, 2, 1_500, Some((1_600, End::Done))),
             run(1, 0, 7, 3, 1_700, Some((1_800, End::Done))),
         ],
+        refused_outcomes: 0,
         effects: vec![
             effect(0, 5, 121, Sink::Opened),
             effect(0, 6, 1_501, Sink::Opened),

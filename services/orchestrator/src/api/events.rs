@@ -1,6 +1,7 @@
 //! The feeds.
 
 use super::Tag;
+use crate::auth::Client;
 use crate::body::violation::{Pointer, Violations};
 use crate::context::Context;
 use crate::feed::cursor::{CURSOR_RULE, Cursor};
@@ -28,7 +29,7 @@ impl Refusals for FollowingOne {
     const STATUSES: &'static [(u16, &'static str)] = &[
         (400, "A place to go on from that is no id of a message; `errors` names the field."),
         (404, "No task has this id, or it has expired."),
-        (429, "As many streams are open as may be."),
+        (429, "As many streams are open as may be, or half of them by you."),
         (503, "Redis is unavailable."),
     ];
 }
@@ -38,7 +39,7 @@ struct FollowingAll;
 impl Refusals for FollowingAll {
     const STATUSES: &'static [(u16, &'static str)] = &[
         (400, "A place to go on from, or a list of names, that is none; `errors` names the field."),
-        (429, "As many streams are open as may be."),
+        (429, "As many streams are open as may be, or half of them by you."),
         (503, "Redis is unavailable."),
     ];
 }
@@ -52,9 +53,11 @@ impl EventsApi {
     /// is answered 204. A client that comes back with the id of another message goes on behind it, at any orchestrator; if
     /// the log does not reach back so far, it is told `reset` with the task as it stands.
     #[oai(path = "/tasks/:task_id/events", method = "get", operation_id = "follow_task")]
+    #[allow(clippy::too_many_arguments)] // what a handler takes of a request is a parameter each
     async fn follow_task(
         &self,
         context: Data<&Arc<Context>>,
+        client: Data<&Client>,
         /// As it was answered to the submission.
         #[oai(name = "task_id", example = "example_id")]
         task_id: Path<String>,
@@ -66,7 +69,7 @@ impl EventsApi {
     ) -> Result<EventStream, Refused<FollowingOne>> {
         let after = cursor(last_event_id.0, after.0)?;
         let task_id = TaskId::new(task_id.0).map_err(|_| Refusal::TaskNotFound)?;
-        Ok(EventStream(context.ask(context.feed.of_task(task_id, after)).await?))
+        Ok(EventStream(context.ask(context.feed.of_task(&client, task_id, after)).await?))
     }
 
     /// Follow all tasks
@@ -75,9 +78,11 @@ impl EventsApi {
     /// If the log does not reach back so far, `reset` is told, and then whatever it still holds. That a task has ended is
     /// told without an id, once, to whoever listens at that moment: read the task or follow it to be sure.
     #[oai(path = "/events", method = "get", operation_id = "follow_all_tasks")]
+    #[allow(clippy::too_many_arguments)] // what a handler takes of a request is a parameter each
     async fn follow_all(
         &self,
         context: Data<&Arc<Context>>,
+        client: Data<&Client>,
         /// Which messages: names with commas between, or beginnings like `task.*`; all without it.
         types: Query<Option<String>>,
         /// The id of the last message that was received; browsers send it by themselves.
@@ -96,7 +101,7 @@ impl EventsApi {
             Some(Cursor::Ended) => return Err(invalid(field(is_header), CURSOR_RULE).into()),
             None => None,
         };
-        Ok(EventStream(context.ask(context.feed.of_all(names, after)).await?))
+        Ok(EventStream(context.ask(context.feed.of_all(&client, names, after)).await?))
     }
 }
 

@@ -216,6 +216,7 @@ impl TasksApi {
         };
         let Stored { view, was_there } = stored;
         let (task_id, replayed) = (view.task.task_id.clone(), was_there.then(|| "true".to_owned()));
+        let _ = trail.made.set(format!("/tasks/{task_id}"));
         let Awaited { is_so, applied } = awaited::end(&context, &task_id, prefer).await;
         let ended = if is_so { read(&context, &task_id).await.ok() } else { None };
         let accepted = if ended.is_some() { Accepted::Ended } else { Accepted::Task };

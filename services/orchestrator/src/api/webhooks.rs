@@ -4,6 +4,7 @@ use super::Tag;
 use crate::body::JsonBody;
 use crate::context::Context;
 use crate::refusal::documented::{Refusals, Refused};
+use crate::trail::SharedTrail;
 use crate::webhooks;
 use crate::wire::answer::JsonText;
 use crate::wire::webhook::{NewWebhook, WebhookDocument, WebhookList};
@@ -77,10 +78,12 @@ impl WebhooksApi {
     async fn create(
         &self,
         context: Data<&Arc<Context>>,
+        trail: Data<&SharedTrail>,
         body: JsonBody<NewWebhook>,
     ) -> Result<Created, Refused<Creating>> {
         let document = webhooks::create(&context, body.document).await?;
         let location = format!("/webhooks/{}", document.webhook_id);
+        let _ = trail.made.set(location.clone());
         Ok(Created::Webhook(JsonText(document), location))
     }
 

@@ -115,6 +115,25 @@ mod tests {
 
     const SECRET: &str = "a secret of at least thirty-two bytes";
 
+    /// Of a key pair whose other half was thrown away when it had signed [`RS256_TOKEN`].
+    const RS256_KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
+         MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAxbEkwKep4q1zawO5gSqP\n\
+         AopTlHwpLkNivgzDR1ie/JWimlyf7IsTsfzsctou1MrdJ8r28hULQPtUx2udsuB4\n\
+         UulPwqlZ7CjPxKebUTNJ9lgfcpqjo7Ems0JsYd1b0I8vNwvIjQqvBSjwmpUze2Jo\n\
+         4zSCCZceyjM2MHmG3W2XHxX5PxmHyTkYLocCgWBdy3gqyMo4P59p/zeRrin9uwE7\n\
+         WeH7OJdgrEpeSH/uS6u8TMGoYiJkf5RQi7miUJKf3jioCFeRktlPLEjrhHP2X41Y\n\
+         JJ1stoOmjVg/iqxibYJrUZBkb4bPlEKdFBhIVv6ky6L5oZo846SdjrUQ1wW6IwWq\n\
+         GQIDAQAB\n\
+         -----END PUBLIC KEY-----\n";
+    /// Until 2100, with a `kid` that is a path.
+    const RS256_TOKEN: &str = concat!(
+        "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6Ii4uLy4uL2V0Yy9wYXNzd2QifQ.eyJzdWIiOiJtZSIsImF1ZCI6Im1pb",
+        "GxzdHJlYW0iLCJleHAiOjQxMDI0NDQ4MDAsInNjb3BlIjoicmVhZCJ9.D2cxo2z9NTFFZVq4gopZBHH_ME5ew1-aXu4LBO5oyDjx",
+        "boBagyqSzF0mThCFOwf7rTVthy_Be8OqxNuQMOc46t692Ny7nU_65BsMPfKeo3ccSBULNVyEAHH_bejfa8ITWVTu-ZNIpIifP4mn",
+        "qaN614micMTNiZWZ8cSiA4M3RFGJbyEXLlKeYuAOCXyvzG43dsGmB83KkCKSNTsnWyUEP1ZyAVc55kFcBNJU0gdvd9SFzcCukd3I",
+        "vo9vTfojWwEWrklh1JSUnsYaoAbe8V183tZZG1_2NxH9O6D44owURlh9hoslk9-Re3R1cTGSDCRA8jvtBywalXudagZ-Q1AkNQ",
+    );
+
     fn config(issuer: Option<&str>) -> JwtConfig {
         JwtConfig::hs256(&SECRET.into(), "millstream".to_owned(), issuer.map(str::to_owned)).unwrap()
     }
@@ -174,6 +193,18 @@ mod tests {
         ] {
             assert_eq!(verifier.client(&token), None, "{token}");
         }
+    }
+
+    #[test]
+    fn a_token_is_judged_by_the_algorithm_of_the_settings_and_not_by_its_own() {
+        let by_key = JwtConfig::rs256(RS256_KEY.as_bytes(), "millstream".to_owned(), None).unwrap();
+        let verifier = Verifier::new(by_key);
+        let client = verifier.client(RS256_TOKEN).unwrap();
+        assert_eq!(client, Client { name: "jwt:me".to_owned(), scopes: vec![Scope::Read] });
+        assert_eq!(verifier.client(&RS256_TOKEN[..RS256_TOKEN.len() - 4]), None);
+        // Whoever has the public key could sign with it as if it were a shared secret.
+        assert_eq!(verifier.client(&signed(Algorithm::HS256, RS256_KEY, json!({}))), None);
+        assert_eq!(Verifier::new(config(None)).client(RS256_TOKEN), None);
     }
 
     #[test]

@@ -26,12 +26,21 @@ pub struct NewKey {
 impl NewKey {
     /// Makes a key; `None` if the system gives no randomness.
     pub fn make(name: &str, scopes: &[Scope], created_at_ms: u64, expires_at_ms: Option<u64>) -> Option<Self> {
-        let mut bytes = [0; ID_BYTES + SECRET_BYTES];
-        SystemRandom::new().fill(&mut bytes).ok()?;
-        let (id, secret) = (hex(&bytes[..ID_BYTES]), hex(&bytes[ID_BYTES..]));
+        let (id, secret) = (random::<ID_BYTES>()?, random::<SECRET_BYTES>()?);
         let scopes = scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
-        let kept = ApiKey { name: name.to_owned(), digest: digest(&secret), scopes, created_at_ms, expires_at_ms };
+        let (name, digest) = (name.to_owned(), digest(&secret));
+        let (old_digest, old_until_ms) = (None, None);
+        let kept = ApiKey { name, digest, scopes, created_at_ms, expires_at_ms, old_digest, old_until_ms };
         Some(Self { credentials: format!("{PREFIX}{id}_{secret}"), id, kept })
+    }
+
+    /// Gives a key another secret; the one that it has opens until `old_until_ms` too, and the one before no more. Who it
+    /// stands for stays the same: its allowance, its idempotency keys, its name in the audit.
+    pub fn again(id: &str, kept: ApiKey, old_until_ms: u64) -> Option<Self> {
+        let secret = random::<SECRET_BYTES>()?;
+        let old_digest = Some(kept.digest);
+        let kept = ApiKey { digest: digest(&secret), old_digest, old_until_ms: Some(old_until_ms), ..kept };
+        Some(Self { credentials: format!("{PREFIX}{id}_{secret}"), id: id.to_owned(), kept })
     }
 }
 
@@ -49,10 +58,21 @@ pub fn split(credentials: &str) -> Option<(&str, &str)> {
 pub fn client(id: &str, secret: &str, kept: Option<&ApiKey>, now_ms: u64) -> Option<Client> {
     let nobodys = "0".repeat(64);
     let expected = kept.map_or(nobodys.as_str(), |key| key.digest.as_str());
-    let is_right: bool = digest(secret).as_bytes().ct_eq(expected.as_bytes()).into();
+    let old = kept.filter(|key| key.old_until_ms.is_some_and(|ms| now_ms < ms));
+    let old = old.and_then(|key| key.old_digest.as_deref()).unwrap_or(&nobodys);
+    let digest = digest(secret);
+    let is_right: bool =
+        (digest.as_bytes().ct_eq(expected.as_bytes()) | digest.as_bytes().ct_eq(old.as_bytes())).into();
     let key = kept.filter(|key| is_right && key.expires_at_ms.is_none_or(|ms| now_ms < ms))?;
     let scopes = key.scopes.iter().filter_map(|word| Scope::read(word)).collect();
     Some(Client { name: format!("key:{id}"), scopes })
+}
+
+/// So many bytes in hex, if the system gives any.
+fn random<const BYTES: usize>() -> Option<String> {
+    let mut bytes = [0; BYTES];
+    SystemRandom::new().fill(&mut bytes).ok()?;
+    Some(hex(&bytes))
 }
 
 fn digest(secret: &str) -> String {
@@ -83,6 +103,19 @@ mod tests {
         let other = NewKey::make("ci", &[Scope::Write], 5, None).unwrap();
         assert_eq!(client(id, split(&other.credentials).unwrap().1, Some(&new.kept), 99), None);
         assert_ne!(other.id, new.id);
+    }
+
+    #[test]
+    fn another_secret_opens_at_once_and_the_one_before_for_a_while() {
+        let first = NewKey::make("ci", &[Scope::Write], 5, None).unwrap();
+        let second = NewKey::again(&first.id, first.kept.clone(), 100).unwrap();
+        let third = NewKey::again(&first.id, second.kept.clone(), 100).unwrap();
+        let opens = |key: &NewKey, kept: &ApiKey, now_ms| {
+            client(&first.id, split(&key.credentials).unwrap().1, Some(kept), now_ms).is_some()
+        };
+        assert!(opens(&second, &second.kept, 99) && opens(&first, &second.kept, 99));
+        assert!(opens(&second, &second.kept, 100) && !opens(&first, &second.kept, 100), "its while is over");
+        assert!(opens(&third, &third.kept, 99) && opens(&second, &third.kept, 99) && !opens(&first, &third.kept, 99));
     }
 
     #[test]

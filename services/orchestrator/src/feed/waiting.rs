@@ -38,7 +38,7 @@ impl Feed {
         changes: bool,
         is_so: impl Fn(&TaskState) -> bool,
     ) -> Waited {
-        let Some(_seat) = self.seat() else { return Waited::Full };
+        let Some(_seat) = self.seats.take(None) else { return Waited::Full };
         let interest = Interest { task_id: Some(task_id.clone()), names: Names::none(), changes };
         let seen = async {
             loop {

@@ -26,6 +26,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A connection too many may ask once, and has its answer read by then.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
+/// What is written is acknowledged by then (reliability catalogue, row 54: with the sign of life of each 15 s, 30 s in all).
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED_MS: u32 = 15_000;
+
 /// On what terms clients are served.
 pub struct Terms {
     /// Where the listener listens.
@@ -100,9 +104,12 @@ fn refusing(terms: &Terms, stop: &CancellationToken) -> Shared<impl Endpoint<Out
     shared(refuse.map_to_response(), terms, stop)
 }
 
-/// Small answers leave at once.
+/// Small answers leave at once. A client that is gone without a word is found gone when something that was written is not
+/// acknowledged in time: on a quiet stream that is the next sign of life, which the buffers of the system would take for minutes.
 fn set_up(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(&stream, UNACKNOWLEDGED_MS)?;
     Ok(stream)
 }
 
@@ -118,4 +125,19 @@ async fn pause(error: &io::Error, was_failing: bool) -> bool {
     }
     tokio::time::sleep(PAUSE).await;
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_connection_does_not_wait_long_for_what_nobody_acknowledges() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let stream = set_up(listener.accept().await.unwrap().0).unwrap();
+        assert!(stream.nodelay().unwrap());
+        assert_eq!(rustix::net::sockopt::tcp_user_timeout(&stream).unwrap(), UNACKNOWLEDGED_MS);
+    }
 }

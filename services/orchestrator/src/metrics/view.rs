@@ -74,12 +74,15 @@ fn tell_sizes(registry: &Registry, gauges: &Gauges) {
 fn tell_streams(registry: &Registry, streams: &[StreamGauges]) {
     let (entries, backlog) = (registry.gauges(&metric::STREAM), registry.gauges(&metric::BACKLOG));
     let (pending, lag) = (registry.gauges(&metric::GROUP_PENDING), registry.gauges(&metric::GROUP_LAG));
+    let waiting = registry.real_gauges(&metric::BACKLOG_AGE);
     let (known, oldest) = (registry.gauges(&metric::GROUP_LAG_KNOWN), registry.real_gauges(&metric::GROUP_OLDEST));
     let set = |series: &Series, labels: &[&str], value| series.with_label_values(labels).set(whole(value));
     for stream in streams {
         set(&entries, &[&stream.key], stream.entries);
         if let Some(work) = &stream.work {
-            set(&backlog, &[work.queue.as_str(), work.priority.as_str()], stream.backlog());
+            let labels = &[work.queue.as_str(), work.priority.as_str()];
+            set(&backlog, labels, stream.backlog());
+            waiting.with_label_values(labels).set(stream.oldest_waiting.unwrap_or_default().as_secs_f64());
         }
         for group in &stream.groups {
             let labels = &[stream.key.as_str(), group.name.as_str()];

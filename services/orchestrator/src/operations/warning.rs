@@ -34,8 +34,11 @@ pub fn of(stream: &str, load: &Load<'_>) -> Vec<String> {
     if ours.lag.is_none() {
         warnings.push(format!("the lag of group {} is unknown: an entry was deleted by hand", ours.name));
     }
-    if load.is_work && load.ready.unwrap_or(0) > 0 && ours.consumers.is_empty() {
-        warnings.push("nobody reads it: start a worker that serves its kinds".to_owned());
+    let heard_ms = ours.consumers.iter().map(|consumer| consumer.idle_ms).min();
+    let is_unread = heard_ms.is_none_or(|ms| Duration::from_millis(ms) >= STUCK_AFTER);
+    if load.is_work && load.ready.unwrap_or(0) > 0 && is_unread {
+        let since = heard_ms.map(|ms| format!(", and who did was last heard of {} s ago", ms / 1_000));
+        warnings.push(format!("nobody reads it{}: start a worker that serves its kinds", since.unwrap_or_default()));
     }
     let is_stuck = |pending: u64, idle_ms: u64| pending > 0 && Duration::from_millis(idle_ms) >= STUCK_AFTER;
     for consumer in ours.consumers.iter().filter(|it| is_stuck(it.pending, it.idle_ms)).take(10) {
@@ -90,6 +93,9 @@ mod tests {
             |warnings: Vec<String>, text: &str| assert!(warnings.iter().any(|it| it.contains(text)), "{warnings:?}");
         says(warnings(true, 1, None, &[]), "no group");
         says(warnings(true, 1, Some(&group(Some(1), &[])), &[]), "nobody reads it");
+        let dead = group(Some(1), &[(0, 60_000), (0, 99_999)]);
+        says(warnings(true, 1, Some(&dead), &[]), "nobody reads it, and who did was last heard of 60 s ago");
+        assert!(warnings(true, 0, Some(&dead), &[]).is_empty(), "there is nothing to read");
         says(warnings(true, 1, Some(&group(None, &[(0, 0)])), &[]), "lag of group workers is unknown");
         says(
             warnings(true, 0, Some(&group(Some(0), &[(2, 60_000)])), &[]),

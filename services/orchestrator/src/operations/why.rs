@@ -1,5 +1,6 @@
 //! Why a task does not go on: what each of its open subtasks waits for, judged by what Redis holds now.
 
+use super::added_ms;
 use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::wire::subtask::{self, SubtaskDocument};
@@ -9,7 +10,7 @@ use crate::wire::word::SubtaskStatus;
 use proto_schemas::{SubtaskDefinition, SubtaskId, TaskId};
 use redis_store::fleet::FleetWorker;
 use redis_store::read::TaskView;
-use redis_store::{Store, StoreError, Stream};
+use redis_store::{Store, StoreError, Stream, key};
 use std::collections::BTreeMap;
 
 /// Open subtasks that are explained.
@@ -24,7 +25,12 @@ struct World {
     due_ms: BTreeMap<String, u64>,
     /// Entries that nobody has read, by stream.
     ready: BTreeMap<Stream, u64>,
+    /// Whether facts wait for a projector for longer than they ever should.
+    is_unfolded: bool,
 }
+
+/// Facts that wait for longer are waiting for a projector.
+const UNFOLDED_MS: u64 = 10_000;
 
 /// The explanation of a task.
 pub async fn why(context: &Context, task_id: &TaskId) -> Result<Explanation, Refusal> {
@@ -32,7 +38,8 @@ pub async fn why(context: &Context, task_id: &TaskId) -> Result<Explanation, Ref
         let Some(view) = context.store.task(task_id).await? else { return Ok(None) };
         let now_ms = context.store.now_ms().await?;
         let documents = subtask::documents(&view, now_ms);
-        let world = World::read(&context.store, &view, &documents).await?;
+        // Boxed: it asks for much at once, and would be part of the future of every request.
+        let world = Box::pin(World::read(&context.store, &view, &documents)).await?;
         Ok::<_, StoreError>(Some(explain(&view, documents, &world)))
     };
     context.ask(asked).await?.ok_or(Refusal::TaskNotFound)
@@ -69,11 +76,18 @@ impl World {
         queues.dedup();
         let streams: Vec<Stream> = queues.into_iter().flat_map(Stream::of).collect();
         let now_ms = store.now_ms().await?;
-        let (due, ready, (fleet, _)) =
-            tokio::try_join!(store.due_times(&ids), store.ready_counts(&streams), store.fleet(now_ms, WORKERS_MAX))?;
+        let (due, ready, (fleet, _), events) = tokio::try_join!(
+            store.due_times(&ids),
+            store.ready_counts(&streams),
+            store.fleet(now_ms, WORKERS_MAX),
+            store.stream_state(key::EVENTS),
+        )?;
+        let projectors = events.and_then(|it| it.groups.into_iter().find(|it| it.name == key::PROJECTOR_GROUP));
+        let oldest = projectors.and_then(|it| it.oldest_pending_id.or(it.oldest_unread_id));
+        let is_unfolded = oldest.is_some_and(|id| added_ms(&id) + UNFOLDED_MS < now_ms);
         let due = ids.iter().map(ToString::to_string).zip(due);
         let due_ms = due.filter_map(|(id, ms)| Some((id, ms?))).collect();
-        Ok(Self { fleet, due_ms, ready: streams.into_iter().zip(ready).collect() })
+        Ok(Self { fleet, due_ms, ready: streams.into_iter().zip(ready).collect(), is_unfolded })
     }
 
     fn wait(&self, view: &TaskView, document: &SubtaskDocument, definition: &SubtaskDefinition) -> WaitDocument {
@@ -91,7 +105,15 @@ impl World {
         match document.status {
             SubtaskStatus::Running => {
                 let worker = document.worker.as_deref().unwrap_or("a worker");
-                is(WaitCause::Running, format!("it runs on {worker}"))
+                match self.fleet.iter().any(|it| it.consumer.as_str() == worker) {
+                    true => is(WaitCause::Running, format!("it runs on {worker}")),
+                    false => is(
+                        WaitCause::LostWorker,
+                        format!(
+                            "it ran on {worker}, which has said nothing for a minute: another worker takes it over"
+                        ),
+                    ),
+                }
             }
             SubtaskStatus::Blocked => {
                 let parents: Vec<u32> = definition.depends_on.iter().map(|parent| parent.index).collect();
@@ -120,6 +142,10 @@ impl World {
         let ready = self.ready.get(&stream).copied().unwrap_or(0);
         if serving().next().is_none() {
             return is(WaitCause::NoWorker, format!("no worker that lives serves {kind}"));
+        }
+        if ready == 0 && self.is_unfolded {
+            let detail = "it has been taken or has ended, and no projector has recorded that for ten seconds";
+            return is(WaitCause::NoProjector, detail.to_owned());
         }
         if ready == 0 {
             return is(WaitCause::InHand, "a worker has just taken it, or its end is about to be recorded".to_owned());

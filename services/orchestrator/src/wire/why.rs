@@ -55,6 +55,8 @@ pub struct WaitDocument {
 pub enum WaitCause {
     /// Its handler: it runs.
     Running,
+    /// Another worker: the one that ran it is not heard of any more.
+    LostWorker,
     /// The time at which its task may start.
     RunAt,
     /// The pause after a failed attempt.
@@ -69,6 +71,8 @@ pub enum WaitCause {
     Backlog,
     /// Nothing: a worker has just taken it, or its end is about to be recorded.
     InHand,
+    /// A projector: what happened to it is not recorded.
+    NoProjector,
 }
 
 impl Example for Explanation {

@@ -1,8 +1,10 @@
 //! API-5 to API-8: who may ask, from where, how much, and what is written down of it.
 
+use crate::follower::second_with;
 use crate::stage::{Answer, Stage, config, eventually, stage, stage_on};
 use orchestrator::Config;
 use orchestrator::auth::{AuthConfig, JwtConfig, NewKey, Scope};
+use orchestrator::feed::FeedSettings;
 use proto_schemas::QueueName;
 use redis_store::throttle::Allowance;
 use std::collections::BTreeMap;
@@ -140,6 +142,39 @@ async fn a_client_that_has_used_up_its_allowance_waits_and_the_others_do_not() {
 }
 
 #[tokio::test]
+async fn one_client_may_hold_half_of_the_streams() {
+    let auth = AuthConfig { keys: true, jwt: None };
+    let feed = FeedSettings { streams_max: 2, ..Config::default().feed };
+    let stage = stage_of(Config { auth, feed, ..config() }).await;
+    let (one, other) = (key(&stage, Scope::Read).await.0, key(&stage, Scope::Read).await.0);
+    let open = async |credentials: &str| {
+        let request = reqwest::Client::new().get(format!("{}/events", stage.base)).bearer_auth(credentials);
+        request.send().await.expect("an answer")
+    };
+    let first = open(&one).await;
+    assert_eq!(
+        (first.status(), open(&one).await.status()),
+        (reqwest::StatusCode::OK, reqwest::StatusCode::TOO_MANY_REQUESTS)
+    );
+    assert_eq!(open(&other).await.status(), 200, "there is a place for others");
+}
+
+#[tokio::test]
+async fn an_allowance_is_one_over_all_servers() {
+    let allowance = Some(Allowance { requests: 3, window: Duration::from_secs(3_600) });
+    let stage = stage_of(Config { allowance, ..config() }).await;
+    let other = second_with(&stage, Config { allowance, ..config() }).await;
+    let client = reqwest::Client::new();
+    let mut statuses = Vec::new();
+    for base in [&stage.base, &other.base, &stage.base, &other.base, &stage.base] {
+        statuses.push(client.get(format!("{base}/tasks")).send().await.expect("an answer").status().as_u16());
+    }
+    assert_eq!(statuses, [200, 200, 200, 429, 429]);
+    other.shutdown.cancel();
+    other.server.await.expect("stopped");
+}
+
+#[tokio::test]
 async fn pages_of_origins_that_are_named_may_ask_and_others_are_told_nothing() {
     let origin = "https://example.org";
     let stage = stage_of(Config { cors_origins: vec![origin.to_owned()], ..config() }).await;
@@ -192,7 +227,7 @@ async fn every_change_and_every_refusal_of_one_is_in_the_audit_without_what_it_c
     assert_eq!(
         told.iter().map(line).collect::<Vec<_>>(),
         [
-            format!("{client} submit_task /tasks 202 "),
+            format!("{client} submit_task /tasks/{task} 202 "),
             format!("{client} cancel_task {cancel} 200 "),
             format!("{client} discard_dead_letters /dead-letters/discard 403 forbidden"),
             format!("{client} submit_task /tasks 400 invalid_request"),

@@ -103,6 +103,8 @@ async fn what_redis_holds_is_told() {
     ] {
         assert_eq!(value(&first, name, labels), Some(expect), "{name} {labels:?}");
     }
+    let waiting = value(&first, "backlog_oldest_age_seconds", &[("queue", "default"), ("priority", "medium")]);
+    assert!(waiting.is_some_and(|seconds| seconds < 100.0), "{waiting:?}");
     let low = [("stream", "subtasks:default:low"), ("group", "workers")];
     let age = value(&first, "group_oldest_pending_age_seconds", &low);
     assert!(age.is_some_and(|seconds| (40.0..100.0).contains(&seconds)), "{age:?}");

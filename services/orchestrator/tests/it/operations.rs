@@ -137,6 +137,8 @@ async fn a_task_says_what_each_of_its_subtasks_waits_for() {
     stage.fold().await;
     let now = waits(&stage, &id).await;
     assert_eq!((now[0].0.as_str(), now[1].0.as_str(), now[2].0.as_str()), ("running", "dependency", "retry"));
+    stage.redis.command(&["ZADD", "workers", "1", worker().as_str()]);
+    assert_eq!(waits(&stage, &id).await[0].0, "lost_worker", "who ran it was last heard of long ago");
     let until = now[2].1["until"].as_str().expect("a time");
     assert!(until > stage.task(&id).await["updated_at"].as_str().expect("a time"), "{until}");
     stage.post(&format!("/tasks/{id}/cancel"), "").await;
@@ -193,4 +195,17 @@ async fn what_a_stranger_has_left_in_redis_hides_nothing_from_operators() {
     assert_eq!(get(&stage, &format!("/tasks/{id}")).await["status"], "queued");
     let mut follower = crate::follower::follow(&stage, &id).await;
     follower.until("snapshot").await;
+}
+
+#[tokio::test]
+async fn a_task_whose_projectors_are_gone_says_so() {
+    let stage = stage().await;
+    stage.store.create_projector_group().await.expect("a group");
+    stage.redis.command(&["XADD", "events", "1-0", "v", "1", "by", "hand", "facts", "T - 0 created 0 0 w 1"]);
+    let id = stage.submit(r#"{"description":"d","subtasks":[{"description":"a"}]}"#).await;
+    beat(&stage, "simulate", 0, false).await;
+    stage.fetch(1).await;
+    assert_eq!(waits(&stage, &id).await[0].0, "no_projector", "the oldest fact has waited since 1970");
+    stage.fold().await;
+    assert_eq!(waits(&stage, &id).await[0].0, "in_hand");
 }

@@ -25,6 +25,8 @@ pub struct StreamGauges {
     pub entries: u64,
     /// Who reads it.
     pub groups: Vec<GroupGauges>,
+    /// Age of the oldest entry that nobody has read, if it holds work and there is one.
+    pub oldest_waiting: Option<Duration>,
 }
 
 /// A group of a stream.
@@ -38,7 +40,8 @@ pub struct GroupGauges {
     pub lag: Option<u64>,
     /// Age of the oldest entry that it has read and not acknowledged, if there is one.
     pub oldest_pending: Option<Duration>,
-    last_delivered_id: String,
+    /// Age of the oldest entry that it has not read, if there is one.
+    pub oldest_unread: Option<Duration>,
 }
 
 impl StreamGauges {
@@ -46,6 +49,13 @@ impl StreamGauges {
     pub fn backlog(&self) -> u64 {
         let pending = self.group(key::WORKERS_GROUP).map_or(0, |group| group.pending);
         self.entries.saturating_sub(pending)
+    }
+
+    /// How old the oldest entry is that the projectors have not acknowledged, read or not. `None` without their group.
+    pub(super) fn projector_lag(streams: &[Self]) -> Option<Duration> {
+        let events = streams.iter().find(|stream| stream.key == key::EVENTS)?;
+        let group = events.group(key::PROJECTOR_GROUP)?;
+        Some(group.oldest_unread.max(group.oldest_pending).unwrap_or_default())
     }
 
     fn group(&self, name: &str) -> Option<&GroupGauges> {
@@ -79,7 +89,13 @@ impl Store {
         let Some(entries) = entries else { return Ok(None) };
         let groups = value::array(groups.unwrap_or(Value::Null), "XINFO GROUPS")?.into_iter().take(GROUPS_MAX);
         let groups = try_join_all(groups.map(|group| self.group_gauge(&key, group, now_ms))).await?;
-        Ok(Some(StreamGauges { groups: groups.into_iter().flatten().collect(), key, work, entries }))
+        let groups: Vec<GroupGauges> = groups.into_iter().flatten().collect();
+        let oldest_waiting = match groups.iter().find(|group| group.name == key::WORKERS_GROUP) {
+            _ if work.is_none() => None,
+            Some(workers) => workers.oldest_unread,
+            None => self.oldest_unread(&key, "0-0").await?.map(|id| age(&id, now_ms)),
+        };
+        Ok(Some(StreamGauges { groups, key, work, entries, oldest_waiting }))
     }
 
     async fn group_gauge(&self, stream: &str, group: Value, now_ms: u64) -> Result<Option<GroupGauges>, StoreError> {
@@ -93,29 +109,25 @@ impl Store {
             0 => None,
             _ => self.oldest_pending(stream, &name).await?,
         };
-        let oldest_pending = oldest.map(|id| age(&id, now_ms));
-        Ok(Some(GroupGauges { name, pending, lag, oldest_pending, last_delivered_id }))
+        let unread = match lag {
+            Some(0) => None,
+            _ => self.oldest_unread(stream, &last_delivered_id).await?,
+        };
+        let (oldest_pending, oldest_unread) = (oldest.map(|id| age(&id, now_ms)), unread.map(|id| age(&id, now_ms)));
+        Ok(Some(GroupGauges { name, pending, lag, oldest_pending, oldest_unread }))
+    }
+
+    async fn oldest_unread(&self, stream: &str, last_delivered_id: &str) -> Result<Option<String>, StoreError> {
+        let after = format!("({last_delivered_id}");
+        let unread = self.ask("XRANGE", value::args([stream, &after, "+", "COUNT", "1"])).await?;
+        let unread = value::array(unread.unwrap_or(Value::Null), "XRANGE")?.into_iter().next();
+        let unread = answered(unread.map(|entry| value::RawEntry::decode(entry, "XRANGE")).transpose())?.flatten();
+        Ok(unread.map(|entry| entry.id))
     }
 
     async fn oldest_pending(&self, stream: &str, group: &str) -> Result<Option<String>, StoreError> {
         let summary = self.ask("XPENDING", value::args([stream, group])).await?;
         Ok(value::array(summary.unwrap_or(Value::Null), "XPENDING")?.get(1).and_then(Value::as_string))
-    }
-
-    /// How old the oldest entry is that the projectors have not acknowledged, read or not. `None` without their group.
-    pub(super) async fn projector_lag(
-        &self,
-        streams: &[StreamGauges],
-        now_ms: u64,
-    ) -> Result<Option<Duration>, StoreError> {
-        let events = streams.iter().find(|stream| stream.key == key::EVENTS);
-        let Some(group) = events.and_then(|events| events.group(key::PROJECTOR_GROUP)) else { return Ok(None) };
-        let after = format!("({}", group.last_delivered_id);
-        let unread = self.ask("XRANGE", value::args([key::EVENTS, &after, "+", "COUNT", "1"])).await?;
-        let unread = value::array(unread.unwrap_or(Value::Null), "XRANGE")?.into_iter().next();
-        let unread = answered(unread.map(|entry| value::RawEntry::decode(entry, "XRANGE")).transpose())?.flatten();
-        let unread = unread.map(|entry| age(&entry.id, now_ms));
-        Ok(Some(unread.max(group.oldest_pending).unwrap_or_default()))
     }
 }
 

@@ -10,6 +10,8 @@ fn key(name: &str, created_at_ms: u64) -> ApiKey {
         scopes: vec!["read".to_owned()],
         created_at_ms,
         expires_at_ms: None,
+        old_digest: None,
+        old_until_ms: None,
     }
 }
 
@@ -23,6 +25,8 @@ async fn keys_are_kept_listed_in_the_order_of_their_making_and_revoked_once() {
     let listed = stage.store.api_keys().await.unwrap();
     assert_eq!(listed.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["c", "a", "b"]);
     assert_eq!(listed[0].1, key("c", 1));
+    assert_eq!(stage.store.api_key("a").await.unwrap(), Some(key("a", 2)));
+    assert_eq!(stage.store.api_key("none").await.unwrap(), None);
     assert!(stage.store.revoke_api_key("a").await.unwrap());
     assert!(!stage.store.revoke_api_key("a").await.unwrap());
     assert_eq!(stage.store.api_keys().await.unwrap().len(), 2);

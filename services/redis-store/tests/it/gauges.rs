@@ -53,7 +53,14 @@ async fn everything_is_counted_where_it_lies() {
     let workers = &medium.groups[0];
     assert_eq!((workers.name.as_str(), workers.pending, workers.lag), ("workers", 2, Some(3)));
     assert!(workers.oldest_pending.is_some_and(|age| age < Duration::from_secs(60)), "{workers:?}");
-    assert_eq!(stream(&gauges, "subtasks:default:low").groups[0].oldest_pending, None);
+    let low = stream(&gauges, "subtasks:default:low");
+    assert_eq!((low.groups[0].oldest_pending, low.oldest_waiting), (None, None));
+    assert!(medium.oldest_waiting.is_some_and(|age| age < Duration::from_secs(60)), "{medium:?}");
+    stage.raw(&["SADD", "queues", "unread"]);
+    stage.raw(&["XADD", "subtasks:unread:low", "1-0", "x", "y"]);
+    let gauges = stage.store.gauges().await.expect("gauges");
+    let unread = stream(&gauges, "subtasks:unread:low").oldest_waiting.expect("an age, also without a group");
+    assert!(unread > Duration::from_secs(1_000_000_000), "since 1970: {unread:?}");
     assert_eq!((gauges.delayed, gauges.dead_letters, gauges.dead_letters_trimmed), (Some(2), Some(1), 7));
     assert_eq!((gauges.workers.alive, gauges.workers.draining, gauges.workers.silent), (2, 1, 1));
     assert_eq!((gauges.workers.slots, gauges.workers.running), (24, 7));

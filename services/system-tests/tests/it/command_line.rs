@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 use system_tests::client::Client;
+use system_tests::eventually::eventually;
 use system_tests::process::{Finished, Settings, run};
-use system_tests::stack::{Plan, free_port};
+use system_tests::stack::{Plan, SOON, free_port};
 
 fn ask(base: &str, arguments: &[&str]) -> Finished {
     let directory = tempfile::tempdir().expect("a directory");
@@ -45,4 +46,31 @@ fn exit_codes_tell_a_script_what_went_wrong() {
     assert!(refused.err.contains("description"), "{refused:?}");
     let nobody = Client::new(free_port());
     assert_eq!(ask(nobody.base(), &["submit", "anything"]).code, Some(69), "no API there");
+}
+
+#[test]
+fn keys_are_made_listed_without_their_secret_rotated_and_revoked() {
+    let stack = Plan::workers(0).set("AUTH", "keys").start();
+    let tasks = |credentials: &str| stack.client.get_as("/tasks", credentials).status;
+    let made = stack.run(&["keys", "create", "ci", "--scope", "read", "--expires-in-days", "1"]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let credentials = made.out.trim();
+    assert_eq!((tasks(credentials), tasks("ms_0_0")), (200, 401));
+    let listed = stack.run(&["keys", "list", "--json"]);
+    let key: Value = serde_json::from_str(listed.out.trim()).expect("JSON");
+    assert_eq!((&key["name"], &key["scopes"]), (&"ci".into(), &"read".into()));
+    assert_eq!(
+        key["expires_at_ms"].as_u64().zip(key["created_at_ms"].as_u64()).map(|(end, at)| end - at),
+        Some(86_400_000)
+    );
+    let secret = credentials.rsplit('_').next().expect("a secret");
+    assert!(!listed.out.contains(secret) && !stack.run(&["keys", "list"]).out.contains(secret));
+    let id = key["id"].as_str().expect("an id");
+    let rotated = stack.run(&["keys", "rotate", id]);
+    assert_eq!(rotated.code, Some(0), "{rotated:?}");
+    eventually(SOON, "the new secret opens", || (tasks(rotated.out.trim()) == 200).then_some(()));
+    assert_eq!(tasks(credentials), 200, "and the old one does for a day");
+    assert_eq!(stack.run(&["keys", "revoke", id]).code, Some(0));
+    eventually(SOON, "it opens nothing any more", || (tasks(credentials) == 401).then_some(()));
+    assert_eq!(stack.run(&["keys", "revoke", id]).code, Some(3), "there is none");
 }

@@ -1,7 +1,7 @@
 //! TASK-16: a thousand followers of two hundred running tasks, each cut off once at random and gone on at the other orchestrator.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use system_tests::body;
 use system_tests::books::fields;
 use system_tests::process::{Process, Settings};
@@ -13,6 +13,8 @@ use tokio::time::timeout;
 
 const TASKS: usize = 200;
 const FOLLOWERS_OF_EACH: usize = 5;
+/// What a replay is told takes less.
+const RUNNING: Duration = Duration::from_millis(500);
 /// Before everything: the whole of a task is told.
 const BEGINNING: &str = "0-0.0";
 /// A follower that is told nothing for so long has been forgotten.
@@ -21,54 +23,75 @@ const SILENT_MAX: Duration = Duration::from_secs(60);
 #[test]
 fn a_thousand_followers_cut_off_once_are_told_every_line_of_the_log_once() {
     allow_files(4_096);
-    let stack = Plan::workers(2).set("SIMULATE_SECONDS", "1").start();
+    let stack = Plan::workers(2).start();
     let first: u16 = stack.client.base().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     let second = free_port();
     let mut settings: Settings = stack.settings().clone();
     settings.insert("ORCHESTRATOR_PORT".to_owned(), second.to_string());
     let other = Process::start("orchestrator-2", &["orchestrator"], &settings, stack.directory());
     other.wait_line(SOON, "redis: ");
-    let tasks: Vec<String> = (0..TASKS).map(|at| stack.client.submit(&body::lasting(1 + at % 4, 0.2))).collect();
+    // Longer than it takes to connect them all: 500 subtasks, 128 at a time.
+    let tasks: Vec<String> = (0..TASKS).map(|at| stack.client.submit(&body::lasting(1 + at % 4, 4.0))).collect();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    let told: Vec<(String, Vec<String>)> = runtime.block_on(async {
+    let told: Vec<Told> = runtime.block_on(async {
         let followers = tasks.iter().flat_map(|task_id| (0..FOLLOWERS_OF_EACH).map(move |_| task_id.clone()));
         let followers = followers.enumerate().map(|(at, task_id)| {
             let ports = if at % 2 == 0 { [first, second] } else { [second, first] };
-            tokio::spawn(async move { (task_id.clone(), follow(&task_id, ports).await) })
+            tokio::spawn(follow(task_id, ports))
         });
+        let followers: Vec<_> = followers.collect();
         let mut told = Vec::new();
-        for follower in followers.collect::<Vec<_>>() {
+        for follower in followers {
             told.push(follower.await.expect("a follower comes to the end"));
         }
         told
     });
     let log = places(&stack.redis);
     assert_eq!(told.len(), TASKS * FOLLOWERS_OF_EACH);
-    for (task_id, ids) in &told {
+    for Told { task_id, ids, .. } in &told {
         assert_eq!(ids, &log[task_id], "{task_id}");
     }
+    let count = |is: fn(&Told) -> bool| told.iter().filter(|told| is(told)).count();
+    let (cut, live) = (count(|told| told.was_cut), count(|told| told.was_open));
+    assert!(cut == told.len() && live > told.len() / 4, "{cut} were cut off, {live} while their task ran");
 }
 
-/// The ids of all that is told of a task, with one cut in between.
-async fn follow(task_id: &str, ports: [u16; 2]) -> Vec<String> {
-    let mut ids: Vec<String> = Vec::new();
-    let cut_after = fastrand::usize(1..4);
+/// What a follower was told.
+struct Told {
+    task_id: String,
+    /// Of all messages, in their order.
+    ids: Vec<String>,
+    /// Whether it was cut off.
+    was_cut: bool,
+    /// Whether its task had more to tell then.
+    was_open: bool,
+}
+
+/// Follows a task to its end, with one cut in between: behind its first message at least, which every task has, and before the
+/// last but one at most, because a task of one subtask tells no more than three.
+async fn follow(task_id: String, ports: [u16; 2]) -> Told {
+    let mut told = Told { task_id: task_id.clone(), ids: Vec::new(), was_cut: false, was_open: false };
+    let cut_after = fastrand::usize(1..3);
+    let mut cut_at = None;
     for (turn, port) in ports.into_iter().enumerate() {
-        let after = ids.last().map_or(BEGINNING, String::as_str).to_owned();
-        let mut stream = open(task_id, port, &after).await;
+        let after = told.ids.last().map_or(BEGINNING, String::as_str).to_owned();
+        let mut stream = open(&task_id, port, &after).await;
         while let Some((name, id)) = next(&mut stream).await {
             if name.starts_with("task.") && id.ends_with(".end") {
-                return ids;
+                return told;
             }
             assert!(name != "reset" && name != "snapshot", "{name} after {after}");
-            ids.push(id);
-            if turn == 0 && ids.len() == cut_after {
+            // A task that has something to tell a while after the cut was running then.
+            told.was_open |= cut_at.is_some_and(|at: Instant| at.elapsed() > RUNNING);
+            told.ids.push(id);
+            if turn == 0 && told.ids.len() == cut_after {
+                (told.was_cut, cut_at) = (true, Some(Instant::now()));
                 break; // the connection is dropped with whatever is on its way
             }
         }
     }
-    panic!("the end of {task_id} was not told: {ids:?}");
+    panic!("the end of {task_id} was not told: {:?}", told.ids);
 }
 
 async fn open(task_id: &str, port: u16, after: &str) -> BufReader<TcpStream> {
