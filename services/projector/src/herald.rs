@@ -196,19 +196,7 @@ impl Herald {
         let tasks: Vec<TaskId> = tasks.into_iter().cloned().collect();
         let mut heads = Vec::new();
         for some in tasks.chunks(SUBMITS_MAX) {
-            match self.store.task_heads(some).await {
-                Ok(found) => heads.extend(found.into_iter().flatten()),
-                Err(error) if error.is_transient() => return Err(error),
-                Err(_) => {
-                    for task_id in some {
-                        match self.store.task_heads(std::slice::from_ref(task_id)).await {
-                            Ok(found) => heads.extend(found.into_iter().flatten()),
-                            Err(error) if error.is_transient() => return Err(error),
-                            Err(_) => {} // `audit` names it
-                        }
-                    }
-                }
-            }
+            heads.extend(self.store.task_heads(some).await?.into_iter().flatten());
         }
         let is_news = |head: &TaskHead| {
             head.task.status.is_terminal() && head.kinds != [WEBHOOK_KIND] && !self.told.contains(&end(head))
@@ -241,9 +229,7 @@ impl Herald {
 
     /// Well before submissions are refused: work goes first.
     async fn is_short_of_memory(&self) -> Result<bool, StoreError> {
-        let info = self.store.info().await?;
-        let number = |name: &str| info.get(name).and_then(|text| text.parse().ok()).unwrap_or(0_u64);
-        let (used, most) = (number("used_memory"), number("maxmemory"));
+        let (used, most) = self.store.memory().await?;
         Ok(most > 0 && used > most / 5 * 3)
     }
 }

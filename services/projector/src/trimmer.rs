@@ -102,16 +102,15 @@ impl Trimmer {
         if entries == 0 {
             return Ok(None);
         }
-        let info = self.store.info().await?;
-        let number = |name: &str| info.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let (used_memory, maxmemory) = self.store.memory().await?;
         Ok(Some(LogState {
             groups,
             required: self.store.required_groups().await?,
             now_ms: self.store.now_ms().await?,
             entries,
             bytes,
-            used_memory: number("used_memory"),
-            maxmemory: number("maxmemory"),
+            used_memory,
+            maxmemory,
         }))
     }
 

@@ -94,7 +94,10 @@ impl Store {
     async fn task_head(&self, task_id: &TaskId) -> Result<Option<TaskHead>, StoreError> {
         let mut args = value::args([&key::task(task_id)]);
         args.extend(HEAD.map(Value::from));
-        let found = value::array(self.command("HMGET", args).await?, "HMGET")?;
+        let found = match self.command("HMGET", args).await {
+            Err(StoreError::WrongType(_)) => return Ok(None), // a hand's: `audit` names it
+            other => value::array(other?, "HMGET")?,
+        };
         let fields = HEAD.into_iter().zip(found);
         let mut fields: HashMap<String, String> =
             fields.filter_map(|(name, value)| Some((name.to_owned(), value.into_string()?))).collect();

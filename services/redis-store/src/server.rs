@@ -109,6 +109,13 @@ impl Store {
         Ok(parse_info(&value::text(self.command("INFO", Vec::new()).await?, "INFO")?))
     }
 
+    /// The memory in use and how much of it may be, in bytes; 0 is no bound. Cheap enough for a loop.
+    pub async fn memory(&self) -> Result<(u64, u64), StoreError> {
+        let info = parse_info(&value::text(self.command("INFO", value::args(["memory"])).await?, "INFO")?);
+        let number = |name: &str| info.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
+        Ok((number("used_memory"), number("maxmemory")))
+    }
+
     /// A read that any healthy primary answers; PING would be refused while the disk is full.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.command("TIME", Vec::new()).await.map(drop)

@@ -7,6 +7,7 @@ use crate::key;
 use crate::value::{self, RawEntry};
 use fred::types::Value;
 use proto_schemas::{TaskId, TaskStatus};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// The ids between which the log lies.
@@ -95,20 +96,25 @@ impl Store {
     /// The oldest entry that the projectors have not folded, if they hold one back, and the newest that they have read:
     /// what is older than the one and not newer than the other is folded.
     pub async fn folding(&self) -> Result<(Option<String>, String), StoreError> {
-        let reply = match self.command("XINFO", value::args(["GROUPS", key::EVENTS])).await {
-            Err(StoreError::Refused(error)) if error.details().contains("no such key") => Value::Array(Vec::new()),
-            other => other?,
+        let Some(mut group) = self.log_group(key::PROJECTOR_GROUP).await? else { return Ok((None, "0-0".to_owned())) };
+        let read = group.remove("last-delivered-id").ok_or(StoreError::Reply("XINFO GROUPS"))?;
+        let summary = self.command("XPENDING", value::args([key::EVENTS, key::PROJECTOR_GROUP])).await?;
+        Ok((value::array(summary, "XPENDING")?.get(1).and_then(Value::as_string), read))
+    }
+
+    /// What XINFO says of one group of the log. Any name may stand beside it, also one that is no text.
+    pub(crate) async fn log_group(&self, name: &str) -> Result<Option<HashMap<String, String>>, StoreError> {
+        let groups = match self.command("XINFO", value::args(["GROUPS", key::EVENTS])).await {
+            Err(StoreError::Refused(error)) if error.details().contains("no such key") => return Ok(None),
+            other => value::array(other?, "XINFO GROUPS")?,
         };
-        // Any name may stand beside ours, also one that is no text.
-        for group in value::array(reply, "XINFO GROUPS")? {
-            let mut fields = value::map(group, "XINFO GROUPS")?;
-            if fields.get("name").is_some_and(|name| name == key::PROJECTOR_GROUP) {
-                let read = fields.remove("last-delivered-id").ok_or(StoreError::Reply("XINFO GROUPS"))?;
-                let summary = self.command("XPENDING", value::args([key::EVENTS, key::PROJECTOR_GROUP])).await?;
-                return Ok((value::array(summary, "XPENDING")?.get(1).and_then(Value::as_string), read));
+        for group in groups {
+            let fields = value::map(group, "XINFO GROUPS")?;
+            if fields.get("name").is_some_and(|found| found == name) {
+                return Ok(Some(fields));
             }
         }
-        Ok((None, "0-0".to_owned()))
+        Ok(None)
     }
 
     /// Where a task stands, or `None` if it is not there.

@@ -142,19 +142,10 @@ impl Store {
 
     /// How far the log has been told to webhooks, or `None` while it does not wait for them.
     pub async fn told_place(&self) -> Result<Option<ToldPlace>, StoreError> {
-        let groups = match self.command("XINFO", value::args(["GROUPS", key::EVENTS])).await {
-            Err(StoreError::Refused(error)) if error.details().contains("no such key") => return Ok(None),
-            other => value::array(other?, "XINFO GROUPS")?,
-        };
-        for group in groups {
-            let mut fields = value::map(group, "XINFO GROUPS")?;
-            if fields.get("name").is_some_and(|name| name == key::WEBHOOKS_GROUP) {
-                let entries = fields.get("entries-read").and_then(|text| text.parse().ok());
-                let entry_id = fields.remove("last-delivered-id").ok_or(StoreError::Reply("XINFO GROUPS"))?;
-                return Ok(Some(ToldPlace { entry_id, entries }));
-            }
-        }
-        Ok(None)
+        let Some(mut group) = self.log_group(key::WEBHOOKS_GROUP).await? else { return Ok(None) };
+        let entries = group.get("entries-read").and_then(|text| text.parse().ok());
+        let entry_id = group.remove("last-delivered-id").ok_or(StoreError::Reply("XINFO GROUPS"))?;
+        Ok(Some(ToldPlace { entry_id, entries }))
     }
 
     /// The log has been told up to `place`. Idempotent; whoever is late and goes back has it told once more.

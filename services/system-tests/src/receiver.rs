@@ -67,6 +67,16 @@ impl Receiver {
     }
 }
 
+impl Delivery {
+    /// Whether a receiver that has this secret takes it for ours.
+    pub fn is_signed_with(&self, secret: &str) -> bool {
+        let header = |name: &str| (name.parse().expect("a name"), self.headers[name].parse().expect("a value"));
+        let headers = ["webhook-id", "webhook-timestamp", "webhook-signature"].map(header);
+        let verifier = standardwebhooks::Webhook::new(secret).expect("a secret");
+        verifier.verify(self.body.as_bytes(), &headers.into_iter().collect()).is_ok()
+    }
+}
+
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::SeqCst);

@@ -80,9 +80,9 @@ impl Watches {
         }
     }
 
-    /// Looks at a task no more; whether a fact had asked for it.
-    pub fn remove(&mut self, task_id: &TaskId) -> bool {
-        self.0.remove(task_id).is_some_and(|watch| watch.by_fact)
+    /// Looks at a task no more.
+    pub fn remove(&mut self, task_id: &TaskId) {
+        self.0.remove(task_id);
     }
 
     /// Whether a fact asks for a look at this task.

@@ -138,6 +138,8 @@ async fn what_is_no_parameter_is_named_and_a_stranger_in_an_index_is_passed_over
     for (score, member) in [("1790000000000", "not an id!"), ("-5", "BEFORE"), ("9e15", "FUTURE")] {
         stage.redis.command(&["ZADD", "tasks", score, member]);
     }
+    stage.redis.command(&["ZADD", "tasks", "1790000000001", "BROKEN"]);
+    stage.redis.command(&["SET", "task:BROKEN", "no task"]);
     assert_eq!(walk(&stage, "limit=1").await, [id]);
     for (query, pointer) in [
         ("limit=0", "/limit"),

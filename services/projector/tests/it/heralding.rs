@@ -54,13 +54,8 @@ async fn until_all_told(stage: &Stage) {
 
 /// Waits until a herald has looked twice more: nobody else sets a string so soon.
 async fn two_more_rounds(stage: &Stage) {
-    let rounds = || {
-        let text = stage.command("INFO commandstats").text();
-        let line = text.lines().find(|line| line.starts_with("cmdstat_set:")).unwrap_or("").to_owned();
-        line.split(['=', ','].as_slice()).nth(1).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0)
-    };
-    let before = rounds();
-    eventually(SOON, "two more rounds", async || (rounds() >= before + 3).then_some(())).await;
+    let before = stage.calls("set");
+    eventually(SOON, "two more rounds", async || (stage.calls("set") >= before + 3).then_some(())).await;
 }
 
 #[tokio::test]

@@ -243,6 +243,13 @@ impl Stage {
         reply
     }
 
+    /// How often a command was called, as Redis counts.
+    pub fn calls(&self, command: &str) -> u64 {
+        let (text, head) = (self.command("INFO commandstats").text(), format!("cmdstat_{command}:calls="));
+        let count = text.lines().find_map(|line| line.strip_prefix(&head)).and_then(|rest| rest.split(',').next());
+        count.and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+
     /// A hash as sorted lines.
     pub fn hash(&self, key: &str) -> Vec<String> {
         let reply = self.words(&["HGETALL", key]);

@@ -34,13 +34,8 @@ async fn until_length(stage: &Stage, length: i64) {
 
 /// Waits until a trimmer has looked at the log twice more.
 async fn two_more_rounds(stage: &Stage) {
-    let rounds = || {
-        let text = stage.command("INFO commandstats").text();
-        let line = text.lines().find(|line| line.starts_with("cmdstat_xtrim:")).unwrap_or("").to_owned();
-        line.split(['=', ','].as_slice()).nth(1).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0)
-    };
-    let before = rounds();
-    eventually(SOON, "two more rounds", async || (rounds() >= before + 2).then_some(())).await;
+    let before = stage.calls("xtrim");
+    eventually(SOON, "two more rounds", async || (stage.calls("xtrim") >= before + 2).then_some(())).await;
 }
 
 #[tokio::test]
