@@ -10,13 +10,14 @@ use crate::governor::{Gauge, Pressure};
 use poem::http::{Method, StatusCode, header};
 use poem::web::Data;
 use poem::{Response, handler};
-use proto_schemas::Door;
+use proto_schemas::{Door, Kind};
 use redis_store::Store;
+use redis_store::task_end::TaskEnd;
 use std::sync::Arc;
 use std::time::Duration;
-use telemetry::Registry;
 use telemetry::metric::{self, Service};
 use telemetry::registry::{self, CONTENT_TYPE, Counter, Counters, Histograms};
+use telemetry::{Registry, TaskEnds};
 use view::View;
 
 /// The metrics of one server.
@@ -28,6 +29,7 @@ pub struct Metrics {
     accepted: Vec<(Door, Counter)>,
     overloads: Vec<(Pressure, Counter)>,
     listeners: registry::Gauge,
+    ends: TaskEnds,
     view: View,
 }
 
@@ -51,6 +53,7 @@ impl Metrics {
             accepted: Door::ALL.iter().map(|it| (*it, accepted.with_label_values(&[it.as_str()]))).collect(),
             overloads: pressures.map(|it| (it, overloads.with_label_values(&[it.as_str()]))).into(),
             listeners: registry.gauge(&metric::SSE_CLIENTS),
+            ends: TaskEnds::new(&registry),
             view: View::new(store),
             registry,
         }
@@ -59,6 +62,11 @@ impl Metrics {
     /// A task came through `door` and is stored.
     pub fn accepted(&self, door: Door) {
         self.accepted.iter().filter(|(known, _)| *known == door).for_each(|(_, counter)| counter.inc());
+    }
+
+    /// A task has ended, because a client wanted it to.
+    pub fn ended(&self, end: &TaskEnd) {
+        self.ends.count(end.kind.as_ref().map(Kind::as_str), end.status.as_str(), end.took);
     }
 
     fn answered(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {

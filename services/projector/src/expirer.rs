@@ -149,6 +149,8 @@ impl Expirer {
         Ok(match self.store.cancel(&self.consumer, task_id, &self.order).await? {
             Cancelled::Cancelled(subtasks) => {
                 tracing::info!({ field::TASK_ID } = %task_id, subtasks, "cancelled a task past its deadline");
+                let heads = self.store.task_heads(std::slice::from_ref(task_id)).await?;
+                heads.into_iter().flatten().filter_map(|it| it.end()).for_each(|end| self.metrics.ended(&end));
                 Ended::Cancelled
             }
             Cancelled::Already(_) | Cancelled::Early | Cancelled::Changed => Ended::Early,

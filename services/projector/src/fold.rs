@@ -100,11 +100,12 @@ impl Fold {
     /// One call of the script.
     async fn send(&self, entries: &[EventEntry]) -> Result<FoldCounts, StoreError> {
         let began = Instant::now();
-        let counts = self.store.fold(&self.consumer, self.task_ttl, entries).await?;
+        let folded = self.store.fold(&self.consumer, self.task_ttl, entries).await?;
         let took = began.elapsed();
-        self.metrics.folded(counts, entries.iter().map(weight).sum(), took);
+        self.metrics.folded(folded.counts, entries.iter().map(weight).sum(), took);
+        folded.ends.iter().for_each(|end| self.metrics.ended(end));
         traced::folded(entries, took);
-        Ok(counts)
+        Ok(folded.counts)
     }
 
     /// Folds the lines of an entry task by task without acknowledging it; answers the tasks that refuse.
@@ -117,7 +118,7 @@ impl Fold {
         let mut held = Vec::new();
         for (task_id, part) in parts {
             match self.store.fold_again(&self.consumer, self.task_ttl, std::slice::from_ref(&part)).await {
-                Ok(_) => {}
+                Ok(folded) => folded.ends.iter().for_each(|end| self.metrics.ended(end)),
                 Err(error) if is_passing(&error) => return Err(error),
                 Err(_) => held.push(task_id.clone()),
             }

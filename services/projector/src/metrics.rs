@@ -1,11 +1,13 @@
 //! What a projector counts.
 
+use proto_schemas::Kind;
 use redis_store::fold::FoldCounts;
+use redis_store::task_end::TaskEnd;
 use std::fmt;
 use std::time::Duration;
-use telemetry::Registry;
 use telemetry::metric::{self, Service};
 use telemetry::registry::{Counter, Gauge, Histogram};
+use telemetry::{Registry, TaskEnds};
 
 /// The metrics of the projectors of one process, and the registry that they are read from.
 pub struct ProjectorMetrics {
@@ -20,6 +22,7 @@ pub struct ProjectorMetrics {
     violations: Gauge,
     announced: Counter,
     untold: Counter,
+    ends: TaskEnds,
 }
 
 impl Default for ProjectorMetrics {
@@ -39,6 +42,7 @@ impl Default for ProjectorMetrics {
             violations: registry.gauge(&metric::VIOLATIONS),
             announced: registry.counter(&metric::ANNOUNCED),
             untold: registry.counter(&metric::UNTOLD),
+            ends: TaskEnds::new(&registry),
             registry,
         }
     }
@@ -64,6 +68,11 @@ impl ProjectorMetrics {
         }
         self.batch.observe(facts as f64);
         self.fold.observe(took.as_secs_f64());
+    }
+
+    /// A task has ended, by a fold or by its deadline.
+    pub(crate) fn ended(&self, end: &TaskEnd) {
+        self.ends.count(end.kind.as_ref().map(Kind::as_str), end.status.as_str(), end.took);
     }
 
     pub(crate) fn claimed(&self, entries: usize) {

@@ -87,8 +87,8 @@ impl Rebuild<'_> {
             entries += page.len() as u64;
             self.keep(&mut page, &is_kind);
             for chunk in chunks(&page) {
-                let counts = self.store.fold_again(self.consumer, self.task_ttl, chunk).await?;
-                self.report.counts.add(counts);
+                let folded = self.store.fold_again(self.consumer, self.task_ttl, chunk).await?;
+                self.report.counts.add(folded.counts);
             }
         }
         Ok(entries)

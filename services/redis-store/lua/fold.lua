@@ -10,7 +10,8 @@
 --       names; the entry ids; the bad lines (entry no, line); then for each task: task id, count of facts, and for each
 --       fact: index, generation, fact, record or progress, ms
 -- Answers folded, counted, progressed, duplicate, ignored (no such task, index or generation, or a hash that is no
---       task's); or, with nothing written, keys_missing, the names of the queues that a plan needs and whose keys were
+--       task's), and for each task that this call has ended: status, ms since it was created, kind ('' if it has
+--       several); or, with nothing written, keys_missing, the names of the queues that a plan needs and whose keys were
 --       not given; or too_much, of how many tasks one call does the work (the first ones, one at least)
 -- Appends the fact `cancelled` for what it cancels itself: dependants that are skipped, or all that is open
 --       (fail_fast).
@@ -227,7 +228,7 @@ local function release(task_id, book, outcomes, plan, named, ended)
   return changed
 end
 
-local counted, progressed, duplicate, ignored = 0, 0, 0, 0
+local counted, progressed, duplicate, ignored, ends = 0, 0, 0, 0, {}
 for t = 1, task_count do
   local first = first_task + 3 * (t - 1)
   local task, outcomes, plan, book = KEYS[first], KEYS[first + 1], KEYS[first + 2], books[t]
@@ -281,10 +282,16 @@ for t = 1, task_count do
     if #ended > 0 and release(task_id, book, outcomes, plan, has_plan[t], ended) then changed = true end
     if moved and book.status == 'queued' then book.status = 'processing' end
     if changed or is_newer or book.status ~= book.was then
-      if write_task(task, task_id, book, index_of, lifetimes, task_ttl_ms) then redis.call('UNLINK', plan) end
+      if write_task(task, task_id, book, index_of, lifetimes, task_ttl_ms) then
+        redis.call('UNLINK', plan)
+        local took, kind = math.max(book.outcome_at - book.created_at, 0), token(redis.call('HGET', task, 'kinds'))
+        for _, word in ipairs({ book.status, string.format('%.0f', took), kind or '' }) do ends[#ends + 1] = word end
+      end
     end
   end
 end
 append_facts(events, by, lines, about)
 for _, queue in pairs(queues) do ring(queue.bell, queue.added) end
-return { 'folded', counted, progressed, duplicate, ignored }
+local answer = { 'folded', counted, progressed, duplicate, ignored }
+for _, word in ipairs(ends) do answer[#answer + 1] = word end
+return answer

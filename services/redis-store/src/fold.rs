@@ -3,6 +3,7 @@
 use crate::client::Store;
 use crate::error::StoreError;
 use crate::events::EventEntry;
+use crate::task_end::TaskEnd;
 use crate::{key, script, value};
 use fred::types::Value;
 use proto_schemas::{ConsumerName, Fact, FactKind, Progress, QueueName, Record, TaskId, limit};
@@ -25,6 +26,15 @@ pub struct FoldCounts {
     pub ignored: u64,
 }
 
+/// What one call did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// The facts.
+    pub counts: FoldCounts,
+    /// The tasks that it has ended.
+    pub ends: Vec<TaskEnd>,
+}
+
 impl Store {
     /// Folds entries of the log and acknowledges them, in one script call; in several if it is too much work for one, of
     /// which the last acknowledges: an error before it leaves every entry to be folded again. That changes nothing.
@@ -33,7 +43,7 @@ impl Store {
         by: &ConsumerName,
         task_ttl: Duration,
         entries: &[EventEntry],
-    ) -> Result<FoldCounts, StoreError> {
+    ) -> Result<Folded, StoreError> {
         let ids: Vec<&str> = entries.iter().map(|entry| entry.entry_id.as_str()).collect();
         self.fold_lines(by, task_ttl, &ids, entries).await
     }
@@ -44,7 +54,7 @@ impl Store {
         by: &ConsumerName,
         task_ttl: Duration,
         entries: &[EventEntry],
-    ) -> Result<FoldCounts, StoreError> {
+    ) -> Result<Folded, StoreError> {
         self.fold_lines(by, task_ttl, &[], entries).await
     }
 
@@ -54,7 +64,7 @@ impl Store {
         task_ttl: Duration,
         acknowledge: &[&str],
         entries: &[EventEntry],
-    ) -> Result<FoldCounts, StoreError> {
+    ) -> Result<Folded, StoreError> {
         let mut tasks: BTreeMap<&TaskId, Vec<Value>> = BTreeMap::new();
         let mut bad: Vec<Value> = Vec::new();
         for (entry_no, entry) in entries.iter().enumerate() {
@@ -76,13 +86,13 @@ impl Store {
             }
         }
         let tasks: Vec<(&TaskId, Vec<Value>)> = tasks.into_iter().collect();
-        let (mut counts, mut rest, mut size) = (FoldCounts::default(), &tasks[..], tasks.len());
+        let (mut folded, mut rest, mut size) = (Folded::default(), &tasks[..], tasks.len());
         loop {
             let (part, after) = rest.split_at(size.min(rest.len()));
             // The last part acknowledges what all of them have folded.
             let (ids, lines): (&[&str], &[Value]) = if after.is_empty() { (acknowledge, &bad) } else { (&[], &[]) };
             match self.fold_part((by, task_ttl), ids, lines, part).await? {
-                Part::Folded(some) => counts.add(some),
+                Part::Folded(some) => folded.add(some),
                 Part::TooMuch(fewer) if (1..part.len()).contains(&fewer) => {
                     size = fewer;
                     continue;
@@ -90,7 +100,7 @@ impl Store {
                 Part::TooMuch(_) => return Err(StoreError::Reply("fold")),
             }
             if after.is_empty() {
-                return Ok(counts);
+                return Ok(folded);
             }
             rest = after;
         }
@@ -114,7 +124,9 @@ impl Store {
                 "folded" => {
                     let (counted, progressed) = (count(1)?, count(2)?);
                     let (duplicate, ignored) = (count(3)?, count(4)?);
-                    return Ok(Part::Folded(FoldCounts { counted, progressed, duplicate, ignored }));
+                    let counts = FoldCounts { counted, progressed, duplicate, ignored };
+                    let ends: Option<_> = answer.get(5..).unwrap_or_default().chunks(3).map(TaskEnd::decode).collect();
+                    return Ok(Part::Folded(Folded { counts, ends: ends.ok_or(StoreError::Reply("fold"))? }));
                 }
                 "too_much" => return Ok(Part::TooMuch(count(1)? as usize)),
                 "keys_missing" if self.learn_queues(&word(1)?, &queues) => {}
@@ -134,7 +146,7 @@ fn letters_of(unreadable: &[&[u8]]) -> Vec<Vec<u8>> {
 
 /// The answer to one call.
 enum Part {
-    Folded(FoldCounts),
+    Folded(Folded),
     /// Nothing was written; so many tasks, from the first on, are work enough.
     TooMuch(usize),
 }
@@ -146,6 +158,14 @@ impl FoldCounts {
         self.progressed += other.progressed;
         self.duplicate += other.duplicate;
         self.ignored += other.ignored;
+    }
+}
+
+impl Folded {
+    /// Adds what another call did.
+    pub fn add(&mut self, other: Folded) {
+        self.counts.add(other.counts);
+        self.ends.extend(other.ends);
     }
 }
 

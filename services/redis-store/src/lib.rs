@@ -9,7 +9,7 @@
 //! the order of a task's path, [`submit`] to [`expire`]; in [`books`] everything of one task, and what mends it where a
 //! hand broke it: [`reopen`], [`recount`], [`relist`], [`adopt`], [`exorcise`], [`undelay`], [`retell`], [`restore`];
 //! [`api_keys`], [`throttle`] and [`note`] what guards the API; [`webhooks`] who is told of ends; [`read`] and [`listing`] what people ask for, [`stream_state`]
-//! and [`fleet`] what operators do, [`gauges`] what a scrape does; [`tail`] the log for whoever follows it; [`server`] what the
+//! and [`fleet`] what operators do, [`gauges`] what a scrape does; [`tail`] the log for whoever follows it; [`task_end`] what whoever ends a task is told; [`server`] what the
 //! connected Redis is and promises.
 
 pub mod adopt;
@@ -57,6 +57,7 @@ pub mod start;
 pub mod stream_state;
 pub mod submit;
 pub mod tail;
+pub mod task_end;
 pub mod throttle;
 pub mod undelay;
 mod unfolded;

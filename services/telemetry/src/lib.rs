@@ -6,7 +6,7 @@
 //! that knows prometheus and OpenTelemetry.
 //!
 //! In reading order: [`field`], [`log`], [`pulse`]; [`metric`] the names, [`bounded`] the label values that are not ours,
-//! [`registry`] what is counted, [`exposition`] how it is asked for where there is no API; [`trace`] what happened to one task.
+//! [`registry`] what is counted, [`TaskEnds`] what several services count alike, [`exposition`] how it is asked for where there is no API; [`trace`] what happened to one task.
 
 pub mod bounded;
 pub mod exposition;
@@ -15,8 +15,10 @@ pub mod log;
 pub mod metric;
 pub mod pulse;
 pub mod registry;
+mod task_ends;
 pub mod trace;
 
 pub use log::{LogConfig, LogError, LogFormat, LogGuard, init};
 pub use pulse::Pulse;
 pub use registry::Registry;
+pub use task_ends::TaskEnds;

@@ -40,6 +40,23 @@ async fn what_is_no_request_is_counted_too_and_so_is_who_listens() {
 }
 
 #[tokio::test]
+async fn an_end_by_a_client_is_counted_once_and_timed() {
+    let stage = stage().await;
+    let id = stage.submit(BODY).await;
+    for _ in 0..2 {
+        assert_eq!(stage.post(&format!("/tasks/{id}/cancel"), "").await.status, 200);
+    }
+    let scrape = scrape(&stage).await;
+    let count = |name: &str, label: &str| {
+        scrape.value(&format!("millstream_{name}"), &[("kind", "simulate"), (label, "cancelled")])
+    };
+    assert_eq!(
+        (count("tasks_total", "state"), count("task_duration_seconds_count", "outcome")),
+        (Some(1.0), Some(1.0))
+    );
+}
+
+#[tokio::test]
 async fn answers_are_counted_by_template_and_problems_by_code() {
     let stage = stage().await;
     let id = stage.submit(BODY).await;
@@ -209,7 +226,8 @@ async fn what_is_refused_for_want_of_room_is_counted_by_what_is_full() {
 async fn the_list_and_the_page_name_the_same_metrics() {
     let stage = stage().await;
     stage.redis.command(&["CONFIG", "SET", "maxmemory", "1gb"]);
-    stage.submit(BODY).await;
+    let id = stage.submit(BODY).await;
+    stage.post(&format!("/tasks/{id}/cancel"), "").await;
     stage.get("/nothing").await;
     stage.fetch(1).await;
     let now_ms = stage.store.now_ms().await.expect("a time");

@@ -22,6 +22,13 @@ fn folded(scrape: &Scrape) -> [f64; 4] {
     ["counted", "progressed", "duplicate", "ignored"].map(of)
 }
 
+/// Ends of tasks, counted and timed.
+fn ended(scrape: &Scrape, word: &str) -> Option<(f64, f64)> {
+    let count = scrape.value("millstream_tasks_total", &[("kind", "simulate"), ("state", word)])?;
+    let labels = [("kind", "simulate"), ("outcome", word)];
+    Some((count, scrape.value("millstream_task_duration_seconds_count", &labels)?))
+}
+
 #[tokio::test]
 async fn facts_are_counted_by_what_they_did() {
     let stage = stage().await;
@@ -40,6 +47,7 @@ async fn facts_are_counted_by_what_they_did() {
     running.stop().await;
     let scrape = scrape(&metrics);
     assert_eq!(folded(&scrape), [3.0, 1.0, 1.0, 1.0]);
+    assert_eq!(ended(&scrape, "completed"), Some((1.0, 1.0)), "once, and timed");
     assert_eq!(scrape.value("millstream_fold_batch_facts_sum", &[]), Some(7.0), "with the one that says created");
     let calls = scrape.value("millstream_fold_seconds_count", &[]).expect("a histogram");
     assert!((2.0..=7.0).contains(&calls), "{calls}");
@@ -88,6 +96,7 @@ async fn ends_trims_and_broken_laws_are_counted() {
         (ends("cancelled") == Some(1.0) && ends("removed") == Some(1.0)).then_some(())
     })
     .await;
+    assert_eq!(ended(&scrape(&metrics), "cancelled"), Some((1.0, 1.0)), "by its deadline");
     let violations = || scrape(&metrics).value("millstream_audit_violations", &[]);
     assert_eq!(violations(), Some(0.0));
     let entry_id = stage.command(&format!("XREVRANGE {MEDIUM} + - COUNT 1")).items()[0].items()[0].text();

@@ -1,9 +1,12 @@
 //! Folding facts: order, repetition and parallel projectors change nothing.
 
-use crate::stage::{Stage, TTL, name, refuses_other_types, stage, task_id};
+use crate::stage::{Stage, TTL, name, refuses_other_types, stage, submission, task_id};
 use crate::state::{NOTHING, difference};
+use proto_schemas::TaskStatus;
 use redis_store::StoreError;
 use redis_store::fold::FoldCounts;
+use redis_store::task_end::TaskEnd;
+use std::time::Duration;
 use system_tests::redis::Reply;
 
 pub fn counts(counted: u64, progressed: u64, duplicate: u64, ignored: u64) -> FoldCounts {
@@ -97,11 +100,43 @@ async fn folding_an_entry_again_changes_no_key_at_all() {
     let lines = [fact(0, "started", 10), fact(0, "completed", 20), fact(1, "crashed", 15), "no fact".to_owned()];
     stage.raw(&["XADD", "events", "*", "v", "1", "by", "hand", "facts", &lines.join("\n")]);
     let events = stage.events().await;
-    assert_eq!(stage.store.fold(&name("p"), TTL, &events).await.unwrap(), counts(1, 2, 0, 0));
+    assert_eq!(stage.store.fold(&name("p"), TTL, &events).await.unwrap().counts, counts(1, 2, 0, 0));
     let before = stage.exact();
-    assert_eq!(stage.store.fold(&name("q"), TTL, &events).await.unwrap(), counts(0, 1, 2, 0));
-    assert_eq!(stage.store.fold_again(&name("q"), TTL, &events).await.unwrap(), counts(0, 1, 2, 0));
+    assert_eq!(stage.store.fold(&name("q"), TTL, &events).await.unwrap().counts, counts(0, 1, 2, 0));
+    assert_eq!(stage.store.fold_again(&name("q"), TTL, &events).await.unwrap().counts, counts(0, 1, 2, 0));
     assert_eq!(stage.exact(), before);
+}
+
+#[tokio::test]
+async fn the_fold_that_ends_a_task_is_told_so_and_no_other() {
+    let stage = stage().await;
+    let mut mixed = submission("B", 2);
+    mixed.subtasks[1].kind = "mail".parse().unwrap();
+    stage.submit("A", 2).await;
+    stage.accept(&mixed).await;
+    stage.submit("C", 2).await;
+    for task in ["A", "B", "C"] {
+        stage.raw(&["HSET", &format!("task:{task}"), "created_at", "1000"]);
+    }
+    let fold = async |lines: &[&str]| {
+        stage.raw(&["XADD", "events", "*", "v", "1", "by", "hand", "facts", &lines.join("\n")]);
+        let events = stage.events().await;
+        stage.store.fold(&name("p"), TTL, &events).await.unwrap().ends
+    };
+    assert_eq!(fold(&["A 0 0 completed 1 0 w 5000", "C 0 0 completed 1 0 w 5000"]).await, []);
+    let lines = ["B 0 0 failed 1 0 w 1500", "B 1 0 completed 1 0 w 3000", "A 1 0 completed 1 0 w 400"];
+    let of = |status, ms, kind: Option<&str>| TaskEnd {
+        status,
+        took: Duration::from_millis(ms),
+        kind: kind.map(|kind| kind.parse().unwrap()),
+    };
+    let ends = [of(TaskStatus::Completed, 4_000, Some("simulate")), of(TaskStatus::Failed, 2_000, None)];
+    assert_eq!(fold(&lines).await, ends);
+    let heads = stage.store.task_heads(&["A", "B", "C"].map(task_id)).await.unwrap();
+    let read: Vec<Option<TaskEnd>> = heads.into_iter().map(|head| head.unwrap().end()).collect();
+    assert_eq!(read, ends.map(Some).into_iter().chain([None]).collect::<Vec<_>>(), "whoever reads sees the same");
+    assert_eq!(fold(&lines).await, [], "told again");
+    assert_eq!(fold(&["C 1 0 completed 1 0 w 10"]).await, [of(TaskStatus::Completed, 4_000, Some("simulate"))]);
 }
 
 #[tokio::test]
@@ -154,7 +189,7 @@ async fn a_line_that_is_no_fact_becomes_a_dead_letter_once_and_the_others_count(
     stage.raw(&["XADD", "events", "*", "not", "ours"]);
     let events = stage.events().await;
     for answer in [counts(1, 0, 0, 0), counts(0, 0, 1, 0)] {
-        assert_eq!(stage.store.fold(&name("p"), TTL, &events).await.unwrap(), answer);
+        assert_eq!(stage.store.fold(&name("p"), TTL, &events).await.unwrap().counts, answer);
     }
     let letters = stage.raw(&["XRANGE", "dead-letters", "-", "+"]);
     let line = |at: usize| letters.items()[at].items()[1].items()[9].clone();
@@ -173,7 +208,7 @@ async fn a_thousand_lines_that_are_no_facts_become_sixteen_dead_letters() {
     let lines: Vec<String> = (0..1_000).map(|at| format!("bad {at}")).collect();
     stage.raw(&["XADD", "events", "*", "v", "1", "by", "hand", "facts", &lines.join("\n")]);
     let events = stage.events().await;
-    assert_eq!(stage.store.fold(&name("p"), TTL, &events).await.unwrap(), counts(0, 0, 0, 0));
+    assert_eq!(stage.store.fold(&name("p"), TTL, &events).await.unwrap().counts, counts(0, 0, 0, 0));
     let letters = stage.raw(&["XRANGE", "dead-letters", "-", "+"]);
     let kept: Vec<String> = letters.items().iter().map(|letter| letter.items()[1].items()[9].text()).collect();
     assert_eq!(kept[..15], lines[..15]);
@@ -187,7 +222,7 @@ async fn without_memory_a_fold_runs_to_its_end() {
     stage.raw(&["XADD", "events", "*", "v", "1", "by", "hand", "facts", &format!("{}\nbad", fact(0, "failed", 5))]);
     let events = stage.events().await;
     stage.out_of_memory();
-    assert_eq!(stage.store.fold(&name("p"), TTL, &events).await.unwrap(), counts(1, 0, 0, 0));
+    assert_eq!(stage.store.fold(&name("p"), TTL, &events).await.unwrap().counts, counts(1, 0, 0, 0));
     assert_eq!((stage.task("T", "status"), stage.raw(&["XLEN", "dead-letters"]).integer()), ("failed".into(), 1));
 }
 

@@ -81,7 +81,7 @@ async fn parallel_projectors_count_every_outcome_once() {
         projectors.spawn(async move {
             let mut counted = 0;
             for chunk in events.chunks(at + 1) {
-                counted += store.fold(&name("p"), TTL, chunk).await.expect("counts").counted;
+                counted += store.fold(&name("p"), TTL, chunk).await.expect("counts").counts.counted;
             }
             counted
         });

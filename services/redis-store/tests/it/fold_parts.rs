@@ -36,13 +36,13 @@ async fn what_releases_thousands_is_folded_in_parts_and_acknowledged_by_the_last
     let stage = stage().await;
     let events = six_wide_plans(&stage, "0:continue", "completed").await;
     calls(&stage);
-    let counts = stage.store.fold(&name("p"), TTL, &events).await.unwrap();
+    let counts = stage.store.fold(&name("p"), TTL, &events).await.unwrap().counts;
     assert_eq!(counts, FoldCounts { counted: 6, ..FoldCounts::default() });
     assert_eq!((calls(&stage), pending(&stage)), (3, 0), "one call is refused, two do three tasks each");
     assert_eq!(stage.raw(&["XLEN", "subtasks:default:medium"]).integer(), 6_000);
     assert_eq!(stage.raw(&["XLEN", "dead-letters"]).integer(), 1);
     assert_eq!(TASKS.map(|task| stage.head(task)), ["processing 1 0 0"; 6]);
-    let again = stage.store.fold(&name("p"), TTL, &events).await.unwrap();
+    let again = stage.store.fold(&name("p"), TTL, &events).await.unwrap().counts;
     assert_eq!(again, FoldCounts { duplicate: 6, ..FoldCounts::default() });
     assert_eq!(stage.raw(&["XLEN", "subtasks:default:medium"]).integer(), 6_000);
 }
@@ -55,7 +55,7 @@ async fn a_part_that_fails_leaves_the_entry_to_be_folded_again() {
     assert!(stage.store.fold(&name("p"), TTL, &events).await.is_err());
     assert_eq!((pending(&stage), stage.raw(&["EXISTS", "dead-letters"]).integer()), (1, 0));
     stage.raw(&["DEL", "outcomes:F"]);
-    let counts = stage.store.fold(&name("p"), TTL, &events).await.unwrap();
+    let counts = stage.store.fold(&name("p"), TTL, &events).await.unwrap().counts;
     assert_eq!(counts, FoldCounts { counted: 3, duplicate: 3, ..FoldCounts::default() });
     assert_eq!((pending(&stage), stage.raw(&["XLEN", "dead-letters"]).integer()), (0, 1));
     assert_eq!(stage.raw(&["XLEN", "subtasks:default:medium"]).integer(), 6_000);
@@ -67,7 +67,7 @@ async fn without_memory_every_part_runs_to_its_end() {
     let events = six_wide_plans(&stage, "0:skip", "failed").await;
     calls(&stage);
     stage.out_of_memory();
-    assert_eq!(stage.store.fold(&name("p"), TTL, &events).await.unwrap().counted, 6);
+    assert_eq!(stage.store.fold(&name("p"), TTL, &events).await.unwrap().counts.counted, 6);
     assert!(calls(&stage) > 2);
     assert_eq!((pending(&stage), TASKS.map(|task| stage.head(task))), (0, ["failed 0 1 999"; 6].map(str::to_owned)));
 }

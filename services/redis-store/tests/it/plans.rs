@@ -109,7 +109,8 @@ async fn projectors_at_once_release_every_end_once() {
         let mut projectors = tokio::task::JoinSet::new();
         for at in 0..6 {
             let (store, event) = (stage.store.connect_again(), events[at % 2].clone());
-            projectors.spawn(async move { store.fold(&name("p"), TTL, &[event]).await.expect("counts").counted });
+            projectors
+                .spawn(async move { store.fold(&name("p"), TTL, &[event]).await.expect("counts").counts.counted });
         }
         assert_eq!(projectors.join_all().await.iter().sum::<u64>(), 2);
         assert_eq!(stage.running().await, [3]);
@@ -182,7 +183,7 @@ async fn a_plan_in_queues_that_the_projector_does_not_know_is_learnt_before_anyt
     assert_eq!(answer, Reply::Array(["keys_missing", "default gpu tpu"].map(|text| Reply::Text(text.into())).to_vec()));
     let changed = crate::state::difference(&before, &stage.exact());
     assert!(changed.iter().all(|line| line.contains("events: ")), "{changed:?}");
-    let counts = stage.store.fold(&name("p"), TTL, &events).await.unwrap();
+    let counts = stage.store.fold(&name("p"), TTL, &events).await.unwrap().counts;
     assert_eq!(counts.counted, 1);
     for queue in ["gpu", "tpu"] {
         assert_eq!(stage.raw(&["XLEN", &format!("subtasks:{queue}:high")]).integer(), 1);
@@ -253,7 +254,7 @@ async fn without_memory_a_release_runs_to_its_end() {
     let stage = accepted(&["", "0:skip", "1:skip"]).await;
     let events = told(&stage, &[&ended(0, "completed")]).await;
     stage.out_of_memory();
-    assert_eq!(stage.store.fold(&name("p"), TTL, &events).await.unwrap().counted, 1);
+    assert_eq!(stage.store.fold(&name("p"), TTL, &events).await.unwrap().counts.counted, 1);
     assert_eq!(stage.running().await, [0, 1]);
 }
 

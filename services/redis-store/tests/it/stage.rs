@@ -123,7 +123,7 @@ impl Stage {
             self.raw(&["XADD", "events", "*", "v", "1", "by", "hand", "facts", facts]);
         }
         let events = self.events().await;
-        self.store.fold(&name("p"), TTL, &events).await.expect("counts")
+        self.store.fold(&name("p"), TTL, &events).await.expect("counts").counts
     }
 
     /// Every line of the log, without its time.

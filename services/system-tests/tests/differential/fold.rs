@@ -3,14 +3,15 @@
 use crate::history::check;
 use crate::workers::read_log;
 use crate::world::World;
-use proto_schemas::{OnFailure, Parent, Priority, SubtaskDefinition, limit};
+use proto_schemas::{Kind, OnFailure, Parent, Priority, SubtaskDefinition, TaskId, limit};
 use redis_store::events::EventEntry;
-use redis_store::fold::FoldCounts;
+use redis_store::fold::Folded;
 use redis_store::submit::{Admission, Submission};
+use redis_store::task_end::TaskEnd;
 use std::time::Duration;
-use task_core::law::StreamName;
-use task_core::law::fold::{Fold, LogEntry};
+use task_core::law::fold::{Fold, FoldCounts, LogEntry};
 use task_core::law::identity::read_lines;
+use task_core::law::{StreamName, TaskBook};
 
 #[test]
 fn fold_keeps_to_its_law() {
@@ -85,24 +86,21 @@ fn fold(world: &mut World, entries: &[EventEntry], task_ttl: Duration, acknowled
             .map(|entry| LogEntry { entry_id: entry.entry_id.parse().unwrap(), lines: entry.lines.clone() })
             .collect(),
     };
-    let ended =
-        |world: &World| world.books.tasks.values().filter(|task| task.state.status.is_terminal()).count() as u64;
-    let (ended_before, work_before, later_before) = (ended(world), work(world), later(world));
+    let (work_before, later_before) = (work(world), later(world));
     let last_before = world.books.streams[&StreamName::Events].last_id;
-    let counts = world.call(
+    let Folded { counts, ends } = world.call(
         &order,
         async |store| match acknowledge {
             true => store.fold(&order.by, task_ttl, entries).await,
             false => store.fold_again(&order.by, task_ttl, entries).await,
         },
         |books, moment| {
+            let is_open = |(_, task): &(&TaskId, &TaskBook)| !task.state.status.is_terminal();
+            let open: Vec<TaskId> = books.tasks.iter().filter(is_open).map(|(task_id, _)| task_id.clone()).collect();
             let law = books.fold(moment, &order);
-            FoldCounts {
-                counted: law.counted,
-                progressed: law.progressed,
-                duplicate: law.duplicate,
-                ignored: law.ignored,
-            }
+            let FoldCounts { counted, progressed, duplicate, ignored } = law;
+            let counts = redis_store::fold::FoldCounts { counted, progressed, duplicate, ignored };
+            Folded { counts, ends: open.iter().filter_map(|task_id| end_of(&books.tasks[task_id])).collect() }
         },
     );
     world.count("fold counted", counts.counted);
@@ -110,7 +108,7 @@ fn fold(world: &mut World, entries: &[EventEntry], task_ttl: Duration, acknowled
     world.count("fold duplicate", counts.duplicate);
     world.count("fold ignored", counts.ignored);
     world.count("fold again", u64::from(!acknowledge));
-    world.count("fold ended a task", ended(world) - ended_before);
+    world.count("fold ended a task", ends.len() as u64);
     world.count("fold released", work(world) - work_before);
     world.count("fold counted a later generation", later(world).saturating_sub(later_before));
     let log = &world.books.streams[&StreamName::Events].entries;
@@ -121,6 +119,14 @@ fn fold(world: &mut World, entries: &[EventEntry], task_ttl: Duration, acknowled
 }
 
 /// Entries of work.
+/// What whoever folds is told of a task that was open before.
+fn end_of(task: &TaskBook) -> Option<TaskEnd> {
+    let took_ms = task.outcome_at_ms.unwrap_or(0).saturating_sub(task.created_at_ms);
+    let (status, kinds) = (task.state.status, task.fields["kinds"].as_str());
+    let end = TaskEnd { status, took: Duration::from_millis(took_ms), kind: Kind::new(kinds).ok() };
+    status.is_terminal().then_some(end)
+}
+
 fn work(world: &World) -> u64 {
     let work = world.books.streams.iter().filter(|(name, _)| matches!(name, StreamName::Work(..)));
     work.map(|(_, stream)| stream.entries.len() as u64).sum()

@@ -3,7 +3,7 @@
 use crate::world::{TASK_TTL, World};
 use proto_schemas::ConsumerName;
 use redis_store::events::EventEntry;
-use redis_store::fold::FoldCounts;
+use redis_store::fold::{FoldCounts, Folded};
 use std::time::Duration;
 
 /// A read waits no longer than it must.
@@ -82,7 +82,7 @@ impl Folder {
     async fn send(&self, world: &mut World, entries: &[EventEntry]) -> bool {
         let (name, what) = (&self.name, format!("{} folds {:?}", self.name, ids(entries)));
         let sent = world.send("fold", &what, async |store| store.fold(name, TASK_TTL, entries).await).await;
-        for FoldCounts { counted, progressed, duplicate, ignored } in &sent.answers {
+        for Folded { counts: FoldCounts { counted, progressed, duplicate, ignored }, .. } in &sent.answers {
             world.tally.note_many("fold counted", *counted);
             world.tally.note_many("fold progressed", *progressed);
             world.tally.note_many("fold duplicate", *duplicate);
