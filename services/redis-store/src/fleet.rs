@@ -6,7 +6,7 @@ use crate::heartbeat::{HEARTBEAT_TTL, Heartbeat};
 use crate::key::{self, Stream};
 use crate::value::{self, RawEntry};
 use futures::future::try_join_all;
-use proto_schemas::{ConsumerName, WorkEntry};
+use proto_schemas::{ConsumerName, FactKind, Progress, WorkEntry};
 use std::collections::HashMap;
 
 /// A worker as it said of itself last.
@@ -33,6 +33,8 @@ pub struct LeasedEntry {
     pub deliveries: u64,
     /// What it says; `None` if it cannot be read or is gone meanwhile.
     pub entry: Option<WorkEntry>,
+    /// When its handler began, in ms of the Unix epoch; `None` until that is folded.
+    pub started_ms: Option<u64>,
 }
 
 impl Store {
@@ -60,23 +62,39 @@ impl Store {
     /// What is leased of a stream, oldest first, at most `count` entries, each with what it says.
     pub async fn leased(&self, stream: &Stream, count: usize) -> Result<Vec<LeasedEntry>, StoreError> {
         let pending = self.pending_page(stream, "-", count).await?;
-        let key = stream.key();
-        let read = try_join_all(pending.iter().map(async |row| {
-            let args = value::args([&*key, &row.entry_id, &row.entry_id]);
-            value::array(self.command("XRANGE", args).await?, "XRANGE")
-        }));
-        let leased = pending.iter().zip(read.await?).map(|(row, found)| LeasedEntry {
-            stream: stream.clone(),
-            entry_id: row.entry_id.clone(),
-            consumer: row.consumer.clone(),
-            idle_ms: row.idle_ms,
-            deliveries: row.deliveries,
-            entry: found.into_iter().next().and_then(|entry| {
-                let raw = RawEntry::decode(entry, "XRANGE").ok()?;
-                WorkEntry::decode(raw.pairs(), stream.priority).ok()
-            }),
+        let leased = pending.into_iter().map(async |row| {
+            let entry = self.leased_entry(stream, &row.entry_id).await?;
+            let started_ms = match &entry {
+                Some(entry) => self.started_ms(entry, &row.consumer).await?,
+                None => None,
+            };
+            let (entry_id, consumer, idle_ms, deliveries) = (row.entry_id, row.consumer, row.idle_ms, row.deliveries);
+            Ok(LeasedEntry { stream: stream.clone(), entry_id, consumer, idle_ms, deliveries, entry, started_ms })
         });
-        Ok(leased.collect())
+        try_join_all(leased).await
+    }
+
+    async fn leased_entry(&self, stream: &Stream, entry_id: &str) -> Result<Option<WorkEntry>, StoreError> {
+        let found = self.command("XRANGE", value::args([&*stream.key(), entry_id, entry_id])).await?;
+        Ok(value::array(found, "XRANGE")?.into_iter().next().and_then(|entry| {
+            let raw = RawEntry::decode(entry, "XRANGE").ok()?;
+            WorkEntry::decode(raw.pairs(), stream.priority).ok()
+        }))
+    }
+
+    /// When `consumer` began this attempt, as its task's outcomes tell.
+    async fn started_ms(&self, entry: &WorkEntry, consumer: &str) -> Result<Option<u64>, StoreError> {
+        let args = value::args([&*key::outcomes(&entry.task_id), &format!("~{}", entry.index)]);
+        let told = match self.command("HGET", args).await {
+            Err(StoreError::WrongType(_)) => return Ok(None), // a hand's: `audit` names it
+            told => told?.as_string(),
+        };
+        let told = told.and_then(|told| Progress::decode(&told).ok()).filter(|told| {
+            told.fact == FactKind::Started.as_str()
+                && told.worker == consumer
+                && (told.generation, told.attempt, told.crashes) == (entry.generation, entry.attempt, entry.crashes)
+        });
+        Ok(told.map(|told| told.at_ms))
     }
 }
 

@@ -92,6 +92,7 @@ fn lease(leased: LeasedEntry, now_ms: u64) -> LeaseDocument {
         stream: leased.stream.key(),
         entry_id: leased.entry_id,
         age_seconds: age_ms as f64 / 1_000.0,
+        running_seconds: leased.started_ms.map(|at_ms| now_ms.saturating_sub(at_ms) as f64 / 1_000.0),
         idle_seconds: leased.idle_ms as f64 / 1_000.0,
         deliveries: leased.deliveries,
     }

@@ -73,6 +73,9 @@ pub struct LeaseDocument {
     pub entry_id: String,
     /// How long ago the entry was added, in seconds: it has waited and run.
     pub age_seconds: f64,
+    /// How long ago its handler began, in seconds; absent until the projector has folded that it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running_seconds: Option<f64>,
     /// Seconds since the lease was taken or renewed: it runs out at `LEASE_MS`.
     pub idle_seconds: f64,
     /// How often the entry was delivered.
@@ -92,6 +95,7 @@ impl Example for WorkerList {
             stream: "subtasks:default:medium".to_owned(),
             entry_id: "1790000001000-0".to_owned(),
             age_seconds: 1.2,
+            running_seconds: Some(1.1),
             idle_seconds: 1.1,
             deliveries: 1,
         };

@@ -78,7 +78,7 @@ async fn workers_say_who_they_are_and_what_they_have_leased() {
     let stage = stage().await;
     assert_eq!(get(&stage, "/workers").await, json!({ "workers": [], "total": 0, "unowned": [] }));
     let id = stage.submit(r#"{"description":"d","subtasks":[{"description":"a"},{"description":"b"}]}"#).await;
-    stage.fetch(1).await;
+    let entries = stage.fetch(1).await;
     let unowned = get(&stage, "/workers").await["unowned"].clone();
     assert_eq!(
         (&unowned[0]["subtask_id"], &unowned[0]["consumer"]),
@@ -102,6 +102,14 @@ async fn workers_say_who_they_are_and_what_they_have_leased() {
     assert_eq!((&lease["task_id"], &lease["kind"], &lease["attempt"]), (&json!(id), &json!("simulate"), &json!(1)));
     assert_eq!((&lease["stream"], &lease["deliveries"]), (&json!(MEDIUM), &json!(1)));
     assert!(lease["idle_seconds"].as_f64() <= lease["age_seconds"].as_f64());
+    assert_eq!(lease["running_seconds"], Value::Null, "it was fetched and has not begun");
+    stage.start(&entries[0]).await;
+    stage.fold().await;
+    let lease = &get(&stage, "/workers").await["workers"][0]["leases"][0];
+    assert!(lease["running_seconds"].as_f64() <= lease["age_seconds"].as_f64() && lease["running_seconds"].is_f64());
+    let progress = format!("0 2 0 5 started {}", worker()); // of another attempt
+    stage.redis.command(&["HSET", &format!("outcomes:{id}"), "~0", &progress]);
+    assert_eq!(get(&stage, "/workers").await["workers"][0]["leases"][0]["running_seconds"], Value::Null);
     beat(&stage, "simulate", 1, true).await;
     assert_eq!(get(&stage, "/workers").await["workers"][0]["draining"], true);
     stage.store.leave(&worker()).await.expect("an answer");
