@@ -4,10 +4,13 @@ use serde_json::json;
 use std::time::Duration;
 use system_tests::body;
 use system_tests::eventually::eventually;
+use system_tests::receiver::Receiver;
 use system_tests::stack::{Plan, SOON, Stack};
 
 const TASKS: usize = 4;
 const SUBTASKS: usize = 1_000;
+/// Tasks whose ends are told.
+const TOLD: usize = 300;
 const DRAINED: Duration = Duration::from_secs(120);
 
 #[test]
@@ -15,11 +18,36 @@ fn streams_books_and_bytes_are_back_where_they_were_when_lives_are_over() {
     // Redis remembers 128 slow commands with their arguments: bounded, and no part of anybody's data.
     let unslow = ["--slowlog-log-slower-than", "-1"];
     let stack = short_lived(Plan::workers(2)).redis(&unslow).start();
-    let (warm_keys, _) = round(&stack);
+    let (warm_keys, _) = round(&stack, TASKS, SUBTASKS);
     let baseline = stack.memory();
-    let (keys, peak) = round(&stack);
+    let (keys, peak) = round(&stack, TASKS, SUBTASKS);
     assert_eq!(keys, warm_keys);
     assert!(peak > baseline * 6 / 5, "a round that takes no memory proves nothing: {baseline} then {peak}");
+    eventually(SOON, "memory is back within 5 %", || (stack.memory() <= baseline * 21 / 20).then_some(()));
+    check_empty(&stack);
+    stack.audit();
+}
+
+#[test]
+fn what_was_told_to_webhooks_is_gone_with_its_deliveries() {
+    let receiver = Receiver::start(&["200 OK"]);
+    let plan = short_lived(Plan::workers(2)).set("WEBHOOK_ALLOW", receiver.address());
+    let stack = plan.redis(&["--slowlog-log-slower-than", "-1"]).start();
+    let made = stack.client.post("/webhooks", &json!({"url": format!("http://{}/", receiver.address())}));
+    assert_eq!(made.status, 201, "{}", made.body);
+    let told = |ends: usize| {
+        eventually(DRAINED, "every end is told", || (receiver.deliveries().len() >= ends).then_some(()));
+        eventually(SOON, "none is under way", || {
+            let keys = lasting_keys(&stack);
+            keys.iter().all(|key| !key.starts_with("webhooks:open:")).then_some(keys)
+        })
+    };
+    round(&stack, TOLD, 2);
+    let warm_keys = told(TOLD);
+    let baseline = stack.memory();
+    let (_, peak) = round(&stack, TOLD, 2);
+    assert_eq!(told(2 * TOLD), warm_keys);
+    assert!(peak > baseline * 21 / 20, "a round that takes no memory proves nothing: {baseline} then {peak}");
     eventually(SOON, "memory is back within 5 %", || (stack.memory() <= baseline * 21 / 20).then_some(()));
     check_empty(&stack);
     stack.audit();
@@ -79,23 +107,27 @@ fn short_lived(plan: Plan) -> Plan {
     plan.set("EVENTS_RETENTION_SECONDS", 0).set("LEASE_MS", 10_000)
 }
 
-/// Runs several thousand subtasks and waits until nothing is left of them; answers what keys there are then, and the
+/// Runs some thousand subtasks and waits until nothing is left of them; answers what keys there are then, and the
 /// most bytes that were seen.
-fn round(stack: &Stack) -> (Vec<String>, u64) {
-    for _ in 0..TASKS {
-        stack.client.submit(&body::simulated(SUBTASKS));
+fn round(stack: &Stack, tasks: usize, subtasks: usize) -> (Vec<String>, u64) {
+    for _ in 0..tasks {
+        stack.client.submit(&body::simulated(subtasks));
     }
     let mut peak = stack.memory();
     eventually(DRAINED, "every task has lived", || {
         peak = peak.max(stack.memory());
         (stack.length("ZCARD", "tasks") == 0).then_some(())
     });
+    (lasting_keys(stack), peak)
+}
+
+/// The keys that are there when every task and its results have lived.
+fn lasting_keys(stack: &Stack) -> Vec<String> {
     let keys = eventually(SOON, "every result has lived", || {
-        let keys = stack.keys();
-        keys.iter().all(|key| !key.starts_with("result:")).then_some(keys)
+        let (keys, tasks) = (stack.keys(), stack.length("ZCARD", "tasks"));
+        (tasks == 0 && keys.iter().all(|key| !key.starts_with("result:"))).then_some(keys)
     });
-    let lasting = keys.into_iter().filter(|key| !key.starts_with("maintenance:")).collect();
-    (lasting, peak)
+    keys.into_iter().filter(|key| !key.starts_with("maintenance:")).collect()
 }
 
 fn check_empty(stack: &Stack) {
