@@ -218,7 +218,7 @@ impl TasksApi {
         let Stored { view, was_there } = stored;
         let (task_id, replayed) = (view.task.task_id.clone(), was_there.then(|| "true".to_owned()));
         let _ = trail.made.set(format!("/tasks/{task_id}"));
-        let Awaited { is_so, applied } = awaited::end(&context, &task_id, prefer).await;
+        let Awaited { is_so, applied } = awaited::end(&context, &trail, &task_id, prefer).await;
         let ended = if is_so { read(&context, &task_id).await.ok() } else { None };
         let accepted = if ended.is_some() { Accepted::Ended } else { Accepted::Task };
         let document = TaskDocument::of(ended.unwrap_or(view));
@@ -280,9 +280,11 @@ impl TasksApi {
     /// Any task, whichever door it came in by, until 7 days after its end. With `If-None-Match` and `Prefer: wait=20` it is
     /// answered as soon as it has changed, or after that time with 304.
     #[oai(path = "/tasks/:task_id", method = "get", operation_id = "get_task")]
+    #[allow(clippy::too_many_arguments)] // what a handler takes of a request is a parameter each
     async fn read(
         &self,
         context: Data<&Arc<Context>>,
+        trail: Data<&SharedTrail>,
         /// As it was answered to the submission.
         #[oai(name = "task_id", example = "example_id")]
         task_id: Path<String>,
@@ -300,7 +302,7 @@ impl TasksApi {
             return Ok(found(document, None));
         }
         drop(document); // it may be large, and many may wait
-        let Awaited { is_so, applied } = awaited::change(&context, &task_id, revision, prefer).await;
+        let Awaited { is_so, applied } = awaited::change(&context, &trail, (&task_id, revision), prefer).await;
         if !is_so {
             return Ok(Found::Unchanged(etag, applied));
         }

@@ -98,7 +98,7 @@ impl TypedApi {
         let Stored { view, was_there } = stored;
         let task_id = &view.task.task_id;
         let _ = trail.made.set(format!("/tasks/{task_id}"));
-        let Awaited { is_so: has_ended, applied } = awaited::end(&context, task_id, prefer).await;
+        let Awaited { is_so: has_ended, applied } = awaited::end(&context, &trail, task_id, prefer).await;
         let outcome = if has_ended { context.ask(outcome::of(&context.store, task_id)).await.ok() } else { None };
         let assignment = Assignment { outcome, ..Assignment::of(task_id.to_string(), &view.task.description) };
         Ok(Assigned::Work(JsonText(assignment), was_there.then(|| "true".to_owned()), applied))

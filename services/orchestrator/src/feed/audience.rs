@@ -105,6 +105,7 @@ impl Audience {
     pub fn skip(&mut self, position: Position) {
         self.of_tasks.clear();
         self.of_all.clear();
+        self.watches = Watches::default();
         self.begin(position);
     }
 
@@ -214,6 +215,15 @@ impl Audience {
         listeners.retain_mut(stays);
         if listeners.is_empty() {
             self.of_tasks.remove(task_id);
+            self.unwatch(task_id);
+        }
+    }
+
+    /// Nobody follows a task by name any more: it is looked at only if its end is still to be told to those who listen to all.
+    fn unwatch(&mut self, task_id: &TaskId) {
+        let is_awaited = self.of_all.iter().any(|one| one.interest.names.contain_ends());
+        if !(is_awaited && self.watches.is_by_fact(task_id) && self.watches.has_room()) {
+            self.watches.remove(task_id);
         }
     }
 }
@@ -323,6 +333,26 @@ mod tests {
         assert!(audience.recent(&interest, place(6)).is_none(), "nobody has read so far");
         audience.leave(Some(&task_id()), 2);
         assert!(audience.is_empty());
+    }
+
+    #[test]
+    fn whom_nobody_follows_any_more_is_looked_at_only_for_an_end_that_is_still_to_be_told() {
+        let (mut audience, now) = (Audience::default(), Instant::now());
+        audience.begin(place(1));
+        let watched = |audience: &mut Audience, facts: Vec<Message>| {
+            let _one = listener(audience, true, 9);
+            audience.watches.add(&task_id(), place(1).entry, false, now);
+            audience.publish(facts, place(2), now);
+            assert_eq!(audience.watches.len(), 1);
+            audience.leave(Some(&task_id()), audience.number);
+            audience.watches.len()
+        };
+        let fact = || vec![message(2, "T 0 0 completed 1 0 w 1")];
+        assert_eq!((watched(&mut audience, vec![]), watched(&mut audience, fact())), (0, 0));
+        let _all = listener(&mut audience, false, 9);
+        assert_eq!((watched(&mut audience, vec![]), watched(&mut audience, fact())), (0, 1));
+        audience.skip(place(5));
+        assert_eq!(audience.watches.len(), 0, "who listened begins again");
     }
 
     #[test]

@@ -135,6 +135,11 @@ impl Hub {
         audience.open(task_id, state);
     }
 
+    /// A look at a task has failed: it is looked at again, if anybody still wants that.
+    pub fn failed(&self, task_id: &TaskId, looked_for: EntryId) {
+        self.lock().watches.looked(task_id, looked_for, false, Instant::now());
+    }
+
     /// A task is not there.
     pub fn gone(&self, task_id: &TaskId) {
         self.lock().gone(task_id);

@@ -47,7 +47,7 @@ pub async fn run(store: Store, hub: &Hub) {
             Ok(()) => pause = Pause::default(),
             Err(error) => {
                 pause.after(&error).await;
-                due.iter().for_each(|(task_id, entry)| hub.watch(task_id, *entry));
+                due.iter().for_each(|(task_id, entry)| hub.failed(task_id, *entry));
             }
         }
     }

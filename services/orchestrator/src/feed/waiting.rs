@@ -20,25 +20,34 @@ pub enum Waited {
     Full,
 }
 
+/// Who waits, and how long at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience<'a> {
+    /// Its name, if anybody asked for it.
+    pub client: Option<&'a str>,
+    /// How long.
+    pub limit: Duration,
+}
+
 impl Feed {
-    /// Waits until a task has ended, at most `limit`.
-    pub async fn wait(self: &Arc<Self>, task_id: &TaskId, limit: Duration) -> Waited {
-        self.wait_for(task_id, limit, false, |state| state.status.is_terminal()).await
+    /// Waits until a task has ended, as long as `patience` reaches.
+    pub async fn wait(self: &Arc<Self>, task_id: &TaskId, patience: Patience<'_>) -> Waited {
+        self.wait_for(task_id, patience, false, |state| state.status.is_terminal()).await
     }
 
-    /// Waits until a task has another revision than this, at most `limit`.
-    pub async fn wait_change(self: &Arc<Self>, task_id: &TaskId, revision: u64, limit: Duration) -> Waited {
-        self.wait_for(task_id, limit, true, |state| state.revision != revision).await
+    /// Waits until a task has another revision than this, as long as `patience` reaches.
+    pub async fn wait_change(self: &Arc<Self>, task_id: &TaskId, revision: u64, patience: Patience<'_>) -> Waited {
+        self.wait_for(task_id, patience, true, |state| state.revision != revision).await
     }
 
     async fn wait_for(
         self: &Arc<Self>,
         task_id: &TaskId,
-        limit: Duration,
+        patience: Patience<'_>,
         changes: bool,
         is_so: impl Fn(&TaskState) -> bool,
     ) -> Waited {
-        let Some(_seat) = self.seats.take(None) else { return Waited::Full };
+        let Some(_seat) = self.seats.take(patience.client) else { return Waited::Full };
         let interest = Interest { task_id: Some(task_id.clone()), names: Names::none(), changes };
         let seen = async {
             loop {
@@ -54,7 +63,7 @@ impl Feed {
             }
         };
         tokio::select! {
-            waited = timeout(limit, seen) => waited.unwrap_or(Waited::TimedOut),
+            waited = timeout(patience.limit, seen) => waited.unwrap_or(Waited::TimedOut),
             () = self.shutdown.cancelled() => Waited::TimedOut,
         }
     }

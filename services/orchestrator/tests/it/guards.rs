@@ -142,16 +142,30 @@ async fn a_client_that_has_used_up_its_allowance_waits_and_the_others_do_not() {
 }
 
 #[tokio::test]
-async fn one_client_may_hold_half_of_the_streams() {
+async fn one_client_may_hold_half_of_the_streams_and_waiting_requests() {
     let auth = AuthConfig { keys: true, jwt: None };
     let feed = FeedSettings { streams_max: 2, ..Config::default().feed };
     let stage = stage_of(Config { auth, feed, ..config() }).await;
     let (one, other) = (key(&stage, Scope::Read).await.0, key(&stage, Scope::Read).await.0);
+    let writer = key(&stage, Scope::Write).await.0;
     let open = async |credentials: &str| {
         let request = reqwest::Client::new().get(format!("{}/events", stage.base)).bearer_auth(credentials);
         request.send().await.expect("an answer")
     };
+    let made = send(&stage, "POST", "/tasks", &format!("Bearer {writer}")).await.json();
+    let id = made["task_id"].as_str().expect("an id");
+    let waits = async |credentials: &str| {
+        let request = reqwest::Client::new().get(format!("{}/tasks/{id}", stage.base)).bearer_auth(credentials);
+        let request = request.header("if-none-match", "\"1\"").header("prefer", "wait=1");
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.headers().contains_key("preference-applied"))
+    };
     let first = open(&one).await;
+    assert_eq!(
+        (waits(&one).await, waits(&other).await),
+        ((304, false), (304, true)),
+        "one does not wait, the other does"
+    );
     assert_eq!(
         (first.status(), open(&one).await.status()),
         (reqwest::StatusCode::OK, reqwest::StatusCode::TOO_MANY_REQUESTS)

@@ -2,7 +2,7 @@
 
 use crate::stage::{Answer, Stage, config, eventually, stage, stage_on};
 use orchestrator::Config;
-use orchestrator::feed::waiting::Waited;
+use orchestrator::feed::waiting::{Patience, Waited};
 use orchestrator::feed::{Feed, FeedSettings};
 use proto_schemas::TaskId;
 use std::sync::Arc;
@@ -102,9 +102,10 @@ async fn a_change_is_waited_for_by_the_revision_that_is_known() {
     let id = stage.submit(ONE).await;
     let task_id = TaskId::new(id.as_str()).expect("an id");
     let revision = stage.task(&id).await["revision"].as_u64().expect("a number");
-    let soon = Duration::from_secs(20);
+    let patience = |limit| Patience { client: None, limit };
+    let soon = patience(Duration::from_secs(20));
     assert_eq!(feed.wait_change(&task_id, revision + 7, soon).await, Waited::Seen, "it differs already");
-    let nothing = feed.wait_change(&task_id, revision, Duration::from_millis(100)).await;
+    let nothing = feed.wait_change(&task_id, revision, patience(Duration::from_millis(100))).await;
     assert_eq!(nothing, Waited::TimedOut);
     let working = async {
         let entries = stage.fetch(1).await;
