@@ -1,8 +1,9 @@
 //! What a client has seen already (RFC 9110, 13.1): `If-None-Match` and `If-Match` name the revision of a task as its entity
-//! tag, `"<revision>"`.
+//! tag, `"<revision>"`, or `"<revision>-delayed"` before its time.
 
 use crate::body::violation::{Pointer, Violations};
 use crate::refusal::Refusal;
+use crate::wire::task::EARLY;
 use poem::http::HeaderMap;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef};
@@ -77,6 +78,7 @@ fn required(if_match: Option<&str>) -> Result<Option<u64>, Refusal> {
     let opaque = header.trim_start_matches("W/").strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     match opaque {
         Some(opaque) if !opaque.contains('"') => {
+            let opaque = opaque.strip_suffix(EARLY).unwrap_or(opaque);
             let revision = (!header.starts_with("W/")).then(|| opaque.parse().ok()).flatten();
             Ok(Some(revision.filter(|number: &u64| number.to_string() == opaque).unwrap_or(u64::MAX)))
         }
@@ -125,6 +127,8 @@ mod tests {
             (None, Some(None)),
             (Some("*"), Some(None)),
             (Some(" \"3\" "), Some(Some(3))),
+            (Some("\"3-delayed\""), Some(Some(3))),
+            (Some("\"3-queued\""), Some(Some(u64::MAX))),
             (Some("W/\"3\""), Some(Some(u64::MAX))),
             (Some("\"03\""), Some(Some(u64::MAX))),
             (Some("\"x\""), Some(Some(u64::MAX))),

@@ -297,13 +297,13 @@ impl TasksApi {
     ) -> Result<Found, Refused<Reading>> {
         let task_id = id(task_id.0)?;
         let document = TaskDocument::of(read(&context, &task_id).await?);
-        let (revision, etag) = (document.revision, document.etag());
+        let (revision, etag, is_early) = (document.revision, document.etag(), document.is_early());
         if !if_none_match.names(&etag) {
             return Ok(found(document, None));
         }
         drop(document); // it may be large, and many may wait
         let Awaited { is_so, applied } = awaited::change(&context, &trail, (&task_id, revision), prefer).await;
-        if !is_so {
+        if !is_so && !is_early {
             return Ok(Found::Unchanged(etag, applied));
         }
         let document = TaskDocument::of(read(&context, &task_id).await?);

@@ -52,7 +52,7 @@ pub struct TaskDocument {
     pub failed: u32,
     /// Of these cancelled.
     pub cancelled: u32,
-    /// Counts the changes of this document; also its ETag.
+    /// Counts the changes of this document. Its ETag is this number, with `-delayed` behind it as long as subtasks wait for `run_at`.
     pub revision: u64,
     /// As it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,6 +73,9 @@ pub struct TaskLinks {
     /// What came of it.
     pub result: String,
 }
+
+/// What an entity tag ends with as long as some of the task waits for its time.
+pub const EARLY: &str = "-delayed";
 
 impl TaskDocument {
     /// The document of a stored task.
@@ -102,9 +105,14 @@ impl TaskDocument {
         }
     }
 
-    /// Its entity tag.
+    /// Its entity tag: the revision, marked as long as time alone will change what the document says.
     pub fn etag(&self) -> String {
-        format!("\"{}\"", self.revision)
+        format!("\"{}{}\"", self.revision, if self.is_early() { EARLY } else { "" })
+    }
+
+    /// Whether some of it waits for its time and for nothing else: once that has come it is queued, at the same revision.
+    pub fn is_early(&self) -> bool {
+        self.subtasks.iter().any(|it| it.status == SubtaskStatus::Delayed && it.reason.is_none())
     }
 }
 

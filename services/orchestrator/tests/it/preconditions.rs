@@ -43,6 +43,25 @@ async fn whoever_has_the_document_may_wait_for_the_next_one() {
     assert_ne!(changed.header("etag"), "\"1\"");
 }
 
+/// The status of its subtasks changes with the clock, and the revision does not.
+#[tokio::test]
+async fn a_document_that_changes_when_its_time_comes_is_another_one_from_then_on() {
+    let stage = stage().await;
+    let id = stage.submit(r#"{"description":"d","delay_seconds":1000,"subtasks":[{"description":"a"}]}"#).await;
+    let path = format!("/tasks/{id}");
+    let early = stage.get(&path).await;
+    let seen = ("if-none-match", "\"1-delayed\"");
+    assert_eq!((early.header("etag"), &early.json()["subtasks"][0]["status"]), ("\"1-delayed\"", &json!("delayed")));
+    let waited = stage.send("GET", &path, &[seen, ("prefer", "wait=1")], String::new().into()).await;
+    assert_eq!((waited.status, waited.header("etag")), (304, "\"1-delayed\""));
+    stage.redis.command(&["HSET", &format!("task:{id}"), "run_at", "1000"]);
+    let due = send(&stage, "GET", &path, seen).await;
+    assert_eq!((due.status, due.header("etag")), (200, "\"1\""));
+    assert_eq!((&due.json()["revision"], &due.json()["subtasks"][0]["status"]), (&json!(1), &json!("queued")));
+    let cancel = format!("{path}/cancel");
+    assert_eq!(send(&stage, "POST", &cancel, ("if-match", "\"1-delayed\"")).await.status, 200, "the same revision");
+}
+
 #[tokio::test]
 async fn a_cancel_and_a_replay_may_be_bound_to_a_revision() {
     let stage = stage().await;
