@@ -104,6 +104,10 @@ kinds! {
     Refuse = "refuse", Network, 1, true;
     /// SIGKILL of Redis.
     KillRedis = "kill-redis", Store, 2, true;
+    /// SIGKILL of Redis, and again while everybody recovers from that.
+    KillRedisTwice = "kill-redis-twice", Store, 1, true;
+    /// SIGKILL of everything at once, as where a host loses its power; each comes back in its own time.
+    Blackout = "blackout", Store, 1, true;
     /// SIGKILL of Redis while it rewrites its append-only file.
     KillInRewrite = "kill-in-rewrite", Store, 1, true;
     /// SIGKILL of Redis, and what it had not synced is gone.
@@ -133,6 +137,11 @@ kinds! {
 }
 
 impl Kind {
+    /// How many blows one fault of it is: each may be a crash of its own.
+    pub fn blows(self) -> usize {
+        if matches!(self, Self::KillTwice | Self::KillRedisTwice) { 2 } else { 1 }
+    }
+
     /// Whether something stood still by itself.
     pub fn is_stall(self) -> bool {
         matches!(self, Self::MachineStall | Self::RedisStall | Self::WorkerStall)

@@ -6,6 +6,7 @@ use crate::clock::now;
 use crate::error::ChaosError;
 use crate::installation::Installation;
 use crate::ledger::fault::Fault;
+use crate::member::Role;
 use crate::shim::Torn;
 use fastrand::Rng;
 use std::time::Duration;
@@ -19,7 +20,7 @@ const JUMPS_MS: [i64; 5] = [-600_000, -20_000, -2_000, 2_000, 15_000];
 pub(super) async fn inflict(kind: Kind, installation: &Installation, rng: &mut Rng) -> Result<Fault, ChaosError> {
     let from = now();
     let lasting = rng.u64(200..3_000);
-    let (mut pids, mut lost_from) = (Vec::new(), None);
+    let (mut pids, mut lost_from, mut targets) = (Vec::new(), None, vec!["redis".to_owned()]);
     let (hits, note) = match kind {
         Kind::StopRedis => {
             pids.extend(installation.redis.signal(Signal::STOP));
@@ -34,6 +35,28 @@ pub(super) async fn inflict(kind: Kind, installation: &Installation, rng: &mut R
             }
             pids.extend(installation.redis.end(Signal::KILL, Some(now() + lasting / 2)));
             (pids.len() as u64, String::new())
+        }
+        Kind::KillRedisTwice => {
+            for dark_ms in [lasting / 4, lasting / 2] {
+                let killed: Vec<u32> =
+                    installation.redis.end(Signal::KILL, Some(now() + dark_ms)).into_iter().collect();
+                back(std::slice::from_ref(&installation.redis), &killed).await;
+                pids.extend(killed);
+                installation.probe.wait_ready(READY_WITHIN).await;
+                pause(rng.u64(..800)).await; // the others have found it again, or are about to
+            }
+            (u64::from(pids.len() == 2), String::new())
+        }
+        Kind::Blackout => {
+            pids.extend(installation.redis.end(Signal::KILL, Some(now() + lasting / 2)));
+            let members =
+                [Role::Orchestrator, Role::Worker, Role::Projector].map(|role| installation.of(role)).concat();
+            for member in &members {
+                pids.extend(member.end(Signal::KILL, Some(now() + rng.u64(..lasting))));
+                targets.push(member.name.clone());
+            }
+            back(&members, &pids).await;
+            (pids.len() as u64, format!("{} processes", pids.len()))
         }
         Kind::PowerLoss => {
             let torn = lose_power(installation, lasting / 2, &mut pids).await?;
@@ -59,7 +82,7 @@ pub(super) async fn inflict(kind: Kind, installation: &Installation, rng: &mut R
         back(std::slice::from_ref(&installation.redis), &pids).await;
     }
     installation.probe.wait_ready(READY_WITHIN).await;
-    Ok(Fault { kind, targets: vec!["redis".to_owned()], pids, from, to: now(), hits, lost_from, note })
+    Ok(Fault { kind, targets, pids, from, to: now(), hits, lost_from, note })
 }
 
 type Blow = Result<(u64, String), ChaosError>;

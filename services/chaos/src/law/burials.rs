@@ -6,7 +6,6 @@
 
 use crate::books::Books;
 use crate::clock::Moment;
-use crate::fault::Kind;
 use crate::law::attempts::explains;
 use crate::ledger::fault::Fault;
 use crate::ledger::run::Run;
@@ -84,7 +83,7 @@ fn explained(faults: &[Fault], crashes: &[Crash<'_>]) -> usize {
     let blows: Vec<&Fault> = faults
         .iter()
         .filter(|fault| fault.kind.repeats_runs())
-        .flat_map(|fault| std::iter::repeat_n(fault, if fault.kind == Kind::KillTwice { 2 } else { 1 }))
+        .flat_map(|fault| std::iter::repeat_n(fault, fault.kind.blows()))
         .collect();
     let reached: Vec<Vec<usize>> =
         crashes.iter().map(|crash| (0..blows.len()).filter(|&blow| reaches(blows[blow], crash)).collect()).collect();
@@ -116,6 +115,7 @@ fn assign(crash: usize, reached: &[Vec<usize>], taken: &mut [Option<usize>], see
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Kind;
     use crate::law::sample::books;
     use crate::ledger::run::Fence;
     use crate::options::Profile;
