@@ -43,7 +43,7 @@ pub async fn page(context: &Context, mut filter: TaskFilter, limit: usize) -> Re
 async fn walk(context: &Context, filter: &mut TaskFilter, limit: usize) -> Result<TaskPage, StoreError> {
     let (mut tasks, until) = (Vec::new(), Instant::now() + TIME_MAX);
     for _ in 0..LOOKED_AT_MAX / READ_AT_ONCE {
-        let Places { places, is_end } = context.store.newest_tasks(&filter.span, READ_AT_ONCE).await?;
+        let Places { places, next } = context.store.newest_tasks(&filter.span, READ_AT_ONCE).await?;
         let ids: Vec<_> = places.iter().map(|place| place.task_id.clone()).collect();
         let heads = context.store.task_heads(&ids).await?;
         let matching = matching(context, filter, heads).await?;
@@ -54,10 +54,11 @@ async fn walk(context: &Context, filter: &mut TaskFilter, limit: usize) -> Resul
                 return Ok(TaskPage { tasks, next: filter.span.before.clone() });
             }
         }
-        if is_end {
-            return Ok(TaskPage { tasks, next: None });
+        if next.is_none() {
+            return Ok(TaskPage { tasks, next });
         }
-        if Instant::now() >= until {
+        filter.span.before = next;
+        if ids.is_empty() || Instant::now() >= until {
             break; // a short page, rather than none
         }
     }

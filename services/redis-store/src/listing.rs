@@ -6,7 +6,7 @@ use crate::task_end::TaskEnd;
 use crate::{key, value};
 use fred::types::Value;
 use futures::future::try_join_all;
-use proto_schemas::{Task, TaskId, TaskStatus};
+use proto_schemas::{Task, TaskId, TaskStatus, limit};
 use std::collections::HashMap;
 
 /// Where a task stands in an index: by the time it was created, and among those of one ms by its id.
@@ -70,21 +70,20 @@ const HEAD: [&str; 18] = [
 /// Some places of a span.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Places {
-    /// Newest first.
+    /// Newest first; there may be none although the span goes on.
     pub places: Vec<Place>,
-    /// Whether the span ends with them.
-    pub is_end: bool,
+    /// Where it goes on; `None` if it ends with them.
+    pub next: Option<Place>,
 }
 
 /// A time beyond this is a stranger's.
-const CREATED_MS_MAX: f64 = 1e15;
+const CREATED_MS_MAX: u64 = 1_000_000_000_000_000;
 
 /// How often an index is read on where nothing that was read is of use: entries of the very ms of the place before, of which
 /// a submission's time allows a few dozen, and what a hand put there.
 const TURNS_MAX: usize = 10;
-
 impl Store {
-    /// The next places of a span, at most `count`, newest first; none only at its end. A command for each status.
+    /// The next places of a span, at most `count`, newest first. A command for each status, and a few more where strangers are.
     pub async fn newest_tasks(&self, span: &Span, count: usize) -> Result<Places, StoreError> {
         let indexes: Vec<String> = match span.statuses[..] {
             [] => vec![key::TASKS.to_owned()],
@@ -118,42 +117,56 @@ impl Store {
     async fn places(&self, index: &str, span: &Span, count: usize) -> Result<Places, StoreError> {
         let from = span.before.as_ref().map_or("+inf".to_owned(), |before| before.created_ms.to_string());
         let is_behind = |place: &Place| span.before.as_ref().is_none_or(|before| place < before);
+        let mut last_ms = 0;
         for turn in 0..TURNS_MAX {
             let (since_ms, skip) = (span.since_ms.to_string(), (turn * count).to_string());
             let args = value::args([index, &from, &since_ms, "WITHSCORES", "LIMIT", &skip, &count.to_string()]);
-            let read = read_places(self.command("ZREVRANGEBYSCORE", args).await?)?;
+            let read = read_members(self.command("ZREVRANGEBYSCORE", args).await?)?;
             let is_end = read.len() < count;
-            let places: Vec<Place> = read.into_iter().flatten().filter(is_behind).collect();
+            last_ms = read.last().map_or(last_ms, |(created_ms, _)| *created_ms);
+            let places: Vec<Place> = read.into_iter().filter_map(task_place).filter(is_behind).collect();
             if is_end || !places.is_empty() {
-                return Ok(Places { places, is_end });
+                let next = places.last().filter(|_| !is_end).cloned();
+                return Ok(Places { places, next });
             }
         }
-        Ok(Places { places: Vec::new(), is_end: true })
+        // All of them are strangers: on behind them, or a ms earlier where that has been tried.
+        let was_there = span.before.as_ref().is_some_and(|before| before.created_ms <= last_ms);
+        let next_ms = if was_there || last_ms >= CREATED_MS_MAX { last_ms.checked_sub(1) } else { Some(last_ms) };
+        let next = next_ms.filter(|ms| *ms >= span.since_ms).and_then(|created_ms| {
+            let task_id = TaskId::new("z".repeat(limit::TOKEN_CHARS_MAX)).ok()?; // the last of all
+            Some(Place { created_ms, task_id })
+        });
+        Ok(Places { places: Vec::new(), next })
     }
 }
 
 /// The places of several indexes as of one. What lies behind the last place of an index that goes on is left for the next
 /// time: something newer may be there.
 fn merge(read: Vec<Places>, count: usize) -> Places {
-    let known_to = read.iter().filter(|it| !it.is_end).filter_map(|it| it.places.last()).max().cloned();
+    let known_to = read.iter().filter_map(|it| it.next.as_ref()).max().cloned();
     let mut places: Vec<Place> = read.into_iter().flat_map(|it| it.places).collect();
     // What moves from one index to another meanwhile may be in both.
     places.sort_by(|one, other| other.cmp(one));
     places.dedup();
-    let all = places.len();
     places.retain(|place| known_to.as_ref().is_none_or(|last| place >= last));
+    let is_cut = places.len() > count;
     places.truncate(count);
-    Places { is_end: known_to.is_none() && places.len() == all, places }
+    let next = if is_cut { places.last().cloned() } else { known_to };
+    Places { places, next }
 }
 
-/// Members with their scores; `None` of what is no task, so that a page is as long as what was read.
-fn read_places(reply: Value) -> Result<Vec<Option<Place>>, StoreError> {
+/// Members, each with the ms that its score says.
+fn read_members(reply: Value) -> Result<Vec<(u64, Option<String>)>, StoreError> {
     let items = value::array(reply, "ZREVRANGEBYSCORE")?;
-    let place = |pair: &[Value]| {
-        let created_ms = pair[1].as_f64().filter(|ms| (0.0..CREATED_MS_MAX).contains(ms))? as u64;
-        Some(Place { created_ms, task_id: TaskId::new(pair[0].as_string()?).ok()? })
-    };
-    Ok(items.chunks_exact(2).map(place).collect())
+    let created_ms = |score: &Value| score.as_f64().unwrap_or(0.0).clamp(0.0, CREATED_MS_MAX as f64) as u64;
+    Ok(items.chunks_exact(2).map(|pair| (created_ms(&pair[1]), pair[0].as_string())).collect())
+}
+
+/// A member as a place, unless it is no task's.
+fn task_place((created_ms, member): (u64, Option<String>)) -> Option<Place> {
+    let task_id = TaskId::new(member?).ok()?;
+    (created_ms < CREATED_MS_MAX).then_some(Place { created_ms, task_id })
 }
 
 #[cfg(test)]
@@ -162,7 +175,8 @@ mod tests {
 
     fn places(ids: &[(u64, &str)], is_end: bool) -> Places {
         let place = |&(created_ms, id): &(u64, &str)| Place { created_ms, task_id: TaskId::new(id).unwrap() };
-        Places { places: ids.iter().map(place).collect(), is_end }
+        let places: Vec<Place> = ids.iter().map(place).collect();
+        Places { next: places.last().filter(|_| !is_end).cloned(), places }
     }
 
     #[test]

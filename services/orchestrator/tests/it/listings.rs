@@ -131,6 +131,20 @@ async fn a_list_looks_at_a_thousand_tasks_and_goes_on_from_there() {
     assert_eq!(ids(&page(&stage, &format!("?kind=test_task&cursor={cursor}")).await), [rare]);
 }
 
+/// Nothing of it is a task, and there is more of it than one list looks at; some of it at one ms.
+#[tokio::test]
+async fn a_list_goes_on_behind_whatever_a_stranger_has_put_in_an_index() {
+    let stage = stage().await;
+    let oldest = stage.submit(ONE).await;
+    stage.redis.command(&["ZADD", "tasks", "XX", "1780000000000", &oldest]);
+    let mut connection = stage.redis.connect().expect("a connection");
+    let far = |at: u64| ["+inf".to_owned(), "1790000000000".to_owned(), (1_790_000_000_001 + at).to_string()];
+    let stranger =
+        |at: u64| far(at).map(|score| vec!["ZADD".into(), "tasks".into(), score.clone(), format!("{score} {at}")]);
+    connection.pipeline(&(0..1_200).flat_map(stranger).collect::<Vec<Vec<String>>>()).expect("added");
+    assert_eq!(walk(&stage, "limit=1").await, [oldest]);
+}
+
 #[tokio::test]
 async fn what_is_no_parameter_is_named_and_a_stranger_in_an_index_is_passed_over() {
     let stage = stage().await;

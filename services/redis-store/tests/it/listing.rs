@@ -8,12 +8,12 @@ async fn walk(stage: &Stage, span: &Span, count: usize) -> Vec<String> {
     let (mut span, mut found) = (span.clone(), Vec::new());
     for _ in 0..1_000 {
         let read = stage.store.newest_tasks(&span, count).await.expect("places");
-        assert!(read.places.len() <= count && (read.is_end || !read.places.is_empty()));
+        assert!(read.places.len() <= count && (read.next.is_none() || !read.places.is_empty()));
         found.extend(read.places.iter().map(|place| place.task_id.to_string()));
-        span.before = read.places.last().cloned().or(span.before);
-        if read.is_end {
+        if read.next.is_none() {
             return found;
         }
+        span.before = read.next;
     }
     panic!("it does not come to an end");
 }
