@@ -82,6 +82,7 @@ const CREATED_MS_MAX: u64 = 1_000_000_000_000_000;
 /// How often an index is read on where nothing that was read is of use: entries of the very ms of the place before, of which
 /// a submission's time allows a few dozen, and what a hand put there.
 const TURNS_MAX: usize = 10;
+
 impl Store {
     /// The next places of a span, at most `count`, newest first. A command for each status, and a few more where strangers are.
     pub async fn newest_tasks(&self, span: &Span, count: usize) -> Result<Places, StoreError> {

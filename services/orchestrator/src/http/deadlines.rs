@@ -22,10 +22,11 @@ pub struct Deadlines {
 }
 
 impl Default for Deadlines {
-    /// 10 s for a head and 15 s for a write are what the catalogue of hostile input demands (ACCEPTANCE API-11); a
-    /// connection is kept for 60 s, longer than the usual pools of clients keep theirs open without a request.
+    /// The catalogue of hostile input demands (ACCEPTANCE API-11) that a slow head is closed within 10 s, also by a timer
+    /// that is late, and a write that does not get on within 15 s. A connection is kept for 60 s, longer than the usual
+    /// pools of clients keep theirs open without a request.
     fn default() -> Self {
-        Self { head: Duration::from_secs(10), idle: Duration::from_secs(60), write: Duration::from_secs(15) }
+        Self { head: Duration::from_millis(9_500), idle: Duration::from_secs(60), write: Duration::from_secs(15) }
     }
 }
 
