@@ -1,11 +1,17 @@
 //! `millstream audit`: checks the books, and mends them if asked.
 
 use crate::exit::Exit;
+use crate::note::CommandNote;
 use crate::settings::{LifeSettings, RedisSettings};
 use crate::{operate, print};
 use clap::Args;
+use projector::repair::report::RepairReport;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Display;
+
+/// Tasks that the audit names; of the others it says how many they are.
+const TASKS_NAMED_MAX: usize = 10;
 
 /// Check that the books in Redis keep every law; exit code 1 if they do not
 #[derive(Debug, Args)]
@@ -28,9 +34,11 @@ impl Audit {
         operate::run(&self.redis, async |store| {
             let is_clean = if self.repair {
                 let consumer = ::projector::consumer_name();
-                let pause = ::projector::audit::PAUSE;
+                let (pause, note) = (::projector::audit::PAUSE, CommandNote::new("repair_books", "/tasks"));
+                note.begun(&store).await;
                 let report = ::projector::repair(&store, &consumer, self.life.task_ttl, pause).await?;
                 self.print(&report);
+                note.done(&store, in_words(&report)).await;
                 report.is_clean()
             } else {
                 let report = ::projector::audit(&store, ::projector::audit::PAUSE).await?;
@@ -45,4 +53,15 @@ impl Audit {
         let json = || serde_json::to_string(report).expect("a report has string keys and cannot fail to serialise");
         print::line(&if self.json { json() } else { report.to_string() });
     }
+}
+
+/// How much was mended, and of which tasks, the first of them by name: `repairs=3 tasks=A,B left=0`.
+fn in_words(report: &RepairReport) -> String {
+    let tasks: BTreeSet<&str> =
+        report.repairs.iter().filter_map(|it| it.violation.task_id.as_ref()).map(|id| id.as_str()).collect();
+    let named: Vec<&str> = tasks.iter().copied().take(TASKS_NAMED_MAX).collect();
+    let others = tasks.len() - named.len();
+    let others = if others > 0 { format!(",+{others}") } else { String::new() };
+    let (repairs, left) = (report.repairs.len(), report.after.violations.len());
+    format!("repairs={repairs} tasks={}{others} left={left}", named.join(","))
 }

@@ -1,11 +1,13 @@
 //! `millstream keys`: makes, lists, rotates and revokes the keys of the API. It speaks to Redis, because somebody has to make the first.
 
 use crate::exit::Exit;
+use crate::note::CommandNote;
 use crate::settings::RedisSettings;
 use crate::{operate, print};
 use clap::{Args, Subcommand, ValueEnum};
 use orchestrator::auth::{NewKey, Scope};
 use proto_schemas::ApiKey;
+use redis_store::note::word;
 use redis_store::{Store, StoreError};
 use serde_json::json;
 
@@ -92,11 +94,11 @@ impl Keys {
             Command::List(List { json, redis }) => operate::run(&redis, async |store| list(&store, json).await),
             Command::Rotate(rotate) => rotate.run(),
             Command::Revoke(Revoke { id, redis }) => operate::run(&redis, async |store| {
-                let was_there = store.revoke_api_key(&id).await?;
-                if !was_there {
-                    eprintln!("millstream: there is no key {id}");
+                if !store.revoke_api_key(&id).await? {
+                    return Ok(not_there(&store, "revoke_key", &id).await);
                 }
-                Ok(if was_there { Exit::Ok } else { Exit::NotFound })
+                note("revoke_key", &id).done(&store, String::new()).await;
+                Ok(Exit::Ok)
             }),
         }
     }
@@ -118,6 +120,8 @@ impl Create {
             };
             store.keep_api_key(&new.id, &new.kept).await?;
             print::line(&new.credentials);
+            let detail = format!("name={} scope={}", word(&self.name), scope.as_str());
+            note("create_key", &new.id).done(&store, detail).await;
             Ok(Exit::Ok)
         })
     }
@@ -127,8 +131,7 @@ impl Rotate {
     fn run(self) -> anyhow::Result<Exit> {
         operate::run(&self.redis, async |store| {
             let Some(kept) = store.api_key(&self.id).await? else {
-                eprintln!("millstream: there is no key {}", self.id);
-                return Ok(Exit::NotFound);
+                return Ok(not_there(&store, "rotate_key", &self.id).await);
             };
             let old_until_ms = store.now_ms().await? + self.overlap_hours * HOUR_MS;
             let Some(new) = NewKey::again(&self.id, kept, old_until_ms) else {
@@ -137,9 +140,21 @@ impl Rotate {
             };
             store.keep_api_key(&new.id, &new.kept).await?;
             print::line(&new.credentials);
+            note("rotate_key", &self.id).done(&store, format!("overlap_hours={}", self.overlap_hours)).await;
             Ok(Exit::Ok)
         })
     }
+}
+
+/// What is done to a key, for the audit.
+fn note(operation: &'static str, id: &str) -> CommandNote {
+    CommandNote::new(operation, format!("{}/{}", redis_store::key::API_KEYS, word(id)))
+}
+
+async fn not_there(store: &Store, operation: &'static str, id: &str) -> Exit {
+    eprintln!("millstream: there is no key {}", word(id)); // which may be more than an id
+    note(operation, id).not_found(store, "key_not_found").await;
+    Exit::NotFound
 }
 
 async fn list(store: &Store, as_json: bool) -> Result<Exit, StoreError> {

@@ -18,6 +18,7 @@ mod get;
 mod health;
 mod healthcheck;
 mod keys;
+mod note;
 mod openapi;
 mod operate;
 mod orchestrator;

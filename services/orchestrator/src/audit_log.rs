@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// Notes that wait for Redis.
-const WAITING_MAX: usize = 4_096;
+/// Notes that wait for Redis, some hundred bytes each: of sixteen of the largest batches at once.
+const WAITING_MAX: usize = 16_384;
 
 /// Between two tries, beside the store's own patience.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -2,6 +2,7 @@
 
 use crate::body::violation::Violations;
 use crate::context::Context;
+use crate::noted;
 use crate::refusal::Refusal;
 use crate::submit;
 use crate::traced::Opening;
@@ -11,6 +12,7 @@ use crate::wire::new_task::NewTask;
 use futures::{StreamExt, stream};
 use redis_store::StoreError;
 use redis_store::submit::Idempotency;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Submissions under way at once: enough for the script calls to share round trips.
@@ -46,6 +48,7 @@ pub async fn submit(
     });
     let tasks: Vec<BatchResult> = submitted.buffered(AT_ONCE).collect().await;
     let accepted = tasks.iter().filter(|task| task.problem.is_none()).count() as u32;
+    let _ = trail.became.set(in_words(accepted, &tasks));
     if accepted == 0 && is_down.load(Ordering::Relaxed) {
         return Err(Refusal::StoreSilent);
     }
@@ -66,7 +69,19 @@ async fn one(
             submit::store(context, submit::native(context, new, idempotency, &opening).await?, &opening).await?
         }
     };
-    Ok(stored.view.task.task_id.to_string())
+    let task_id = stored.view.task.task_id;
+    noted::made(context, trail, &task_id);
+    Ok(task_id.to_string())
+}
+
+/// How many were accepted, and how many refused for what: `accepted=3 refused=2 unknown_kind=2`.
+fn in_words(accepted: u32, tasks: &[BatchResult]) -> String {
+    let mut codes = BTreeMap::<&str, u32>::new();
+    for problem in tasks.iter().filter_map(|task| task.problem.as_ref()) {
+        *codes.entry(&problem.code).or_default() += 1;
+    }
+    let words: Vec<String> = codes.iter().map(|(code, count)| format!(" {code}={count}")).collect();
+    format!("accepted={accepted} refused={}{}", tasks.len() as u32 - accepted, words.concat())
 }
 
 /// The key of one place: no client's own key has a tab in it.

@@ -1,18 +1,15 @@
 //! What all answers share: a request id, a problem document where something went wrong, and headers for safety.
 
-use crate::auth::Client;
 use crate::context::Context;
 use crate::gate::cors;
 use crate::metrics::ProblemCode;
+use crate::noted::Noted;
 use crate::refusal::Refusal;
-use crate::routes::scope::Scope;
 use crate::trail::{Left, SharedTrail, Trail};
-use crate::wire::time::Timestamp;
 use futures::FutureExt;
 use poem::error::ResponseError;
 use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{Endpoint, Request, Response};
-use redis_store::note::Note;
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -20,10 +17,6 @@ use telemetry::field;
 
 /// Every answer carries it.
 const REQUEST_ID: &str = "x-request-id";
-/// What many servers write down for a client that hung up.
-const CLIENT_GONE: u16 = 499;
-/// Of a path that stands in the audit.
-const OBJECT_CHARS_MAX: usize = 200;
 
 /// Calls the endpoint; always answers, also when it panics.
 pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Request) -> poem::Result<Response> {
@@ -32,8 +25,7 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
     let (method, uri) = (request.method().clone(), request.original_uri().clone());
     let origin = context.as_ref().and_then(|context| cors::allowed(request.headers(), &context.cors_origins));
     request.set_data(trail.clone());
-    let mut noted =
-        Noted { context: context.clone(), trail: trail.clone(), path: uri.path().to_owned(), is_done: false };
+    let mut noted = Noted::new(context.clone(), trail.clone(), uri.path());
     let answer = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) if is_whole(response.status()) => Ok(response),
         Ok(Ok(response)) => {
@@ -64,45 +56,6 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
         cors::expose(response.headers_mut(), origin);
     }
     Ok(response)
-}
-
-/// Sees to it that a change is in the audit, or the wish for one: also if its client hangs up before it is answered, and what
-/// becomes of it is not known here.
-struct Noted {
-    context: Option<Arc<Context>>,
-    trail: SharedTrail,
-    path: String,
-    is_done: bool,
-}
-
-impl Noted {
-    fn told(&mut self, status: u16, code: &str) {
-        self.is_done = true;
-        let operation = self.trail.operation.get().filter(|operation| operation.scope >= Scope::Write);
-        let (Some(operation), Some(context)) = (operation, &self.context) else { return };
-        // Whoever is nobody could wash everything else out of it; metrics count them.
-        if status == StatusCode::UNAUTHORIZED.as_u16() {
-            return;
-        }
-        context.audit.hand_in(Note {
-            at: Timestamp::now().to_string(),
-            client: self.trail.client.get().cloned().unwrap_or_else(|| Client::anonymous().name),
-            operation: operation.id,
-            object: self.trail.made.get().unwrap_or(&self.path).chars().take(OBJECT_CHARS_MAX).collect(),
-            status,
-            code: code.to_owned(),
-            address: self.trail.address.clone(),
-            request_id: self.trail.request_id.clone(),
-        });
-    }
-}
-
-impl Drop for Noted {
-    fn drop(&mut self) {
-        if !self.is_done {
-            self.told(CLIENT_GONE, "client_gone");
-        }
-    }
 }
 
 /// The same for what is refused before there is a request.

@@ -9,6 +9,7 @@ mod discard;
 mod letter;
 mod requeue;
 mod walk;
+pub mod words;
 
 pub use discard::discard;
 pub use letter::Letter;

@@ -12,8 +12,8 @@
 //! what is accepted, `idempotency` the client's keys and [`replicas`] who else must have it; `batch` many of them; `replay`
 //! and `letters` running again what has ended; [`feed`] what happens, as it happens, with `prefer` waiting for it in one request; `listing` looking through the tasks, `operations` at everything else; `webhooks` who is told of ends;
 //! `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal` every
-//! way to say no; `trail` what becomes known of a request, `envelope` what all answers share, [`auth`] who asks, `audit_log`
-//! what they changed, `metrics` what is counted of them and `traced` what they are in traces; `openapi` and `pages` the description for machines and for
+//! way to say no; `trail` what becomes known of a request, `envelope` what all answers share, [`auth`] who asks, `noted`
+//! and `audit_log` what they changed, `metrics` what is counted of them and `traced` what they are in traces; `openapi` and `pages` the description for machines and for
 //! people.
 
 mod api;
@@ -35,6 +35,7 @@ mod kinds;
 mod letters;
 mod listing;
 mod metrics;
+mod noted;
 mod openapi;
 mod operations;
 mod outcome;

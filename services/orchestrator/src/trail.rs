@@ -19,6 +19,10 @@ pub struct Trail {
     pub operation: OnceLock<&'static Operation>,
     /// What it has made, as the path where that is read.
     pub made: OnceLock<String>,
+    /// Which of several things it means, in words for the audit.
+    pub meant: OnceLock<String>,
+    /// How much of that was done, in words for the audit.
+    pub became: OnceLock<String>,
     /// Who asks, as far as anybody was asked.
     pub client: OnceLock<String>,
     /// What is left of their allowance, if there is one.
@@ -49,6 +53,8 @@ impl Default for Trail {
             address: String::new(),
             operation: OnceLock::new(),
             made: OnceLock::new(),
+            meant: OnceLock::new(),
+            became: OnceLock::new(),
             client: OnceLock::new(),
             left: OnceLock::new(),
             traced: None,

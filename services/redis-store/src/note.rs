@@ -10,6 +10,9 @@ const AUDIT_LENGTH_MAX: u64 = 100_000;
 /// Entries of one call.
 pub const NOTES_MAX: usize = 128;
 
+/// An id of ours has 29 at most, half a key of the API 64, the secret of a webhook 44 with a sign that is none of a word.
+const WORD_BYTES_MAX: usize = 48;
+
 /// An entry of the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -19,7 +22,7 @@ pub struct Note {
     pub client: String,
     /// For which operation.
     pub operation: &'static str,
-    /// On what: the path of the request.
+    /// On what: the path of the request, or where what it has made is read.
     pub object: String,
     /// The status of the answer.
     pub status: u16,
@@ -29,15 +32,28 @@ pub struct Note {
     pub address: String,
     /// Of the answer.
     pub request_id: String,
+    /// Which things were meant, where it was several, and what became of them: `name=value` with spaces between; may be
+    /// empty.
+    pub detail: String,
+}
+
+/// A text of a client's as it may stand in a note: as it is if it can be an id, a kind or a reason, else `*`. No credentials
+/// are that: those of ours are longer.
+pub fn word(text: &str) -> &str {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let is_word = (1..=WORD_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_part);
+    if is_word { text } else { "*" }
 }
 
 impl Store {
     /// Appends at most [`NOTES_MAX`] entries. Sent again after a lost reply it has them twice, under the same request ids.
     pub async fn note(&self, notes: &[Note]) -> Result<(), StoreError> {
         let mut args = value::args([&AUDIT_LENGTH_MAX.to_string(), &notes.len().to_string()]);
-        for Note { at, client, operation, object, status, code, address, request_id } in notes {
+        for note in notes {
+            let Note { at, client, operation, object, status, code, address, request_id, detail } = note;
             let status = status.to_string();
-            args.extend([at, client, *operation, object, &*status, code, address, request_id].map(Value::from));
+            let fields = [at, client, *operation, object, &*status, code, address, request_id, detail];
+            args.extend(fields.map(Value::from));
         }
         self.eval(&script::NOTE, vec![key::AUDIT.to_owned()], args).await.map(drop)
     }

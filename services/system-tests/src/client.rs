@@ -1,6 +1,8 @@
 //! A client of the API as anyone writes one.
 
+use reqwest::Method;
 use reqwest::blocking::{Client as Http, Response};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -25,8 +27,24 @@ pub struct Answer {
 impl Client {
     /// A client of the API on this port of 127.0.0.1.
     pub fn new(port: u16) -> Self {
-        let http = Http::builder().timeout(Duration::from_secs(20)).no_proxy().build().expect("a client");
-        Self { http, base: format!("http://127.0.0.1:{port}") }
+        Self { http: http(HeaderMap::new()), base: format!("http://127.0.0.1:{port}") }
+    }
+
+    /// The same client, who says with each request who they are.
+    pub fn bearing(&self, credentials: &str) -> Self {
+        let value = HeaderValue::from_str(&format!("Bearer {credentials}")).expect("credentials");
+        Self { http: http([(AUTHORIZATION, value)].into_iter().collect()), base: self.base.clone() }
+    }
+
+    /// Any request that must be answered; without a document it has no body.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+        let method: Method = method.parse().expect("a method");
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = if let Some(body) = body { request.json(body) } else { request };
+        request.send().and_then(Answer::read).expect("the API answers")
     }
 
     /// The base address.
@@ -92,6 +110,11 @@ impl Client {
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()
     }
+}
+
+fn http(headers: HeaderMap) -> Http {
+    let http = Http::builder().timeout(Duration::from_secs(20)).no_proxy().default_headers(headers);
+    http.build().expect("a client")
 }
 
 impl Answer {

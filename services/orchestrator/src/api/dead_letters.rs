@@ -3,13 +3,16 @@
 use super::Tag;
 use crate::body::JsonBody;
 use crate::context::Context;
-use crate::letters::{self, Letter};
+use crate::letters::{self, Letter, words};
 use crate::refusal::Refusal;
 use crate::refusal::documented::{Refusals, Refused};
+use crate::trail::{SharedTrail, Trail};
 use crate::wire::answer::JsonText;
 use crate::wire::dead_letter::{LetterDocument, LetterList};
 use crate::wire::entry_id::is_entry_id;
-use crate::wire::letter_selection::{Discarded, LetterDiscard, LetterFilter, LetterRequeue, RequeuedLetters};
+use crate::wire::letter_selection::{
+    Discarded, LetterDiscard, LetterFilter, LetterRequeue, LetterSelection, RequeuedLetters,
+};
 use crate::wire::parameter::{LetterCursor, PageLimit};
 use poem::web::Data;
 use poem_openapi::OpenApi;
@@ -131,10 +134,15 @@ impl DeadLettersApi {
     async fn requeue_several(
         &self,
         context: Data<&Arc<Context>>,
+        trail: Data<&SharedTrail>,
         body: JsonBody<LetterRequeue>,
     ) -> Result<JsonText<RequeuedLetters>, Refused<Selecting>> {
         let is_dry_run = body.document.dry_run == Some(true);
-        Ok(JsonText(letters::several(&context, &body.document.selection(), is_dry_run).await?))
+        let selection = body.document.selection();
+        mean(&trail, &selection, is_dry_run);
+        let told = letters::several(&context, &selection, is_dry_run).await?;
+        let _ = trail.became.set(words::requeued(&told));
+        Ok(JsonText(told))
     }
 
     /// Throw dead letters away
@@ -145,10 +153,21 @@ impl DeadLettersApi {
     async fn discard(
         &self,
         context: Data<&Arc<Context>>,
+        trail: Data<&SharedTrail>,
         body: JsonBody<LetterDiscard>,
     ) -> Result<JsonText<Discarded>, Refused<Selecting>> {
-        Ok(JsonText(letters::discard(&context, body.document.order()).await?))
+        let order = body.document.order();
+        mean(&trail, &order.selection, order.confirm.is_none());
+        let told = letters::discard(&context, order).await?;
+        let _ = trail.became.set(words::discarded(&told));
+        Ok(JsonText(told))
     }
+}
+
+/// Puts into the trail which letters are meant: also if it goes wrong, or nobody waits for what becomes of them.
+fn mean(trail: &Trail, selection: &LetterSelection, is_dry_run: bool) {
+    let dry_run = if is_dry_run { " dry_run=true" } else { "" };
+    let _ = trail.meant.set(words::meant(selection) + dry_run);
 }
 
 /// An id that Redis can read; no letter has another.

@@ -42,7 +42,7 @@ async fn send(stage: &Stage, method: &str, path: &str, authorization: &str) -> A
 }
 
 /// The newest entries of the audit, oldest first, each as its fields.
-fn audit(stage: &Stage) -> Vec<BTreeMap<String, String>> {
+pub fn audit(stage: &Stage) -> Vec<BTreeMap<String, String>> {
     let entries = stage.redis.command(&["XRANGE", "audit", "-", "+"]);
     let fields = |entry: &Reply| -> BTreeMap<String, String> {
         let texts: Vec<String> = entry.items()[1].items().iter().map(Reply::text).collect();
@@ -232,7 +232,9 @@ async fn every_change_and_every_refusal_of_one_is_in_the_audit_without_what_it_c
     send(&stage, "POST", "/dead-letters/discard", &who).await;
     let json = [("content-type", "application/json"), ("authorization", who.as_str())];
     stage.send("POST", "/tasks", &json, r#"{"description":"c4n4ry","priority":-1}"#.into()).await;
-    eventually(Duration::from_secs(5), || async { audit(&stage).len() == 4 }).await;
+    send(&stage, "POST", &format!("/tasks/{credentials}/cancel"), &who).await;
+    send(&stage, "POST", "/tasks/c4n4ry%20c4n4ry/cancel", &who).await;
+    eventually(Duration::from_secs(5), || async { audit(&stage).len() == 6 }).await;
     let told = audit(&stage);
     let line = |entry: &BTreeMap<String, String>| {
         ["client", "operation", "object", "status", "code"].map(|name| entry[name].clone()).join(" ")
@@ -245,6 +247,8 @@ async fn every_change_and_every_refusal_of_one_is_in_the_audit_without_what_it_c
             format!("{client} cancel_task {cancel} 200 "),
             format!("{client} discard_dead_letters /dead-letters/discard 403 forbidden"),
             format!("{client} submit_task /tasks 400 invalid_request"),
+            format!("{client} cancel_task /tasks/*/cancel 404 task_not_found"),
+            format!("{client} cancel_task /tasks/*/cancel 404 task_not_found"),
         ]
     );
     for entry in &told {

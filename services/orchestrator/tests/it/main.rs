@@ -16,6 +16,7 @@ mod kinds;
 mod letters;
 mod listings;
 mod metrics;
+mod notes;
 mod operations;
 mod outage;
 mod plans;

@@ -87,6 +87,7 @@ async fn what_stands_in_the_other_streams_has_the_fields_that_are_described() {
         code: String::new(),
         address: "127.0.0.1".to_owned(),
         request_id: "R".to_owned(),
+        detail: String::new(),
     };
     stage.store.note(&[note]).await.expect("noted");
     stage.submit("T", 1).await;

@@ -17,6 +17,7 @@ mod lease;
 mod limits;
 mod loss;
 mod memory;
+mod notes;
 mod orchestrator_death;
 mod poison;
 mod priorities;
