@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::gate::cors;
-use crate::metrics::ProblemCode;
+use crate::metrics::{self, ProblemCode};
 use crate::noted::Noted;
 use crate::refusal::Refusal;
 use crate::trail::{Left, SharedTrail, Trail};
@@ -40,7 +40,7 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
     tracing::debug!(
         request_id = trail.request_id,
         { field::TRACE_ID } = trail.trace_id(),
-        method = method.as_str(),
+        method = metrics::word(&method), // of the client's own making otherwise
         status = status.as_u16(),
         "answered"
     );

@@ -93,7 +93,7 @@ impl Metrics {
 }
 
 /// A method that any server knows, or one word for all others.
-fn word(method: &Method) -> &'static str {
+pub fn word(method: &Method) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }

@@ -112,9 +112,10 @@ impl PrivateRedis {
         self.server.as_ref().map(|server| server.child.id())
     }
 
-    /// The address as Millstream's settings take it.
+    /// The address as Millstream's settings take it, with the password if the server asks for one.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+        let password = password(&self.arguments).map(|password| format!(":{password}@")).unwrap_or_default();
+        format!("redis://{password}127.0.0.1:{}/0", self.port)
     }
 
     /// The directory of its data and of its log, `redis.log`.
@@ -122,9 +123,9 @@ impl PrivateRedis {
         self.directory.path()
     }
 
-    /// A stranger's connection.
+    /// A stranger's connection, who knows the password.
     pub fn connect(&self) -> io::Result<Connection> {
-        Connection::open(self.port, REPLY_DEADLINE)
+        open(self.port, REPLY_DEADLINE, password(&self.arguments))
     }
 
     /// One command over a connection kept for this; panics when the server does not answer.
@@ -178,18 +179,18 @@ impl Server {
             }
         };
         let mut server = Self { child, watcher };
-        server.await_ready(port)?;
+        server.await_ready(port, password(arguments))?;
         Ok(server)
     }
 
-    fn await_ready(&mut self, port: u16) -> io::Result<()> {
+    fn await_ready(&mut self, port: u16, password: Option<&str>) -> io::Result<()> {
         let deadline = Instant::now() + START_DEADLINE;
         let mut last = io::Error::other("it never answered");
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
                 return Err(io::Error::other(format!("the private Redis ended at its start: {status}")));
             }
-            match answers(port, self.child.id()) {
+            match answers(port, self.child.id(), password) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
@@ -212,14 +213,29 @@ impl Drop for Server {
 }
 
 /// Whether the server with `pid` serves `port`; `AddrInUse` if another one does.
-fn answers(port: u16, pid: u32) -> io::Result<bool> {
-    let mut connection = Connection::open(port, Duration::from_secs(2))?;
+fn answers(port: u16, pid: u32, password: Option<&str>) -> io::Result<bool> {
+    let mut connection = open(port, Duration::from_secs(2), password)?;
     let info = connection.command(&["INFO", "server"])?.text();
     let served_by = info.lines().find_map(|line| line.strip_prefix("process_id:"));
     if served_by.and_then(|text| text.trim().parse().ok()) != Some(pid) {
         return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server answers on the port"));
     }
     Ok(connection.command(&["PING"])? == Reply::Text(b"PONG".to_vec()))
+}
+
+/// A connection that has told the password, if the server asks for one.
+fn open(port: u16, reply_deadline: Duration, password: Option<&str>) -> io::Result<Connection> {
+    let mut connection = Connection::open(port, reply_deadline)?;
+    if let Some(password) = password {
+        connection.command(&["AUTH", password])?;
+    }
+    Ok(connection)
+}
+
+/// What these arguments of a server make it ask for.
+fn password(arguments: &[String]) -> Option<&str> {
+    let at = arguments.iter().position(|argument| argument == "--requirepass")?;
+    arguments.get(at + 1).map(String::as_str)
 }
 
 /// The server program: REDIS_SERVER_BIN, else the first on the PATH, else the one that `scripts/get-redis` finds.
@@ -250,8 +266,8 @@ mod tests {
     #[test]
     fn it_answers_as_its_own_process_and_is_gone_when_dropped() {
         let redis = PrivateRedis::start().unwrap();
-        assert!(answers(redis.port(), redis.pid().unwrap()).unwrap());
-        assert_eq!(answers(redis.port(), 1).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert!(answers(redis.port(), redis.pid().unwrap(), None).unwrap());
+        assert_eq!(answers(redis.port(), 1, None).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert_eq!(redis.command(&["SET", "k", "a\r\nü"]), Reply::Text(b"OK".to_vec()));
         assert_eq!(redis.command(&["GET", "k"]).text(), "a\r\nü");
         assert_eq!(redis.command(&["GET", "none"]), Reply::Nil);
@@ -279,6 +295,16 @@ mod tests {
         redis.restart().unwrap();
         assert_ne!(redis.pid(), pid);
         assert_eq!(redis.command(&["XRANGE", "s", "-", "+"]).items()[0].items()[0].text(), "1-1");
+    }
+
+    #[test]
+    fn a_server_that_asks_for_a_password_is_told_it_and_others_are_not_let_in() {
+        let mut redis = PrivateRedis::start_with(&["--appendonly", "no", "--requirepass", "pw"]).unwrap();
+        redis.restart().unwrap();
+        assert_eq!(redis.command(&["PING"]).text(), "PONG");
+        assert!(redis.url().starts_with("redis://:pw@127.0.0.1:"));
+        let mut stranger = Connection::open(redis.port(), REPLY_DEADLINE).unwrap();
+        assert!(stranger.command(&["PING"]).unwrap().text().starts_with("NOAUTH"));
     }
 
     #[test]

@@ -7,11 +7,11 @@ mod problem;
 pub use document::{Subtask, Task};
 
 use crate::exit::{Exit, Failure};
-use crate::settings::ClientSettings;
+use crate::settings::{ClientSettings, masked};
 use anyhow::Context;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, StatusCode, Url};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
@@ -123,10 +123,15 @@ impl Api {
         url
     }
 
+    /// The address for people, without user, password and query.
+    fn shown(&self) -> String {
+        masked(&SecretString::from(self.base.as_str()))
+    }
+
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<Answer<T>, Failure> {
         let gone = |error: reqwest::Error| {
             let cause = problem::root_cause(&error);
-            let base = &self.base;
+            let base = self.shown();
             Failure::new(Exit::Unreachable, format!("{base} does not answer ({cause}); MILLSTREAM_URL names the API"))
         };
         let answer = request.send().await.map_err(gone)?;
@@ -135,7 +140,7 @@ impl Api {
         if !status.is_success() {
             return Err(problem::failure(status, &text));
         }
-        let strange = |_| Failure::new(Exit::Unreachable, format!("{} does not speak Millstream's API", self.base));
+        let strange = |_| Failure::new(Exit::Unreachable, format!("{} does not speak Millstream's API", self.shown()));
         Ok(Answer { document: serde_json::from_str(&text).map_err(strange)?, text })
     }
 }

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 pub struct ClientSettings {
     /// The API that client commands talk to.
     #[arg(
-        long, env = "MILLSTREAM_URL", global = true,
+        long, env = "MILLSTREAM_URL", global = true, hide_env_values = true,
         value_name = "URL", default_value = "http://127.0.0.1:8000", value_parser = parse::api_url
     )]
     pub millstream_url: reqwest::Url,

@@ -4,7 +4,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -16,6 +16,7 @@ use system_tests::stack::SOON;
 pub struct Collector {
     port: u16,
     spans: Arc<Mutex<Vec<Seen>>>,
+    headers: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// One span.
@@ -40,11 +41,11 @@ impl Collector {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let collector = Self { port: listener.local_addr().expect("an address").port(), ..Self::default() };
-        let spans = collector.spans.clone();
+        let kept = collector.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let spans = spans.clone();
-                std::thread::spawn(move || serve(&stream, &spans));
+                let kept = kept.clone();
+                std::thread::spawn(move || serve(&stream, &kept));
             }
         });
         collector
@@ -58,6 +59,11 @@ impl Collector {
     /// Everything so far.
     pub fn spans(&self) -> Vec<Seen> {
         self.spans.lock().expect("no thread panics with it").clone()
+    }
+
+    /// Every header that ever came, as it was written.
+    pub fn headers(&self) -> BTreeSet<String> {
+        self.headers.lock().expect("no thread panics with it").clone()
     }
 
     /// The trace in which the task was accepted, once it has all these spans, each as often as it stands here.
@@ -76,7 +82,7 @@ impl Collector {
 }
 
 /// Answers each request of a connection.
-fn serve(stream: &TcpStream, spans: &Mutex<Vec<Seen>>) -> Option<()> {
+fn serve(stream: &TcpStream, kept: &Collector) -> Option<()> {
     let (mut reader, mut writer) = (BufReader::new(stream), stream);
     loop {
         let (mut line, mut length) = (String::new(), 0);
@@ -85,6 +91,7 @@ fn serve(stream: &TcpStream, spans: &Mutex<Vec<Seen>>) -> Option<()> {
         while line != "\r\n" {
             line.clear();
             reader.read_line(&mut line).ok().filter(|bytes| *bytes > 0)?;
+            kept.headers.lock().expect("no thread panics with it").insert(line.trim().to_owned());
             if let Some((name, value)) = line.split_once(':')
                 && name.eq_ignore_ascii_case("content-length")
             {
@@ -94,7 +101,7 @@ fn serve(stream: &TcpStream, spans: &Mutex<Vec<Seen>>) -> Option<()> {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
         let request = ExportTraceServiceRequest::decode(&*body).expect("what OTLP sends");
-        spans.lock().expect("no thread panics with it").extend(read(request));
+        kept.spans.lock().expect("no thread panics with it").extend(read(request));
         writer
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n")
             .ok()?;

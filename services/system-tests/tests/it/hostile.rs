@@ -26,10 +26,11 @@ const DIGEST: &str = "local keys, told = redis.call('KEYS', '*'), {} table.sort(
                       if key ~= 'audit' and key ~= 'meta' then told[#told + 1] = key .. redis.sha1hex(redis.call('DUMP', key)) end \
                       end return redis.sha1hex(table.concat(told))";
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+/// An answer as it came.
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn bytes(parts: &Value) -> Vec<u8> {
 }
 
 /// Sends bytes, and reads the first answer. An answer may come before all of them are sent.
-fn send(port: u16, bytes: &[u8]) -> Answer {
+pub fn send(port: u16, bytes: &[u8]) -> Answer {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("the API takes connections");
     socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
     let _ = socket.write_all(bytes);

@@ -26,6 +26,7 @@ mod redis_death;
 mod reload;
 mod replay;
 mod schedule;
+mod secrets;
 mod settings;
 mod start;
 mod traces;
