@@ -8,7 +8,7 @@ use crate::refusal::Refusal;
 use crate::trail::{Left, SharedTrail, Trail};
 use futures::FutureExt;
 use poem::error::ResponseError;
-use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
+use poem::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use poem::{Endpoint, Request, Response};
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
@@ -123,6 +123,8 @@ fn add_headers(headers: &mut HeaderMap, trail: &Trail) {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ] {

@@ -60,12 +60,27 @@ fn answer(method: &Method, path: &str, registry: &Registry) -> Response<Full<Byt
         ("/metrics", &Method::GET) => response(StatusCode::OK, CONTENT_TYPE, registry.text()),
         ("/livez", &Method::GET) => response(StatusCode::OK, "application/json", "{\"status\":\"alive\"}".to_owned()),
         ("/metrics" | "/livez", _) => {
-            let mut refusal = response(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET is needed\n".to_owned());
+            let mut refusal = problem(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "The method is not allowed",
+                "It takes GET.",
+            );
             refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
             refusal
         }
-        _ => response(StatusCode::NOT_FOUND, "text/plain", "there are /metrics and /livez\n".to_owned()),
+        _ => problem(StatusCode::NOT_FOUND, "not_found", "No such path", "There are /metrics and /livez."),
     }
+}
+
+/// What the API answers with too (RFC 9457), but for a request id: nothing of this is logged.
+fn problem(status: StatusCode, code: &str, title: &str, detail: &str) -> Response<Full<Bytes>> {
+    let number = status.as_u16();
+    let text = format!(
+        "{{\"type\":\"urn:problem-type:millstream:{code}\",\"title\":\"{title}\",\"status\":{number},\
+         \"detail\":\"{detail}\",\"code\":\"{code}\"}}"
+    );
+    response(status, "application/problem+json", text)
 }
 
 fn response(status: StatusCode, content_type: &'static str, text: String) -> Response<Full<Bytes>> {
@@ -113,13 +128,26 @@ mod tests {
             ("GET /livez", "200", "{\"status\":\"alive\"}"),
             ("POST /metrics", "405", "allow: GET"),
             ("DELETE /livez", "405", "allow: GET"),
+            ("POST /livez", "405", "\"code\":\"method_not_allowed\""),
             ("GET /", "404", "/metrics"),
-            ("GET /metrics/", "404", "/metrics"),
+            ("GET /metrics/", "404", "\"code\":\"not_found\""),
         ] {
             let answer = exchange(address, format!("{request} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
             assert!(answer.contains(part) && answer.contains("connection: close"), "{request}: {answer}");
+            if status != "200" {
+                check_problem(&answer, status);
+            }
         }
+    }
+
+    fn check_problem(answer: &str, status: &str) {
+        assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
+        let document: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        assert_eq!(document["status"].to_string(), status);
+        let kind = format!("urn:problem-type:millstream:{}", document["code"].as_str().unwrap());
+        assert_eq!(document["type"].as_str(), Some(kind.as_str()));
+        assert!(document["title"].is_string() && document["detail"].is_string(), "{document}");
     }
 
     #[tokio::test]

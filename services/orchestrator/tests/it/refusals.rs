@@ -230,6 +230,8 @@ async fn every_answer_carries_a_request_id_and_headers_for_safety() {
         assert_eq!(answer.header("x-request-id").len(), 26);
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("x-frame-options"), "DENY");
+        assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin");
+        assert!(answer.header("permissions-policy").contains("camera=()"));
         assert!(answer.header("content-security-policy").contains("default-src 'none'"));
     }
     for answer in [&answers[0], &answers[2], &answers[3]] {
