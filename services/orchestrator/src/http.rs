@@ -4,6 +4,7 @@
 //!
 //! | what | bound | then | from |
 //! |---|---|---|---|
+//! | connections that wait to be taken | 1,024 | the client tries again | half of those that are served |
 //! | connections | CONNECTIONS_MAX | 503, for 128 at a time; others are closed | ACCEPTANCE API-11 |
 //! | request line | 8 KiB | 414 | RFC 9112 asks for 8,000 bytes |
 //! | head | 16 KiB, 100 headers | 431 | hyper's own number of headers |
@@ -13,7 +14,7 @@
 //! | answers to readers of more than 256 KiB, all together, until they are read | 128 MiB | 503 | eight of the largest |
 //! | bytes in hyper's buffers | 64 KiB each way | waits | four heads |
 //!
-//! In reading order: `serve` takes connections, within the `places` there are; `connection` is the life of one;
+//! In reading order: `listen` takes the address; `serve` takes connections, within the `places` there are; `connection` is the life of one;
 //! `answer` what is sent;
 //! `socket` is what hyper reads and writes through, with the `deadlines`; `framing` finds where messages end, with `head`
 //! and `chunks`; `judge` and `host` decide on a head; `fault` is what is told to whom has sent a bad one.
@@ -27,10 +28,12 @@ mod framing;
 mod head;
 mod host;
 mod judge;
+mod listen;
 mod places;
 mod serve;
 mod socket;
 
 pub use answer::TakesRoom;
 pub use deadlines::Deadlines;
+pub use listen::listen;
 pub use serve::{Terms, serve};

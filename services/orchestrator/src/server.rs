@@ -34,7 +34,7 @@ pub async fn run(config: Config, store: Store, shutdown: CancellationToken) -> R
 impl Server {
     /// Takes the address: from now on connections wait for [`Server::run`].
     pub async fn bind(config: Config) -> Result<Self, OrchestratorError> {
-        let bound = TcpListener::bind((config.host.as_str(), config.port)).await;
+        let bound = http::listen(&config.host, config.port).await;
         match bound.and_then(|listener| Ok((listener.local_addr()?, listener))) {
             Ok((address, listener)) => Ok(Self { config, listener, address }),
             Err(source) => Err(OrchestratorError::Bind { host: config.host, port: config.port, source }),
