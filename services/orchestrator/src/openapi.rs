@@ -7,7 +7,8 @@ use poem_openapi::{ExtraHeader, OpenApiService};
 use std::sync::LazyLock;
 
 const DESCRIPTION: &str = "Submit tasks, watch them, read what came of them. Every answer that is not 2xx is a problem \
-                           document (RFC 9457) and carries the request id of the log.";
+                           document (RFC 9457) and carries the request id of the log. Answers are JSON whatever \
+                           `Accept` asks for; only event streams, metrics and pages are what their paths say.";
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| amended::amend(&service().spec()));
 

@@ -5,22 +5,24 @@
 //! SIGKILL, the pipe closes and the server is killed. Nothing but std and tempfile is needed.
 
 mod connection;
+mod digest;
 mod hands;
+mod server;
 
 pub use connection::{Connection, Reply};
 pub use hands::Hands;
 
 use crate::eventually::eventually;
+use server::{Server, open, password};
 use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const TRIES_MAX: usize = 5;
-const START_DEADLINE: Duration = Duration::from_secs(20);
-const POLL_EVERY: Duration = Duration::from_millis(5);
+const REWRITE_DEADLINE: Duration = Duration::from_secs(20);
 const REPLY_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A running server and its data directory; both go when it is dropped.
@@ -45,6 +47,13 @@ impl PrivateRedis {
         Self::start_with(&["--appendonly", "yes", "--appendfsync", "always"])
     }
 
+    /// The same, and when it is started again it takes 5 ms to read each key, and answers meanwhile.
+    pub fn start_slow_to_load() -> io::Result<Self> {
+        let durable = ["--appendonly", "yes", "--appendfsync", "always", "--rdbcompression", "no"];
+        let slow = ["--key-load-delay", "5000", "--loading-process-events-interval-bytes", "1024"];
+        Self::start_with(&[durable.as_slice(), &slow].concat())
+    }
+
     /// A server without persistence whose clock can be turned.
     pub fn start_turnable() -> io::Result<Self> {
         Self::start_under(&["--appendonly", "no"], Some(Hands::new()?))
@@ -62,7 +71,8 @@ impl PrivateRedis {
         let mut refused = io::Error::other("no try was made");
         for _ in 0..TRIES_MAX {
             let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-            match Server::launch(&program, port, directory.path(), &arguments, hands.as_ref()) {
+            let spawned = Server::spawn(&program, port, directory.path(), &arguments, hands.as_ref());
+            match spawned.and_then(|server| server.ready(port)) {
                 Ok(server) => {
                     let (server, connection) = (Some(server), Mutex::new(None));
                     return Ok(Self { program, arguments, port, directory, hands, server, connection });
@@ -81,16 +91,32 @@ impl PrivateRedis {
 
     /// Kills the server if it runs and starts it again on the same port and directory.
     pub fn restart(&mut self) -> io::Result<()> {
-        self.kill();
-        let hands = self.hands.as_ref();
-        self.server = Some(Server::launch(&self.program, self.port, self.directory.path(), &self.arguments, hands)?);
+        self.server = Some(self.spawn_again()?.ready(self.port)?);
         Ok(())
+    }
+
+    /// The same, and returns while the server is still reading its data: it answers `LOADING` until [`PrivateRedis::await_ready`].
+    pub fn restart_into_loading(&mut self) -> io::Result<()> {
+        self.server = Some(self.spawn_again()?.loading(self.port)?);
+        Ok(())
+    }
+
+    /// Waits until the server has read its data.
+    pub fn await_ready(&mut self) -> io::Result<()> {
+        let server = self.server.take().ok_or(io::ErrorKind::NotConnected)?;
+        self.server = Some(server.ready(self.port)?);
+        Ok(())
+    }
+
+    fn spawn_again(&mut self) -> io::Result<Server> {
+        self.kill();
+        Server::spawn(&self.program, self.port, self.directory.path(), &self.arguments, self.hands.as_ref())
     }
 
     /// Has the server write its log anew, and waits until it has.
     pub fn rewrite_log(&self) {
         self.command(&["BGREWRITEAOF"]);
-        eventually(START_DEADLINE, "the log is rewritten", || {
+        eventually(REWRITE_DEADLINE, "the log is rewritten", || {
             let info = self.command(&["INFO", "persistence"]).text();
             let is_done = |name: &str| info.contains(&format!("{name}:0"));
             (is_done("aof_rewrite_in_progress") && is_done("aof_rewrite_scheduled")).then_some(())
@@ -109,7 +135,7 @@ impl PrivateRedis {
 
     /// Its process, or `None` after [`PrivateRedis::kill`].
     pub fn pid(&self) -> Option<u32> {
-        self.server.as_ref().map(|server| server.child.id())
+        self.server.as_ref().map(Server::pid)
     }
 
     /// The address as Millstream's settings take it, with the password if the server asks for one.
@@ -138,106 +164,6 @@ impl PrivateRedis {
     }
 }
 
-/// The process and its watcher; dropping it kills both by their pids.
-struct Server {
-    child: Child,
-    watcher: Child,
-}
-
-impl Server {
-    /// Starts a server and returns once it has proved by its pid that it is the one that answers on `port`.
-    fn launch(
-        program: &Path,
-        port: u16,
-        directory: &Path,
-        arguments: &[String],
-        hands: Option<&Hands>,
-    ) -> io::Result<Self> {
-        let mut child = Command::new(program)
-            .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--daemonize", "no"])
-            .args(["--logfile", "redis.log", "--dir"])
-            .arg(directory)
-            .args(arguments)
-            .envs(hands.into_iter().flat_map(Hands::environment))
-            .current_dir(directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let watcher = Command::new("sh")
-            .args(["-c", "read -r _; kill -9 \"$0\"", &child.id().to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let watcher = match watcher {
-            Ok(watcher) => watcher,
-            Err(error) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(error);
-            }
-        };
-        let mut server = Self { child, watcher };
-        server.await_ready(port, password(arguments))?;
-        Ok(server)
-    }
-
-    fn await_ready(&mut self, port: u16, password: Option<&str>) -> io::Result<()> {
-        let deadline = Instant::now() + START_DEADLINE;
-        let mut last = io::Error::other("it never answered");
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait()? {
-                return Err(io::Error::other(format!("the private Redis ended at its start: {status}")));
-            }
-            match answers(port, self.child.id(), password) {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
-                Err(error) => last = error,
-            }
-            std::thread::sleep(POLL_EVERY);
-        }
-        Err(io::Error::new(io::ErrorKind::TimedOut, last))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // The watcher first: it must not outlive the pid that it knows.
-        for process in [&mut self.watcher, &mut self.child] {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-}
-
-/// Whether the server with `pid` serves `port`; `AddrInUse` if another one does.
-fn answers(port: u16, pid: u32, password: Option<&str>) -> io::Result<bool> {
-    let mut connection = open(port, Duration::from_secs(2), password)?;
-    let info = connection.command(&["INFO", "server"])?.text();
-    let served_by = info.lines().find_map(|line| line.strip_prefix("process_id:"));
-    if served_by.and_then(|text| text.trim().parse().ok()) != Some(pid) {
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server answers on the port"));
-    }
-    Ok(connection.command(&["PING"])? == Reply::Text(b"PONG".to_vec()))
-}
-
-/// A connection that has told the password, if the server asks for one.
-fn open(port: u16, reply_deadline: Duration, password: Option<&str>) -> io::Result<Connection> {
-    let mut connection = Connection::open(port, reply_deadline)?;
-    if let Some(password) = password {
-        connection.command(&["AUTH", password])?;
-    }
-    Ok(connection)
-}
-
-/// What these arguments of a server make it ask for.
-fn password(arguments: &[String]) -> Option<&str> {
-    let at = arguments.iter().position(|argument| argument == "--requirepass")?;
-    arguments.get(at + 1).map(String::as_str)
-}
-
 /// The server program: REDIS_SERVER_BIN, else the first on the PATH, else the one that `scripts/get-redis` finds.
 pub fn find_program() -> io::Result<PathBuf> {
     if let Some(program) = std::env::var_os("REDIS_SERVER_BIN").filter(|program| !program.is_empty()) {
@@ -260,14 +186,15 @@ pub fn find_program() -> io::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use super::server::{State, state};
     use super::*;
     use std::net::TcpStream;
 
     #[test]
     fn it_answers_as_its_own_process_and_is_gone_when_dropped() {
         let redis = PrivateRedis::start().unwrap();
-        assert!(answers(redis.port(), redis.pid().unwrap(), None).unwrap());
-        assert_eq!(answers(redis.port(), 1, None).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(state(redis.port(), redis.pid().unwrap(), None).unwrap(), State::Ready);
+        assert_eq!(state(redis.port(), 1, None).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert_eq!(redis.command(&["SET", "k", "a\r\nü"]), Reply::Text(b"OK".to_vec()));
         assert_eq!(redis.command(&["GET", "k"]).text(), "a\r\nü");
         assert_eq!(redis.command(&["GET", "none"]), Reply::Nil);
@@ -281,7 +208,11 @@ mod tests {
     fn a_port_that_another_server_holds_is_refused() {
         let first = PrivateRedis::start().unwrap();
         let directory = tempfile::tempdir().unwrap();
-        assert!(Server::launch(&first.program, first.port(), directory.path(), &[], None).is_err());
+        assert!(
+            Server::spawn(&first.program, first.port(), directory.path(), &[], None)
+                .and_then(|server| server.ready(first.port()))
+                .is_err()
+        );
         assert_eq!(first.command(&["PING"]).text(), "PONG");
     }
 
@@ -308,10 +239,21 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_reads_its_data_says_so_and_has_it_then() {
+        let mut redis = PrivateRedis::start_slow_to_load().unwrap();
+        redis.command(&["EVAL", "for i = 1, 200 do redis.call('SET', i, string.rep('x', 1024)) end", "0"]);
+        redis.rewrite_log();
+        redis.restart_into_loading().unwrap();
+        let told = redis.command(&["GET", "1"]).text();
+        assert!(told.starts_with("LOADING"), "{told}");
+        redis.await_ready().unwrap();
+        assert_eq!(redis.command(&["DBSIZE"]).integer(), 200);
+    }
+
+    #[test]
     fn the_watcher_kills_a_server_whose_owner_has_gone() {
         let mut redis = PrivateRedis::start().unwrap();
         let server = redis.server.as_mut().unwrap();
-        drop(server.watcher.stdin.take());
-        assert!(!server.child.wait().unwrap().success());
+        assert!(!server.end_of_unwatched().unwrap().success());
     }
 }

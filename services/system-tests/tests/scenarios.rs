@@ -1,5 +1,6 @@
 //! `docs/scenarios.md` promises a test for everything that can happen; here it is held to that.
 
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -75,18 +76,52 @@ fn every_scenario_names_tests_and_every_named_test_exists() {
 /// Rows of the catalogue of hostile inputs.
 const HOSTILE_ROWS: u64 = 80;
 
+/// The lines of a file of data.
+fn data(name: &str) -> Vec<Value> {
+    let text = read(&root().join("services/system-tests/tests").join(name));
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))).collect()
+}
+
 #[test]
 fn every_hostile_row_is_sent_or_names_a_test_that_exists() {
-    let (text, tests) = (read(&root().join("services/system-tests/tests/hostile.jsonl")), tests());
+    let tests = tests();
     let mut rows = BTreeSet::new();
-    for line in text.lines() {
-        let case: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    for case in data("hostile.jsonl") {
         rows.insert(case["row"].as_u64().expect("a row has a number"));
         let ways = ["status", "test", "later"].iter().filter(|way| !case[**way].is_null()).count();
-        assert_eq!(ways, 1, "{line}: it is sent, or tested elsewhere, or still to come");
+        assert_eq!(ways, 1, "{case}: it is sent, or tested elsewhere, or still to come");
         if let Some(test) = case["test"].as_str() {
-            assert!(tests.contains(test), "{line}: there is no such test");
+            assert!(tests.contains(test), "{case}: there is no such test");
         }
     }
     assert_eq!(rows, (1..=HOSTILE_ROWS).collect());
+}
+
+/// How many passed, and of how many, in the rows of the table under a heading of the page on reliability.
+fn told_under(heading: &str) -> Vec<(usize, usize)> {
+    let page = read(&root().join("docs/reliability.md"));
+    let section = page.split(&format!("\n## {heading}\n")).nth(1).expect("the heading");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let numbers = |line: &str| {
+        let cells =
+            line.trim_matches('|').split('|').filter_map(|cell| cell.trim().replace(',', "").parse::<usize>().ok());
+        let cells: Vec<usize> = cells.collect();
+        (cells[0], cells[1])
+    };
+    section.lines().filter(|line| line.starts_with('|')).skip(2).map(numbers).collect()
+}
+
+#[test]
+fn the_page_tells_of_as_many_hostile_inputs_as_there_are() {
+    let (lines, json) = (data("hostile.jsonl"), data("hostile_json.jsonl"));
+    let with = |way: &str| lines.iter().filter(|line| !line[way].is_null()).count();
+    let named =
+        |first: &str| json.iter().filter(|it| it["name"].as_str().is_some_and(|it| it.starts_with(first))).count();
+    let strings = data("hostile_strings.jsonl").len();
+    let passed = [with("status"), with("test"), strings, named("n_"), named("y_"), named("i_")];
+    let (all, later) = (passed.iter().sum::<usize>(), with("later"));
+    let mut expect: Vec<(usize, usize)> = passed.iter().map(|count| (*count, *count)).collect();
+    expect.extend([(0, later), (all, all + later)]);
+    assert_eq!(told_under("Hostile input"), expect);
+    assert_eq!(named(""), passed[3..].iter().sum::<usize>(), "a text is JSON, or is not, or is left open");
 }

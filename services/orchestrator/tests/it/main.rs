@@ -32,6 +32,7 @@ mod stopping;
 mod system;
 mod tasks;
 mod typed;
+mod unwritable;
 mod waiting;
 mod webhooks;
 mod wire;

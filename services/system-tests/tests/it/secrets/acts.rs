@@ -2,7 +2,7 @@
 //! installation speak.
 
 use super::scene::{BASIC, IDEMPOTENCY_KEY, Scene, URL_TOKEN, token};
-use crate::hostile;
+use crate::hostile::exchange;
 use jsonwebtoken::get_current_timestamp;
 use serde_json::json;
 use system_tests::body;
@@ -77,7 +77,7 @@ impl Scene {
                 "POST /tasks HTTP/1.1\r\nHost: localhost\r\nAuthorization: {bearer}\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n{{x}}"
             ),
         ] {
-            let answer = hostile::send(port, raw.as_bytes());
+            let answer = exchange::send(port, raw.as_bytes());
             assert!([400, 405].contains(&answer.status), "{} {}", answer.status, answer.body);
             self.told.add("the answer to raw bytes", format!("{} {}", answer.head, answer.body));
         }
