@@ -56,6 +56,11 @@ fn has_code(text: &str) -> bool {
 }
 
 impl StoreError {
+    /// What a full Redis says to a write: for whoever shows what then happens.
+    pub fn out_of_memory() -> Self {
+        Error::new(ErrorKind::Unknown, "OOM command not allowed when used memory > 'maxmemory'.").into()
+    }
+
     /// Whether trying the same again after a pause is the right answer.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_))
@@ -106,5 +111,6 @@ mod tests {
         ] {
             assert_eq!(StoreError::from(Error::new(kind, text)).refuses_writes(), expect, "{text}");
         }
+        assert!(matches!(StoreError::out_of_memory(), StoreError::OutOfMemory(_)));
     }
 }
