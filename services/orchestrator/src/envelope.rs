@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::gate::cors;
 use crate::metrics::{self, ProblemCode};
 use crate::noted::Noted;
-use crate::refusal::Refusal;
+use crate::refusal::{ALLOWANCE_POLICY, Refusal};
 use crate::trail::{Left, SharedTrail, Trail};
 use futures::FutureExt;
 use poem::error::ResponseError;
@@ -116,8 +116,8 @@ fn add_headers(headers: &mut HeaderMap, trail: &Trail) {
     insert(REQUEST_ID, trail.request_id.clone());
     if let Some(Left { of, requests, reset }) = trail.left.get() {
         // As draft-ietf-httpapi-ratelimit-headers writes them.
-        insert("ratelimit-policy", format!("\"default\";q={};w={}", of.requests, of.window.as_secs()));
-        insert("ratelimit", format!("\"default\";r={requests};t={}", reset.as_millis().div_ceil(1_000)));
+        insert("ratelimit-policy", format!("\"{ALLOWANCE_POLICY}\";q={};w={}", of.requests, of.window.as_secs()));
+        insert("ratelimit", format!("\"{ALLOWANCE_POLICY}\";r={requests};t={}", reset.as_millis().div_ceil(1_000)));
     }
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -7,16 +7,15 @@ pub use measure::{ProblemCode, measure};
 
 use crate::context::Context;
 use crate::governor::{Gauge, Pressure};
-use poem::http::{Method, StatusCode, header};
-use poem::web::Data;
-use poem::{Response, handler};
+use crate::wire::metrics_page::MetricsPage;
+use poem::http::{Method, StatusCode};
 use proto_schemas::{Door, Kind};
 use redis_store::Store;
 use redis_store::task_end::TaskEnd;
 use std::sync::Arc;
 use std::time::Duration;
 use telemetry::metric::{self, Service};
-use telemetry::registry::{self, CONTENT_TYPE, Counter, Counters, Histograms};
+use telemetry::registry::{self, Counter, Counters, Histograms};
 use telemetry::{Registry, TaskEnds};
 use view::View;
 
@@ -98,9 +97,7 @@ pub fn word(method: &Method) -> &'static str {
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
-/// The page.
-#[handler]
-pub async fn page(context: Data<&Arc<Context>>) -> Response {
-    let text = context.metrics.text(context.feed.open_count()).await;
-    Response::builder().header(header::CONTENT_TYPE, CONTENT_TYPE).body(text)
+/// The page as it is now.
+pub async fn page(context: &Context) -> MetricsPage {
+    MetricsPage(context.metrics.text(context.feed.open_count()).await)
 }

@@ -5,6 +5,9 @@
 
 pub mod documented;
 mod foreign;
+pub mod sample;
+#[cfg(test)]
+mod table;
 mod wording;
 
 use crate::body::violation::Violations;
@@ -16,6 +19,11 @@ use poem::http::StatusCode;
 use redis_store::StoreError;
 use std::time::Duration;
 use wording::Wording;
+
+/// The policy by which a client has an allowance: its name in RateLimit, RateLimit-Policy and the problem.
+pub const ALLOWANCE_POLICY: &str = "default";
+/// Where the sorts of problems stand that are not ours alone.
+const IANA_TYPES: &str = "https://iana.org/assignments/http-problem-types";
 
 /// Why a request is not done.
 #[derive(Debug, thiserror::Error)]
@@ -167,7 +175,7 @@ impl Refusal {
     pub fn problem(&self, request_id: &str) -> Problem {
         let Wording(status, code, title, detail) = self.wording();
         Problem {
-            kind: format!("urn:problem-type:millstream:{code}"),
+            kind: self.kind(),
             title: title.to_owned(),
             status,
             detail,
@@ -178,7 +186,21 @@ impl Refusal {
                 Self::NotReady(missing) => Some(missing.iter().map(|name| (*name).to_owned()).collect()),
                 _ => None,
             },
+            violated_policies: match self {
+                Self::Throttled(_) => Some(vec![ALLOWANCE_POLICY.to_owned()]),
+                _ => None,
+            },
             request_id: request_id.to_owned(),
+        }
+    }
+
+    /// The sort as a URI: that of the draft whose headers we send where it has one
+    /// (draft-ietf-httpapi-ratelimit-headers, "Problem Types"), else our own.
+    fn kind(&self) -> String {
+        match self {
+            Self::Throttled(_) => format!("{IANA_TYPES}#quota-exceeded"),
+            Self::Overloaded(_) => format!("{IANA_TYPES}#temporary-reduced-capacity"),
+            _ => format!("urn:problem-type:millstream:{}", self.code()),
         }
     }
 

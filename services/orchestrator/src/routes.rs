@@ -19,7 +19,6 @@ pub fn endpoint(
         .at("/docs", get(pages::docs))
         .at("/redoc", get(pages::redoc))
         .at("/openapi.json", get(pages::openapi_json))
-        .at("/metrics", get(metrics::page))
         .nest("/", service)
         .around(gate::pass)
         .before(drop_slash)

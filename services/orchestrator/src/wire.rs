@@ -14,6 +14,7 @@ pub mod feed_message;
 pub mod json;
 pub mod kind;
 pub mod letter_selection;
+pub mod metrics_page;
 pub mod new_task;
 pub mod parameter;
 pub mod priority;

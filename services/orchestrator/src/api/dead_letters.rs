@@ -5,7 +5,8 @@ use crate::body::JsonBody;
 use crate::context::Context;
 use crate::letters::{self, Letter, words};
 use crate::refusal::Refusal;
-use crate::refusal::documented::{Refusals, Refused};
+use crate::refusal::documented::{self, Answer, Refusals, Refused};
+use crate::refusal::sample;
 use crate::trail::{SharedTrail, Trail};
 use crate::wire::answer::JsonText;
 use crate::wire::dead_letter::{LetterDocument, LetterList};
@@ -25,41 +26,58 @@ pub struct DeadLettersApi;
 struct Listing;
 
 impl Refusals for Listing {
-    const STATUSES: &'static [(u16, &'static str)] =
-        &[(400, "A parameter is not of the described shape, unknown or there twice."), (503, "Redis is unavailable.")];
+    const OWN: &'static [Answer] = &[];
+    const WAY: &'static [&'static [Answer]] = documented::READING;
 }
 
 struct Showing;
 
 impl Refusals for Showing {
-    const STATUSES: &'static [(u16, &'static str)] =
-        &[(404, "No dead letter has this id."), (503, "Redis is unavailable.")];
+    const OWN: &'static [Answer] = &[(404, "No dead letter has this id.", &[|| Refusal::LetterNotFound])];
+    const WAY: &'static [&'static [Answer]] = documented::READING;
 }
 
 struct GivingBack;
 
 impl Refusals for GivingBack {
-    const STATUSES: &'static [(u16, &'static str)] = &[
-        (404, "No dead letter has this id."),
-        (409, "Its subtask has run again since, or nothing in it could run."),
-        (429, "Too much is waiting: in Redis' memory or before the projectors."),
-        (503, "Redis is unavailable or out of memory."),
+    const OWN: &'static [Answer] = &[
+        (404, "No dead letter has this id.", &[|| Refusal::LetterNotFound]),
+        (
+            409,
+            "Its subtask has run again since or 100 times, or nothing in it could run.",
+            &[|| Refusal::LetterGone, || Refusal::LetterUnfit, || Refusal::RunsExhausted],
+        ),
+        (429, "Too much is waiting: in Redis' memory or before the projectors.", &[documented::FULL]),
     ];
+    const WAY: &'static [&'static [Answer]] = documented::WRITING;
 }
 
-struct Selecting;
+struct Discarding;
 
-impl Refusals for Selecting {
-    const STATUSES: &'static [(u16, &'static str)] = &[
-        (400, "Not JSON, or not of the described shape; `errors` names the fields."),
-        (408, "The body did not arrive within 10 seconds."),
-        (409, "Another number of letters matches than `confirm` says. Nothing was thrown away."),
-        (413, "The body has more than 1 MiB."),
-        (415, "The body is not `application/json` in UTF-8, or is compressed."),
-        (422, "Against a rule: more than 1,000 ids, nested deeper than 32."),
-        (429, "Too much is waiting: in Redis' memory or before the projectors. Nothing was given back."),
-        (503, "Redis is unavailable or out of memory."),
+impl Refusals for Discarding {
+    const OWN: &'static [Answer] = &[
+        (
+            409,
+            "Another number of letters matches than `confirm` says. Nothing was thrown away.",
+            &[|| Refusal::Confirmation(41)],
+        ),
+        (422, "More than 1,000 ids.", &[sample::too_many_entry_ids]),
     ];
+    const WAY: &'static [&'static [Answer]] = documented::SENDING;
+}
+
+struct GivingSeveralBack;
+
+impl Refusals for GivingSeveralBack {
+    const OWN: &'static [Answer] = &[
+        (422, "More than 1,000 ids.", &[sample::too_many_entry_ids]),
+        (
+            429,
+            "Too much is waiting: in Redis' memory or before the projectors. Nothing was given back.",
+            &[documented::FULL],
+        ),
+    ];
+    const WAY: &'static [&'static [Answer]] = documented::SENDING;
 }
 
 #[OpenApi(tag = "Tag::DeadLetters")]
@@ -136,7 +154,7 @@ impl DeadLettersApi {
         context: Data<&Arc<Context>>,
         trail: Data<&SharedTrail>,
         body: JsonBody<LetterRequeue>,
-    ) -> Result<JsonText<RequeuedLetters>, Refused<Selecting>> {
+    ) -> Result<JsonText<RequeuedLetters>, Refused<GivingSeveralBack>> {
         let is_dry_run = body.document.dry_run == Some(true);
         let selection = body.document.selection();
         mean(&trail, &selection, is_dry_run);
@@ -155,7 +173,7 @@ impl DeadLettersApi {
         context: Data<&Arc<Context>>,
         trail: Data<&SharedTrail>,
         body: JsonBody<LetterDiscard>,
-    ) -> Result<JsonText<Discarded>, Refused<Selecting>> {
+    ) -> Result<JsonText<Discarded>, Refused<Discarding>> {
         let order = body.document.order();
         mean(&trail, &order.selection, order.confirm.is_none());
         let told = letters::discard(&context, order).await?;

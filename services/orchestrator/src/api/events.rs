@@ -7,8 +7,8 @@ use crate::context::Context;
 use crate::feed::cursor::{CURSOR_RULE, Cursor};
 use crate::feed::name::Names;
 use crate::refusal::Refusal;
-use crate::refusal::documented::{Refusals, Refused};
-use crate::wire::event_stream::EventStream;
+use crate::refusal::documented::{self, Answer, Refusals, Refused};
+use crate::wire::event_stream::{EventStream, TaskStream};
 use crate::wire::task;
 use poem::web::Data;
 use poem_openapi::OpenApi;
@@ -26,22 +26,22 @@ pub struct EventsApi;
 struct FollowingOne;
 
 impl Refusals for FollowingOne {
-    const STATUSES: &'static [(u16, &'static str)] = &[
-        (400, "A place to go on from that is no id of a message; `errors` names the field."),
-        (404, "No task has this id, or it has expired."),
-        (429, "As many streams are open as may be, or half of them by you."),
-        (503, "Redis is unavailable."),
+    const OWN: &'static [Answer] = &[
+        (400, "A place to go on from that is no id of a message; `errors` names the field.", &[no_place]),
+        (404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound]),
+        (429, "As many streams are open as may be, or half of them by you.", &[|| Refusal::TooManyStreams]),
     ];
+    const WAY: &'static [&'static [Answer]] = documented::READING;
 }
 
 struct FollowingAll;
 
 impl Refusals for FollowingAll {
-    const STATUSES: &'static [(u16, &'static str)] = &[
-        (400, "A place to go on from, or a list of names, that is none; `errors` names the field."),
-        (429, "As many streams are open as may be, or half of them by you."),
-        (503, "Redis is unavailable."),
+    const OWN: &'static [Answer] = &[
+        (400, "A place to go on from, or a list of names, that is none; `errors` names the field.", &[no_place]),
+        (429, "As many streams are open as may be, or half of them by you.", &[|| Refusal::TooManyStreams]),
     ];
+    const WAY: &'static [&'static [Answer]] = documented::READING;
 }
 
 #[OpenApi(tag = "Tag::Events")]
@@ -66,10 +66,10 @@ impl EventsApi {
         last_event_id: Header<Option<String>>,
         /// The same, for clients that cannot send the header; the header goes before.
         after: Query<Option<String>>,
-    ) -> Result<EventStream, Refused<FollowingOne>> {
+    ) -> Result<TaskStream, Refused<FollowingOne>> {
         let after = cursor(last_event_id.0, after.0)?;
         let task_id = TaskId::new(task_id.0).map_err(|_| Refusal::TaskNotFound)?;
-        Ok(EventStream(context.ask(context.feed.of_task(&client, task_id, after)).await?))
+        Ok(TaskStream(context.ask(context.feed.of_task(&client, task_id, after)).await?))
     }
 
     /// Follow all tasks
@@ -128,6 +128,10 @@ fn invalid(field: &str, rule: &'static str) -> Refusal {
     let mut violations = Violations::default();
     violations.shape(&Pointer::root().field(field), rule);
     Refusal::Invalid(violations)
+}
+
+fn no_place() -> Refusal {
+    invalid("after", CURSOR_RULE)
 }
 
 fn example_id() -> String {

@@ -4,7 +4,7 @@ use super::Tag;
 use crate::context::Context;
 use crate::operations;
 use crate::refusal::Refusal;
-use crate::refusal::documented::{Refusals, Refused};
+use crate::refusal::documented::{self, Answer, Refusals, Refused};
 use crate::wire::answer::JsonText;
 use crate::wire::kind::KindList;
 use crate::wire::stream::StreamList;
@@ -23,18 +23,15 @@ pub struct OperationsApi;
 struct Looking;
 
 impl Refusals for Looking {
-    const STATUSES: &'static [(u16, &'static str)] =
-        &[(400, "A parameter that is not known."), (503, "Redis is unavailable.")];
+    const OWN: &'static [Answer] = &[];
+    const WAY: &'static [&'static [Answer]] = documented::READING;
 }
 
 struct Explaining;
 
 impl Refusals for Explaining {
-    const STATUSES: &'static [(u16, &'static str)] = &[
-        (400, "A parameter that is not known."),
-        (404, "No task has this id, or it has expired."),
-        (503, "Redis is unavailable."),
-    ];
+    const OWN: &'static [Answer] = &[(404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound])];
+    const WAY: &'static [&'static [Answer]] = documented::READING;
 }
 
 #[OpenApi(tag = "Tag::Operations")]

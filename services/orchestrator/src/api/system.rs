@@ -3,9 +3,11 @@
 use super::Tag;
 use crate::context::Context;
 use crate::governor::Stop;
+use crate::metrics;
 use crate::refusal::Refusal;
-use crate::refusal::documented::{Open, Refusals, Refused};
+use crate::refusal::documented::{self, Answer, Open, Refusals, Refused};
 use crate::wire::answer::JsonText;
+use crate::wire::metrics_page::MetricsPage;
 use crate::wire::system::{Alive, Health, Ready, Welcome};
 use poem::web::Data;
 use poem_openapi::OpenApi;
@@ -18,8 +20,9 @@ pub struct SystemApi;
 struct Preparing;
 
 impl Refusals for Preparing {
-    const STATUSES: &'static [(u16, &'static str)] = &[(503, "Not ready; `missing` names what is not there.")];
-    const IS_OPEN: bool = true;
+    const OWN: &'static [Answer] =
+        &[(503, "Not ready; `missing` names what is not there.", &[|| Refusal::NotReady(vec!["redis"])])];
+    const WAY: &'static [&'static [Answer]] = documented::OPEN;
 }
 
 #[OpenApi(tag = "Tag::System")]
@@ -46,6 +49,14 @@ impl SystemApi {
     #[oai(path = "/livez", method = "get", operation_id = "livez")]
     async fn livez(&self) -> Result<JsonText<Alive>, Refused<Open>> {
         Ok(JsonText(Alive::new()))
+    }
+
+    /// Read the metrics
+    ///
+    /// For Prometheus. What Redis holds is read for this answer; where Redis does not answer, that part is missing.
+    #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
+    async fn metrics(&self, context: Data<&Arc<Context>>) -> Result<MetricsPage, Refused<Open>> {
+        Ok(metrics::page(&context).await)
     }
 
     /// Whether it can do its work

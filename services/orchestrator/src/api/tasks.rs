@@ -3,12 +3,14 @@
 use super::Tag;
 use crate::body::{JsonBody, OptionalJsonBody};
 use crate::context::{self, Context};
+use crate::governor::Pressure;
 use crate::idempotency::IdempotencyKey;
 use crate::listing::TaskFilter;
 use crate::precondition::{IfMatch, IfNoneMatch};
 use crate::prefer::Prefer;
 use crate::refusal::Refusal;
-use crate::refusal::documented::{Refusals, Refused};
+use crate::refusal::documented::{self, Answer, Refusals, Refused};
+use crate::refusal::sample;
 use crate::submit::awaited::{self, Awaited};
 use crate::submit::{self, Stored};
 use crate::traced::Opening;
@@ -110,82 +112,95 @@ enum Found {
     ),
 }
 
+#[derive(ApiResponse)]
+enum Halted {
+    /// It is cancelled. The document is as of that moment.
+    #[oai(status = 200)]
+    Task(
+        JsonText<TaskDocument>,
+        /// The revision of the document.
+        #[oai(header = "ETag")]
+        String,
+    ),
+}
+
 struct Submitting;
 
 impl Refusals for Submitting {
-    const STATUSES: &'static [(u16, &'static str)] = &[
-        (400, "Not JSON, not of the described shape, or an Idempotency-Key that is none; `errors` names the fields."),
-        (408, "The body did not arrive within 10 seconds."),
-        (409, "The task that this Idempotency-Key stands for has expired."),
-        (413, "The body has more than 1 MiB, or `params` or `context` more than 64 KiB."),
-        (415, "The body is not `application/json` in UTF-8, or is compressed."),
+    const OWN: &'static [Answer] = &[
+        (400, "An Idempotency-Key that is none.", &[sample::invalid_task, || Refusal::IdempotencyKeyInvalid]),
+        (409, "The task that this Idempotency-Key stands for has expired.", &[|| Refusal::IdempotencyTaskGone]),
+        (413, "The body has more than 1 MiB, or `params` or `context` more than 64 KiB.", &[|| Refusal::BodyTooLarge]),
         (
             422,
-            "Against a rule: an unknown kind, more than 1,000 subtasks, a name twice, dependencies that are unknown or lead \
-             in a circle, nested deeper than 32, an Idempotency-Key that stands for another request.",
+            "Against a rule: an unknown kind, more than 1,000 subtasks, a name twice, dependencies that are unknown or lead in a circle, an Idempotency-Key that stands for another request.",
+            &[sample::too_many_subtasks, sample::unknown_kind, || Refusal::IdempotencyKeyReused],
         ),
-        (429, "Too much is waiting: in a queue, in Redis' memory or before the projectors."),
-        (503, "Redis is unavailable or out of memory, or too few replicas have it."),
+        (
+            429,
+            "Too much is waiting: in a queue, in Redis' memory or before the projectors.",
+            &[|| Refusal::Overloaded(Pressure::Backlog)],
+        ),
+        (503, "Too few replicas have it.", &[|| Refusal::NotReplicated]),
     ];
+    const WAY: &'static [&'static [Answer]] = documented::SENDING;
 }
 
 struct SubmittingSeveral;
 
 impl Refusals for SubmittingSeveral {
-    const STATUSES: &'static [(u16, &'static str)] = &[
-        (400, "Not JSON, not a list of `tasks`, or an Idempotency-Key that is none. Nothing was stored."),
-        (408, "The body did not arrive within 10 seconds."),
-        (413, "The body has more than 1 MiB."),
-        (415, "The body is not `application/json` in UTF-8, or is compressed."),
-        (422, "Not 1 to 1,000 tasks, or nested deeper than 32. Nothing was stored."),
-        (503, "Redis is unavailable. Nothing was stored."),
+    const OWN: &'static [Answer] = &[
+        (400, "An Idempotency-Key that is none.", &[|| Refusal::IdempotencyKeyInvalid]),
+        (
+            422,
+            "Not 1 to 1,000 tasks, or an Idempotency-Key that stands for another request. Nothing was stored.",
+            &[sample::too_many_tasks, || Refusal::IdempotencyKeyReused],
+        ),
     ];
+    const WAY: &'static [&'static [Answer]] = documented::SENDING;
 }
 
 struct Listing;
 
 impl Refusals for Listing {
-    const STATUSES: &'static [(u16, &'static str)] =
-        &[(400, "A parameter is not of the described shape, unknown or there twice."), (503, "Redis is unavailable.")];
+    const OWN: &'static [Answer] = &[];
+    const WAY: &'static [&'static [Answer]] = documented::READING;
 }
 
 struct Reading;
 
 impl Refusals for Reading {
-    const STATUSES: &'static [(u16, &'static str)] =
-        &[(404, "No task has this id, or it has expired."), (503, "Redis is unavailable.")];
+    const OWN: &'static [Answer] = &[(404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound])];
+    const WAY: &'static [&'static [Answer]] = documented::READING;
 }
 
 struct Cancelling;
 
 impl Refusals for Cancelling {
-    const STATUSES: &'static [(u16, &'static str)] = &[
-        (400, "An `If-Match` that is no entity tag."),
-        (404, "No task has this id, or it has expired."),
-        (409, "It has completed or failed."),
-        (412, "It is not at the revision that `If-Match` names."),
-        (503, "Redis is unavailable."),
+    const OWN: &'static [Answer] = &[
+        (400, "An `If-Match` that is no entity tag.", &[sample::no_entity_tag]),
+        (404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound]),
+        (409, "It has completed or failed.", &[|| Refusal::NotCancellable]),
+        (412, "It is not at the revision that `If-Match` names.", &[|| Refusal::PreconditionFailed]),
     ];
+    const WAY: &'static [&'static [Answer]] = documented::WRITING;
 }
 
 struct Replaying;
 
 impl Refusals for Replaying {
-    const STATUSES: &'static [(u16, &'static str)] = &[
+    const OWN: &'static [Answer] = &[
+        (404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound]),
         (
-            400,
-            "Not JSON, not of the described shape, or an `If-Match` that is no entity tag; `errors` names the fields.",
+            409,
+            "It has not ended, runs again already, or has run again 100 times.",
+            &[|| Refusal::NotReplayable, || Refusal::RunsExhausted],
         ),
-        (404, "No task has this id, or it has expired."),
-        (408, "The body did not arrive within 10 seconds."),
-        (409, "It has not ended, or runs again already."),
-        (412, "It is not at the revision that `If-Match` names."),
-        (413, "The body has more than 1 MiB."),
-        (415, "The body is not `application/json` in UTF-8, or is compressed."),
-        (422, "A subtask that the task does not have."),
-        (429, "Too much is waiting: in Redis' memory or before the projectors."),
-        (503, "Redis is unavailable or out of memory."),
+        (412, "It is not at the revision that `If-Match` names.", &[|| Refusal::PreconditionFailed]),
+        (422, "A subtask that the task does not have.", &[sample::unknown_subtask]),
+        (429, "Too much is waiting: in Redis' memory or before the projectors.", &[documented::FULL]),
     ];
+    const WAY: &'static [&'static [Answer]] = documented::SENDING;
 }
 
 #[OpenApi(tag = "Tag::Tasks")]
@@ -327,7 +342,7 @@ impl TasksApi {
         /// Only if the task is at this revision: the `ETag` of its document.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
-    ) -> Result<Found, Refused<Cancelling>> {
+    ) -> Result<Halted, Refused<Cancelling>> {
         let (task_id, if_revision) = (id(task_id.0)?, if_match.revision()?);
         let order = CancelOrder { reason: None, task_ttl: context.task_ttl, only_past: false, if_revision };
         let has_ended_it = match context.ask(context.store.cancel(&context::by(), &task_id, &order)).await? {
@@ -342,7 +357,9 @@ impl TasksApi {
         if let Some(end) = TaskEnd::of(&view.task, kinds).filter(|_| has_ended_it) {
             context.metrics.ended(&end);
         }
-        Ok(found(TaskDocument::of(view), None))
+        let document = TaskDocument::of(view);
+        let etag = document.etag();
+        Ok(Halted::Task(JsonText(document), etag))
     }
 
     /// Run a task again

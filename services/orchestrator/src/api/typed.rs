@@ -3,10 +3,12 @@
 use super::Tag;
 use crate::body::JsonBody;
 use crate::context::Context;
+use crate::governor::Pressure;
 use crate::idempotency::IdempotencyKey;
 use crate::prefer::Prefer;
 use crate::refusal::Refusal;
-use crate::refusal::documented::{Refusals, Refused};
+use crate::refusal::documented::{self, Answer, Refusals, Refused};
+use crate::refusal::sample;
 use crate::submit::Stored;
 use crate::submit::awaited::{self, Awaited};
 use crate::traced::Opening;
@@ -43,29 +45,33 @@ enum Assigned {
 struct Assigning;
 
 impl Refusals for Assigning {
-    const STATUSES: &'static [(u16, &'static str)] = &[
+    const OWN: &'static [Answer] = &[
         (
             400,
-            "Not JSON, not of the described shape, a kind that no worker serves, or a key that is none. Nothing was stored.",
+            "A kind that no worker serves, or an Idempotency-Key that is none.",
+            &[sample::unknown_task_type, || Refusal::IdempotencyKeyInvalid],
         ),
-        (408, "The body did not arrive within 10 seconds."),
-        (409, "The task that this Idempotency-Key stands for has expired."),
-        (413, "The body has more than 1 MiB, or `params` more than 64 KiB."),
-        (415, "The body is not `application/json` in UTF-8, or is compressed."),
-        (422, "Nested deeper than 32, or an Idempotency-Key that stands for another request."),
-        (429, "Too much is waiting: in a queue, in Redis' memory or before the projectors."),
-        (503, "Redis is unavailable or out of memory, or too few replicas have it."),
+        (409, "The task that this Idempotency-Key stands for has expired.", &[|| Refusal::IdempotencyTaskGone]),
+        (413, "The body has more than 1 MiB, or `params` more than 64 KiB.", &[|| Refusal::BodyTooLarge]),
+        (422, "An Idempotency-Key that stands for another request.", &[|| Refusal::IdempotencyKeyReused]),
+        (
+            429,
+            "Too much is waiting: in a queue, in Redis' memory or before the projectors.",
+            &[|| Refusal::Overloaded(Pressure::Backlog)],
+        ),
+        (503, "Too few replicas have it.", &[|| Refusal::NotReplicated]),
     ];
+    const WAY: &'static [&'static [Answer]] = documented::SENDING;
 }
 
 struct Asking;
 
 impl Refusals for Asking {
-    const STATUSES: &'static [(u16, &'static str)] = &[
-        (404, "No task has this id, or it has expired."),
-        (422, "The results have more than 16 MiB together."),
-        (503, "Redis is unavailable."),
+    const OWN: &'static [Answer] = &[
+        (404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound]),
+        (422, "The results have more than 16 MiB together.", &[|| Refusal::ResultsTooLarge]),
     ];
+    const WAY: &'static [&'static [Answer]] = documented::READING;
 }
 
 #[OpenApi(tag = "Tag::Typed")]

@@ -3,7 +3,9 @@
 use super::Tag;
 use crate::body::JsonBody;
 use crate::context::Context;
-use crate::refusal::documented::{Refusals, Refused};
+use crate::refusal::Refusal;
+use crate::refusal::documented::{self, Answer, Refusals, Refused};
+use crate::refusal::sample;
 use crate::trail::SharedTrail;
 use crate::webhooks;
 use crate::wire::answer::JsonText;
@@ -39,32 +41,32 @@ enum Deleted {
 struct Creating;
 
 impl Refusals for Creating {
-    const STATUSES: &'static [(u16, &'static str)] = &[
-        (400, "Not JSON, or not of the described shape; `errors` names the fields."),
-        (408, "The body did not arrive within 10 seconds."),
-        (409, "There are 100 webhooks already."),
-        (413, "The body has more than 1 MiB."),
-        (415, "The body is not `application/json` in UTF-8, or is compressed."),
-        (422, "Against a rule: a URL that may not be reached, nested deeper than 32. Nothing was stored."),
-        (503, "Redis is unavailable or out of memory."),
+    const OWN: &'static [Answer] = &[
+        (409, "There are 100 webhooks already.", &[|| Refusal::TooManyWebhooks]),
+        (422, "A URL that may not be reached. Nothing was stored.", &[sample::forbidden_url]),
     ];
+    const WAY: &'static [&'static [Answer]] = documented::SENDING;
 }
 
 struct Listing;
 
 impl Refusals for Listing {
-    const STATUSES: &'static [(u16, &'static str)] =
-        &[(400, "A parameter that is not known."), (503, "Redis is unavailable.")];
+    const OWN: &'static [Answer] = &[];
+    const WAY: &'static [&'static [Answer]] = documented::READING;
+}
+
+struct Changing;
+
+impl Refusals for Changing {
+    const OWN: &'static [Answer] = &[(404, "No webhook has this id.", &[|| Refusal::WebhookNotFound])];
+    const WAY: &'static [&'static [Answer]] = documented::WRITING;
 }
 
 struct Choosing;
 
 impl Refusals for Choosing {
-    const STATUSES: &'static [(u16, &'static str)] = &[
-        (400, "A parameter that is not known."),
-        (404, "No webhook has this id."),
-        (503, "Redis is unavailable or out of memory."),
-    ];
+    const OWN: &'static [Answer] = &[(404, "No webhook has this id.", &[|| Refusal::WebhookNotFound])];
+    const WAY: &'static [&'static [Answer]] = documented::READING;
 }
 
 #[OpenApi(tag = "Tag::Webhooks")]
@@ -119,7 +121,7 @@ impl WebhooksApi {
         /// As it was answered when it was made.
         #[oai(name = "webhook_id", example = "example_id")]
         webhook_id: Path<String>,
-    ) -> Result<Deleted, Refused<Choosing>> {
+    ) -> Result<Deleted, Refused<Changing>> {
         webhooks::delete(&context, &webhook_id.0).await?;
         Ok(Deleted::Gone)
     }
@@ -134,7 +136,7 @@ impl WebhooksApi {
         /// As it was answered when it was made.
         #[oai(name = "webhook_id", example = "example_id")]
         webhook_id: Path<String>,
-    ) -> Result<JsonText<WebhookDocument>, Refused<Choosing>> {
+    ) -> Result<JsonText<WebhookDocument>, Refused<Changing>> {
         Ok(JsonText(webhooks::rotate(&context, &webhook_id.0).await?))
     }
 }

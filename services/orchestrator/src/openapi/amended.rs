@@ -1,137 +1,63 @@
-//! What the derived document leaves out or writes otherwise, put into its text, so that its order stays that of the code.
+//! What the derived document leaves out or writes otherwise.
 
-use crate::feed::name::Name;
-use crate::wire::parameter::NAME;
-use serde_json::{Value, json};
+use super::node::Node;
+use super::{links, parameters, responses, schemas};
+use crate::routes::scope::Scope;
+use serde_json::json;
 
-/// Documents that clients send: a field they do not know is refused, which the derived schema leaves out.
-pub const CLOSED: [&str; 11] = [
-    "LetterDiscard",
-    "LetterFilter",
-    "LetterRequeue",
-    "NewAssignment",
-    "NewBackoff",
-    "NewBatch",
-    "NewDependency",
-    "NewReplay",
-    "NewSubtask",
-    "NewTask",
-    "NewWebhook",
-];
-/// Operations that ask nobody who they are.
-pub const OPEN: [&str; 4] = ["health", "livez", "ready", "welcome"];
-/// Names as the derived document writes them, and as they are: headers not in capitals, a path with its slash.
-const NAMES: [(&str, &str); 6] = [
-    ("LOCATION", "Location"),
-    ("ETAG", "ETag"),
-    ("IDEMPOTENCY-REPLAYED", "Idempotency-Replayed"),
-    ("PREFERENCE-APPLIED", "Preference-Applied"),
-    ("X-REQUEST-ID", "X-Request-Id"),
-    ("/assign-task", "/assign-task/"),
-];
-const ENTRY_ID: &str = "^[0-9]{1,19}-[0-9]{1,19}$";
-const WEBHOOK_ID: &str = "^wh_[0-9A-HJKMNP-TV-Z]{26}$";
-/// One entity tag, or any.
-const ENTITY_TAG: &str = r#"^(\*|(W/)?"[^"]*")$"#;
-/// A place in the log; the header may be empty, as some clients send it before their first message.
-const POSITION: &str = r"^[0-9]{1,19}-[0-9]{1,19}\.[0-9]{1,9}(\.end)?$";
-const POSITION_OR_NONE: &str = r"^([0-9]{1,19}-[0-9]{1,19}\.[0-9]{1,9}(\.end)?)?$";
-
-/// How clients say who they are, where they are asked.
-const SECURITY: &str = r#"  "security": [
-    {},
-    {
-      "bearer": []
-    }
-  ],
-  "components": {
-    "securitySchemes": {
-      "bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "An API key, as `millstream keys create` prints it, or a signed token; only where AUTH is set."
-      }
-    },
-"#;
+/// The typed door is documented with its slash, which the derived routes cannot have.
+const PATH: (&str, &str) = ("/assign-task", "/assign-task/");
 
 /// The document of the service, made of the derived one.
 pub fn amend(derived: &str) -> String {
-    let mut text = derived.replacen("  \"components\": {\n", SECURITY, 1);
-    for (derived, ours) in NAMES {
-        text = text.replace(&format!("\"{derived}\": {{"), &format!("\"{ours}\": {{"));
+    let mut document: Node = serde_json::from_str(derived).expect("the derived document is JSON");
+    let shared = responses::shared_examples();
+    if let Some(Node::Object(paths)) = document.get_mut("paths") {
+        for (path, methods) in paths {
+            if path == PATH.0 {
+                PATH.1.clone_into(path);
+            }
+            methods.fields_mut().iter_mut().for_each(|(_, operation)| complete(operation, &shared));
+        }
     }
-    for id in OPEN {
-        let head = format!("\"operationId\": \"{id}\"");
-        text = text.replace(&head, &format!("\"security\": [],\n        {head}"));
+    document.set("openapi", "3.0.3");
+    document.set("security", json!([{}, { "bearer": [] }]));
+    if let Some(components) = document.get_mut("components") {
+        if let Some(schemas) = components.get_mut("schemas") {
+            schemas::complete(schemas);
+        }
+        components.set("headers", responses::shared_headers());
+        components.set("examples", shared);
+        components.set_first("securitySchemes", security_schemes());
     }
-    for name in CLOSED {
-        let head = format!("\"{name}\": {{\n        \"type\": \"object\",\n");
-        text = text.replace(&head, &format!("{head}        \"additionalProperties\": false,\n"));
+    serde_json::to_string_pretty(&document).expect("a document has string keys and cannot fail to serialise") + "\n"
+}
+
+fn complete(operation: &mut Node, shared: &Node) {
+    let scope = Scope::of(operation.text("operationId").unwrap_or_default());
+    if scope == Scope::Open {
+        operation.set("security", json!([])); // these ask nobody
     }
-    text = with_variants(text, "LetterRequeue", &requeue_variants());
-    text = with_variants(text, "LetterDiscard", &discard_variants());
-    with_patterns(text) + "\n"
+    parameters::shape(operation);
+    responses::complete(operation, scope, shared);
+    links::add(operation);
 }
 
-/// Adds patterns to what the code takes as any string and judges by itself: a malformed id in a path is an id that is not there.
-fn with_patterns(mut text: String) -> String {
-    for (name, pattern) in [("task_id", NAME), ("entry_id", ENTRY_ID), ("webhook_id", WEBHOOK_ID)] {
-        let head = format!("\"name\": \"{name}\",\n            \"schema\": {{\n              \"type\": \"string\",\n");
-        text = text.replace(&head, &format!("{head}              \"pattern\": {},\n", json!(pattern)));
-    }
-    let types = types_pattern();
-    let others =
-        [("If-Match", ENTITY_TAG), ("Last-Event-ID", POSITION_OR_NONE), ("after", POSITION), ("types", types.as_str())];
-    for (name, pattern) in others {
-        let head = format!("\"name\": \"{name}\",\n            \"schema\": {{\n              \"type\": \"string\"");
-        text = text.replace(&head, &format!("{head},\n              \"pattern\": {}", json!(pattern)));
-    }
-    let ids = "\"description\": \"These, by id.\",\n            \"items\": {\n              \"type\": \"string\"";
-    text.replace(ids, &format!("{ids},\n              \"pattern\": {}", json!(ENTRY_ID)))
-}
-
-/// A list of names of messages, or of beginnings of them.
-fn types_pattern() -> String {
-    let mut parts: Vec<&str> = vec!["*", "task.*", "subtask.*"];
-    parts.extend(Name::ALL.iter().map(|name| name.as_str()));
-    let part = parts.join("|").replace('.', r"\.").replace('*', r"\*");
-    format!("^({part})(,({part})){{0,19}}$")
-}
-
-/// Says which fields of a document belong together; the derived schema has them all as they please.
-fn with_variants(text: String, name: &str, variants: &Value) -> String {
-    let head = format!("\"{name}\": {{\n        \"type\": \"object\",\n");
-    let indented = serde_json::to_string_pretty(variants).unwrap_or_default().replace('\n', "\n        ");
-    text.replace(&head, &format!("{head}        \"oneOf\": {indented},\n"))
-}
-
-fn requeue_variants() -> Value {
-    json!([variant(&["entry_ids"], &["matching", "cursor"]), variant(&["matching"], &["entry_ids"])])
-}
-
-fn discard_variants() -> Value {
-    json!([
-        variant(&["entry_ids", "dry_run"], &["matching", "cursor", "until", "confirm"]),
-        variant(&["entry_ids", "confirm"], &["matching", "cursor", "until", "dry_run"]),
-        variant(&["matching", "dry_run"], &["entry_ids", "confirm"]),
-        variant(&["matching", "confirm", "until"], &["entry_ids", "dry_run"]),
-    ])
-}
-
-/// A document that has the first of these fields and none of the others.
-fn variant(required: &[&str], forbidden: &[&str]) -> Value {
-    let nothing = |name: &&str| ((*name).to_owned(), json!({ "not": {} }));
-    let properties: serde_json::Map<String, Value> = forbidden.iter().map(nothing).collect();
-    json!({ "required": required, "properties": properties })
+/// How clients say who they are, where they are asked.
+fn security_schemes() -> serde_json::Value {
+    json!({ "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, as `millstream keys create` prints it, or a signed token; only where AUTH is set.",
+    } })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::name::Names;
     use crate::openapi::document;
     use crate::routes::operation;
-    use crate::routes::scope::Scope;
+    use serde_json::Value;
 
     fn parsed() -> Value {
         serde_json::from_str(document()).unwrap()
@@ -145,7 +71,7 @@ mod tests {
     #[test]
     fn every_document_of_a_client_is_closed_and_names_what_belongs_together() {
         let json = parsed();
-        for name in CLOSED {
+        for name in schemas::CLOSED {
             assert_eq!(json["components"]["schemas"][name]["additionalProperties"], false, "{name}");
         }
         for (name, variants) in [("LetterRequeue", 2), ("LetterDiscard", 4)] {
@@ -163,7 +89,6 @@ mod tests {
             let id = described["operationId"].as_str().unwrap();
             let is_open = operation::all().iter().any(|known| known.id == id && known.scope == Scope::Open);
             assert_eq!(described["security"] == json!([]), is_open, "{id}");
-            assert_eq!(OPEN.contains(&id), is_open, "{id}");
         }
     }
 
@@ -183,16 +108,6 @@ mod tests {
             }
         }
         assert!(seen > 20, "{seen}");
-    }
-
-    #[test]
-    fn every_name_of_a_message_stands_in_the_pattern_of_types() {
-        let pattern = types_pattern();
-        for name in Name::ALL {
-            assert!(pattern.contains(&name.as_str().replace('.', r"\.")), "{}", name.as_str());
-            assert!(Names::read(name.as_str()).is_some());
-        }
-        assert!(["*", "task.*", "subtask.*"].iter().all(|part| Names::read(part).is_some()));
     }
 
     #[test]

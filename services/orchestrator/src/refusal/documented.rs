@@ -1,43 +1,105 @@
-//! Refusals in the OpenAPI document: each operation names the problems that it can answer with.
+//! Refusals in the OpenAPI document: each operation names those that it can answer with, and the rest of what it says of them,
+//! status, code and words, is theirs.
 
 use super::Refusal;
+use super::sample::{self, Sample};
+use crate::governor::Pressure;
+use crate::routes::scope::Scope;
 use crate::wire::problem::Problem;
 use poem_openapi::ApiResponse;
-use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
+use poem_openapi::registry::{
+    MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+};
 use poem_openapi::types::Type;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::time::Duration;
+
+/// One status: what it means here, and the refusals that have it.
+pub type Answer = (u16, &'static str, &'static [Sample]);
 
 /// What an operation can answer with besides its 2xx.
 pub trait Refusals: Send + Sync + 'static {
-    /// Status and what it means here.
-    const STATUSES: &'static [(u16, &'static str)];
-    /// Whether nobody is asked who they are, nor counted.
-    const IS_OPEN: bool = false;
+    /// Its own.
+    const OWN: &'static [Answer];
+    /// Those of whatever a request has to pass on its way there.
+    const WAY: &'static [&'static [Answer]];
 }
 
-/// What every operation can answer with that is not open.
-const GUARDED: [(u16, &str); 4] = [
-    (401, "The API asks who you are, and these are no credentials that are valid."),
-    (403, "Your credentials lack the scope of this operation."),
-    (421, "The API asks nobody who they are, and the host that you name is not this machine."),
-    (429, "Your allowance is used up."),
+/// The way of a request that nobody is asked about.
+pub const OPEN: &[&[Answer]] = &[&EVERYWHERE];
+/// That of one that looks.
+pub const READING: &[&[Answer]] = &[&GUARDED, &LARGE, &EVERYWHERE];
+/// That of one that changes something.
+pub const WRITING: &[&[Answer]] = &[&GUARDED, &WRITTEN, &EVERYWHERE];
+/// That of one that changes something and has a body.
+pub const SENDING: &[&[Answer]] = &[&BODY, &GUARDED, &WRITTEN, &BUSY, &EVERYWHERE];
+
+const BODY: [Answer; 5] = [
+    (
+        400,
+        "Not JSON, not of the described shape, or not complete; `errors` names the fields.",
+        &[sample::unknown_field, || Refusal::Malformed { line: 1, column: 17 }, || Refusal::BodyBroken],
+    ),
+    (408, "The body did not arrive within 10 seconds.", &[|| Refusal::BodySlow]),
+    (413, "The body has more than 1 MiB.", &[|| Refusal::BodyTooLarge]),
+    (
+        415,
+        "The body is not `application/json` in UTF-8, or is compressed.",
+        &[|| Refusal::ContentType, || Refusal::ContentEncoding],
+    ),
+    (422, "Nested deeper than 32.", &[|| Refusal::TooDeep]),
 ];
 
-/// What every operation can answer with: a request is refused before it leads anywhere.
-const EVERYWHERE: [(u16, &str); 5] = [
-    (400, "Not a request of HTTP/1.1 as it has to be."),
-    (414, "The request line has more than 8 KiB."),
-    (431, "The head has more than 16 KiB, or more than 100 headers."),
-    (500, "The service failed."),
-    (503, "As many connections are open, or as much is being sent in large answers, as may be."),
+const WRITTEN: [Answer; 1] = [(503, "Redis is out of memory.", &[sample::out_of_memory])];
+
+const BUSY: [Answer; 1] = [(503, "As much is being read as may be.", &[|| Refusal::TooManyBodies])];
+
+const LARGE: [Answer; 1] = [(503, "As much is being sent in large answers as may be.", &[|| Refusal::TooManyAnswers])];
+
+const GUARDED: [Answer; 6] = [
+    (400, "A parameter is not of the described shape, unknown or there twice.", &[sample::unknown_parameter]),
+    (
+        401,
+        "The API asks who you are (the setting AUTH), and these are no credentials that are valid.",
+        &[|| Refusal::Unauthenticated],
+    ),
+    (
+        403,
+        "The API asks who you are (the setting AUTH), and you lack the scope of this operation.",
+        &[|| Refusal::Forbidden(Scope::Admin)],
+    ),
+    (
+        421,
+        "The API asks nobody who they are, and the host that you name is not this machine.",
+        &[|| Refusal::Misdirected],
+    ),
+    (429, "Your allowance is used up (the setting RATE_LIMIT).", &[|| Refusal::Throttled(Duration::from_secs(12))]),
+    (503, "Redis is unavailable.", &[|| Refusal::StoreSilent]),
 ];
+
+const EVERYWHERE: [Answer; 5] = [
+    (
+        400,
+        "Not a request of HTTP/1.1 as it has to be.",
+        &[|| Refusal::NotHttp("A request must have one header Host, with a host.")],
+    ),
+    (414, "The request line has more than 8 KiB.", &[|| Refusal::UriTooLong]),
+    (431, "The head has more than 16 KiB, or more than 100 headers.", &[|| Refusal::HeadersTooLarge]),
+    (500, "The service failed.", &[|| Refusal::Bug(String::new())]),
+    (503, "As many connections are open as may be.", &[|| Refusal::TooManyConnections]),
+];
+
+/// What any more work is refused with while too much of it waits in Redis' memory or before the projectors.
+pub const FULL: Sample = || Refusal::Overloaded(Pressure::Memory);
 
 /// Of an operation that is refused nothing of its own, and asks nobody who they are.
 pub struct Open;
 
 impl Refusals for Open {
-    const STATUSES: &'static [(u16, &'static str)] = &[];
-    const IS_OPEN: bool = true;
+    const OWN: &'static [Answer] = &[];
+    const WAY: &'static [&'static [Answer]] = OPEN;
 }
 
 /// A refusal by an operation of the set `R`.
@@ -57,11 +119,11 @@ impl<R> From<Refused<R>> for poem::Error {
 
 impl<R: Refusals> ApiResponse for Refused<R> {
     fn meta() -> MetaResponses {
-        let guarded = GUARDED.iter().filter(|_| !R::IS_OPEN);
-        let common = guarded.chain(&EVERYWHERE).filter(|(status, _)| R::STATUSES.iter().all(|(own, _)| own != status));
-        let mut statuses: Vec<_> = R::STATUSES.iter().chain(common).copied().collect();
-        statuses.sort_by_key(|(status, _)| *status);
-        MetaResponses { responses: statuses.into_iter().map(describe).collect() }
+        let mut shown: BTreeMap<u16, Shown> = BTreeMap::new();
+        for (status, meaning, samples) in R::OWN.iter().chain(R::WAY.iter().copied().flatten()) {
+            shown.entry(*status).or_default().take_in(meaning, samples);
+        }
+        MetaResponses { responses: shown.into_iter().map(|(status, shown)| describe(status, &shown)).collect() }
     }
 
     fn register(registry: &mut Registry) {
@@ -69,19 +131,55 @@ impl<R: Refusals> ApiResponse for Refused<R> {
     }
 }
 
-fn describe((status, description): (u16, &'static str)) -> MetaResponse {
-    let retry_after = || MetaHeader {
-        name: "Retry-After".to_owned(),
-        description: Some("Seconds after which trying again makes sense.".to_owned()),
-        required: true,
-        deprecated: false,
-        schema: u32::schema_ref(),
-    };
+/// What is shown of one status.
+#[derive(Default)]
+struct Shown {
+    meanings: Vec<&'static str>,
+    details: Vec<String>,
+    problems: Vec<Problem>,
+}
+
+impl Shown {
+    /// Each case is told once, and each code has one example: that of the operation goes before that of its way.
+    fn take_in(&mut self, meaning: &'static str, samples: &[Sample]) {
+        let problems = samples.iter().map(|sample| sample().problem(sample::REQUEST_ID));
+        let new: Vec<Problem> = problems.filter(|problem| !self.details.contains(&problem.detail)).collect();
+        if new.is_empty() {
+            return;
+        }
+        self.meanings.push(meaning);
+        for problem in new {
+            self.details.push(problem.detail.clone());
+            if self.problems.iter().all(|known| known.code != problem.code) {
+                self.problems.push(problem);
+            }
+        }
+    }
+}
+
+/// poem-openapi has no place for examples, nor for a description that is not in the source: both go in as the example of a
+/// schema, and [`crate::openapi`] puts them where they belong.
+fn describe(status: u16, shown: &Shown) -> MetaResponse {
+    let shown: Value = json!({ "description": shown.meanings.join(" "), "problems": shown.problems });
+    let schema = MetaSchema { example: Some(shown), ..MetaSchema::new("object") };
     MetaResponse {
-        description,
+        description: "",
         status: Some(status),
         status_range: None,
-        content: vec![MetaMediaType { content_type: Problem::CONTENT_TYPE, schema: Problem::schema_ref() }],
-        headers: if matches!(status, 429 | 503) { vec![retry_after()] } else { Vec::new() },
+        content: vec![MetaMediaType {
+            content_type: Problem::CONTENT_TYPE,
+            schema: MetaSchemaRef::Inline(Box::new(schema)),
+        }],
+        headers: headers(status),
     }
+}
+
+fn headers(status: u16) -> Vec<MetaHeader> {
+    let (name, description, schema) = match status {
+        401 => ("WWW-Authenticate", "What to send credentials as.", String::schema_ref()),
+        429 | 503 => ("Retry-After", "Seconds after which trying again makes sense.", u32::schema_ref()),
+        _ => return Vec::new(),
+    };
+    let description = Some(description.to_owned());
+    vec![MetaHeader { name: name.to_owned(), description, required: true, deprecated: false, schema }]
 }

@@ -10,8 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// The pages, which are no operations of the document.
-const PAGES: [(&str, &str); 4] =
-    [("docs", "/docs"), ("redoc", "/redoc"), ("openapi", "/openapi.json"), ("metrics", "/metrics")];
+const PAGES: [(&str, &str); 3] = [("docs", "/docs"), ("redoc", "/redoc"), ("openapi", "/openapi.json")];
 
 /// One thing that can be asked for.
 #[derive(Debug)]

@@ -11,8 +11,11 @@ use std::io;
 
 const CONTENT_TYPE: &str = "text/event-stream";
 
-/// What opening a feed is answered.
+/// What opening the feed of all tasks is answered.
 pub struct EventStream(pub Opened);
+
+/// The same of one task, whose feed may be over.
+pub struct TaskStream(pub Opened);
 
 impl IntoResponse for EventStream {
     fn into_response(self) -> Response {
@@ -29,27 +32,36 @@ impl IntoResponse for EventStream {
     }
 }
 
+impl IntoResponse for TaskStream {
+    fn into_response(self) -> Response {
+        EventStream(self.0).into_response()
+    }
+}
+
 impl ApiResponse for EventStream {
     fn meta() -> MetaResponses {
-        let response = |status, description, content| MetaResponse {
-            description,
-            status: Some(status),
-            status_range: None,
-            content,
-            headers: Vec::new(),
-        };
         let schema = MetaSchema { example: Some(example().into()), ..MetaSchema::new("string") };
         let schema = MetaSchemaRef::Inline(Box::new(schema));
-        let stream = vec![MetaMediaType { content_type: CONTENT_TYPE, schema }];
-        MetaResponses {
-            responses: vec![
-                response(200, "Messages as they come, in the form that browsers read with `EventSource`.", stream),
-                response(204, "You have been told the end of this task; there is nothing more.", Vec::new()),
-            ],
-        }
+        let content = vec![MetaMediaType { content_type: CONTENT_TYPE, schema }];
+        let told = "Messages as they come, in the form that browsers read with `EventSource`.";
+        MetaResponses { responses: vec![response(200, told, content)] }
     }
 
     fn register(_: &mut Registry) {}
+}
+
+impl ApiResponse for TaskStream {
+    fn meta() -> MetaResponses {
+        let mut responses = EventStream::meta().responses;
+        responses.push(response(204, "You have been told the end of this task; there is nothing more.", Vec::new()));
+        MetaResponses { responses }
+    }
+
+    fn register(_: &mut Registry) {}
+}
+
+fn response(status: u16, description: &'static str, content: Vec<MetaMediaType>) -> MetaResponse {
+    MetaResponse { description, status: Some(status), status_range: None, content, headers: Vec::new() }
 }
 
 fn example() -> &'static str {

@@ -42,8 +42,8 @@ pub struct LetterRange {
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub struct LetterRequeue {
-    /// These, by id.
-    #[oai(validator(min_items = 1, max_items = 1000))]
+    /// These, by id: at most 1,000.
+    #[oai(validator(max_items = 1000))]
     pub entry_ids: Option<Vec<String>>,
     /// All that match; `{}` is all there are.
     pub matching: Option<LetterFilter>,
@@ -58,8 +58,8 @@ pub struct LetterRequeue {
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub struct LetterDiscard {
-    /// These, by id.
-    #[oai(validator(min_items = 1, max_items = 1000))]
+    /// These, by id: at most 1,000.
+    #[oai(validator(max_items = 1000))]
     pub entry_ids: Option<Vec<String>>,
     /// All that match; `{}` is all there are.
     pub matching: Option<LetterFilter>,

@@ -8,7 +8,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, Serialize, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub struct Problem {
-    /// The sort of problem, as a URI; ends with `code`.
+    /// The sort of problem, as a URI that nobody has to look up: `urn:problem-type:millstream:` and the `code`, or one that
+    /// is known beyond us.
     #[serde(rename = "type")]
     #[oai(rename = "type")]
     pub kind: String,
@@ -20,7 +21,8 @@ pub struct Problem {
     pub detail: String,
     /// This occurrence, as a URI; ends with `request_id`.
     pub instance: String,
-    /// The sort of problem, for programs.
+    /// The sort of problem, for programs. docs/errors.md lists them all; there may be more one day, so go by the status
+    /// of one that you do not know.
     pub code: String,
     /// Which fields are wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,6 +30,10 @@ pub struct Problem {
     /// What is not there, when the service is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<Vec<String>>,
+    /// Which policies of the header `RateLimit-Policy` the request is against.
+    #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
+    #[oai(rename = "violated-policies")]
+    pub violated_policies: Option<Vec<String>>,
     /// Also in the header `X-Request-Id` and in the service's log.
     pub request_id: String,
 }
@@ -59,6 +65,7 @@ impl Example for Problem {
             code: "invalid_request".to_owned(),
             errors: Some(vec![FieldError { pointer: "/priority".to_owned(), detail: detail.to_owned() }]),
             missing: None,
+            violated_policies: None,
             request_id: request_id.to_owned(),
         }
     }

@@ -62,6 +62,7 @@ fn every_operation_is_named_tagged_exemplified_and_tells_its_problems() {
         "get /health",
         "get /livez",
         "get /ready",
+        "get /metrics",
     ]);
     for (name, operation) in operations(&document) {
         assert!(expected.remove(name.as_str()), "{name} is not an endpoint that is known here");
@@ -80,6 +81,10 @@ fn every_operation_is_named_tagged_exemplified_and_tells_its_problems() {
                 ("200", content) if name.ends_with("/events") => {
                     assert!(content["text/event-stream"]["schema"]["example"].is_string(), "{place}");
                 }
+                ("200", content) if name == "get /metrics" => {
+                    let media = &content["text/plain; version=0.0.4; charset=utf-8"];
+                    assert!(media["schema"]["example"].is_string(), "{place}");
+                }
                 (status, content) => {
                     let media = if status.starts_with('2') { "application/json" } else { "application/problem+json" };
                     exemplified(&document, &content[media]["schema"], &place);
@@ -97,7 +102,8 @@ fn every_operation_is_named_tagged_exemplified_and_tells_its_problems() {
             "post /dead-letters/{entry_id}/requeue" => &["404", "409", "500", "503"],
             "post /tasks/{task_id}/cancel" => &["404", "409", "412", "500", "503"],
             "post /tasks/{task_id}/replay" => &["400", "404", "408", "409", "412", "413", "415", "422", "500", "503"],
-            "post /dead-letters/requeue" | "post /dead-letters/discard" => &["400", "408", "409", "413", "415", "503"],
+            "post /dead-letters/requeue" => &["400", "408", "413", "415", "422", "429", "503"],
+            "post /dead-letters/discard" => &["400", "408", "409", "413", "415", "422", "503"],
             "get /tasks" | "get /dead-letters" | "get /streams" | "get /workers" => &["400", "500", "503"],
             "post /webhooks" => &["400", "408", "409", "413", "415", "422", "503"],
             "get /webhooks/{webhook_id}" | "delete /webhooks/{webhook_id}" => &["400", "404", "500", "503"],

@@ -3,6 +3,7 @@
 mod batches;
 mod bodies;
 mod cancels;
+mod contract;
 mod documents;
 mod feed;
 mod feed_limits;
@@ -27,6 +28,7 @@ mod refusals;
 mod replays;
 mod replicas;
 mod schedules;
+mod schema;
 mod stage;
 mod stopping;
 mod system;

@@ -1,5 +1,6 @@
 //! What every test stands on: a Redis and a server of its own, and a client.
 
+use crate::contract;
 use orchestrator::{Config, Server};
 use proto_schemas::{ConsumerName, Fact, FactKind, QueueName, TaskId};
 use redis_store::bury::{Burial, Buried, Owner};
@@ -69,7 +70,9 @@ pub async fn stage_with(redis: PrivateRedis, config: Config, patience: Duration)
 
 impl Stage {
     pub async fn get(&self, path: &str) -> Answer {
-        Answer::of(self.client.get(format!("{}{path}", self.base))).await
+        let answer = Answer::of(self.client.get(format!("{}{path}", self.base))).await;
+        contract::hold("GET", path, &answer);
+        answer
     }
 
     pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
@@ -77,9 +80,12 @@ impl Stage {
     }
 
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: reqwest::Body) -> Answer {
-        let method = method.parse().expect("a method");
-        let request = self.client.request(method, format!("{}{path}", self.base)).body(body);
-        Answer::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+        let verb = method.parse().expect("a method");
+        let request = self.client.request(verb, format!("{}{path}", self.base)).body(body);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = Answer::of(request).await;
+        contract::hold(method, path, &answer);
+        answer
     }
 
     /// Posts a document with an Idempotency-Key as it stands.
@@ -273,7 +279,11 @@ impl Answer {
         let problem = self.json();
         assert_eq!(problem["status"], status);
         assert_eq!(problem["code"], code, "{problem}");
-        assert!(problem["type"].as_str().is_some_and(|kind| kind.ends_with(code)));
+        let sort = problem["type"].as_str().unwrap_or_default();
+        assert!(
+            sort == format!("urn:problem-type:millstream:{code}") || sort.starts_with("https://iana.org/"),
+            "{sort}"
+        );
         for field in ["title", "detail", "instance"] {
             assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {problem}");
         }
