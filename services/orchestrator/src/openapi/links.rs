@@ -4,10 +4,7 @@
 use super::node::Node;
 use serde_json::{Value, json};
 
-/// From an answer to an operation, with one parameter out of the answer.
-struct Link(&'static str, &'static str, &'static str, &'static str);
-
-/// What can be done with a task, and its id in the answer.
+/// What can be done with a task.
 const OF_TASK: [(&str, &str); 6] = [
     ("get_task", "Read the task."),
     ("explain_task", "Why it does not go on."),
@@ -16,48 +13,40 @@ const OF_TASK: [(&str, &str); 6] = [
     ("get_result", "What came of it."),
     ("follow_task", "Follow it."),
 ];
-/// Answers that tell of a task: operation, status, where its id stands.
-const TASKS: [(&str, &str, &str); 7] = [
-    ("submit_task", "200", "$response.body#/task_id"),
-    ("submit_task", "202", "$response.body#/task_id"),
-    ("assign_task", "200", "$response.body#/task_id"),
-    ("submit_tasks", "200", "$response.body#/tasks/0/task_id"),
-    ("list_tasks", "200", "$response.body#/tasks/0/task_id"),
-    ("replay_task", "202", "$response.body#/task_id"),
-    ("cancel_task", "200", "$response.body#/task_id"),
+/// Answers that tell of one task, always: a list may be empty, and a batch may be refused.
+const TASKS: [(&str, &str); 6] = [
+    ("submit_task", "200"),
+    ("submit_task", "202"),
+    ("assign_task", "200"),
+    ("get_task", "200"),
+    ("cancel_task", "200"),
+    ("replay_task", "202"),
 ];
-const WEBHOOK: &str = "$response.body#/webhook_id";
-const LETTER: &str = "$response.body#/dead_letters/0/entry_id";
-const OTHERS: [(&str, &str, Link); 7] = [
-    ("create_webhook", "201", Link("get_webhook", "webhook_id", WEBHOOK, "Read the webhook.")),
-    ("create_webhook", "201", Link("rotate_webhook_secret", "webhook_id", WEBHOOK, "Give it another secret.")),
-    ("create_webhook", "201", Link("delete_webhook", "webhook_id", WEBHOOK, "Delete it.")),
-    ("list_dead_letters", "200", Link("get_dead_letter", "entry_id", LETTER, "Read the newest of them.")),
-    ("list_dead_letters", "200", Link("requeue_dead_letter", "entry_id", LETTER, "Give it back.")),
-    ("list_dead_letters", "200", Link("list_dead_letters", "cursor", "$response.body#/next_cursor", "The next page.")),
-    ("list_tasks", "200", Link("list_tasks", "cursor", "$response.body#/next_cursor", "The next page.")),
+/// What can be done with a webhook that was just made.
+const OF_WEBHOOK: [(&str, &str); 3] = [
+    ("get_webhook", "Read the webhook."),
+    ("rotate_webhook_secret", "Give it another secret."),
+    ("delete_webhook", "Delete it."),
 ];
+const WEBHOOKS: [(&str, &str); 1] = [("create_webhook", "201")];
 
 /// Adds those of the answers of an operation.
 pub fn add(operation: &mut Node) {
+    add_of(operation, &TASKS, &OF_TASK, "task_id");
+    add_of(operation, &WEBHOOKS, &OF_WEBHOOK, "webhook_id");
+}
+
+/// From these answers to these operations, by this field of the answer; to where one is already there is none.
+fn add_of(operation: &mut Node, answers: &[(&str, &str)], targets: &[(&str, &str)], field: &str) {
     let id = operation.text("operationId").unwrap_or_default().to_owned();
-    let of_task = TASKS.iter().filter(|(from, ..)| *from == id).flat_map(|(_, status, place)| {
-        let others = OF_TASK.iter().filter(|(to, _)| *to != id);
-        others.map(move |(to, what)| (*status, *to, link(to, "task_id", place, what)))
-    });
-    let others = OTHERS.iter().filter(|(from, ..)| *from == id);
-    let others = others.map(|(_, status, Link(to, name, place, what))| (*status, *to, link(to, name, place, what)));
-    for (status, to, link) in of_task.chain(others) {
+    for (_, status) in answers.iter().filter(|(from, _)| *from == id) {
         let Some(response) = operation.at_mut(&["responses", status]) else { continue };
-        if response.get("links").is_none() {
-            response.set("links", json!({}));
-        }
-        if let Some(links) = response.get_mut("links") {
-            links.set(to, link);
-        }
+        let others = targets.iter().filter(|(to, _)| *to != id);
+        let links = others.map(|(to, what)| ((*to).to_owned(), link(to, what, field).into())).collect();
+        response.set("links", Node::Object(links));
     }
 }
 
-fn link(to: &str, parameter: &str, place: &str, what: &str) -> Value {
-    json!({ "operationId": to, "parameters": { parameter: place }, "description": what })
+fn link(to: &str, what: &str, field: &str) -> Value {
+    json!({ "operationId": to, "parameters": { field: format!("$response.body#/{field}") }, "description": what })
 }

@@ -108,7 +108,7 @@ fn every_request_and_every_answer_has_an_example_that_is_as_its_schema_says() {
             }
         }
     }
-    assert!(seen > 400, "{seen}");
+    assert!(seen > 300, "{seen}");
 }
 
 #[test]
@@ -143,12 +143,11 @@ fn every_link_leads_from_a_field_of_the_answer_to_a_parameter() {
                     assert!(parameters.iter().any(|it| it["name"] == *name), "{link}");
                     let place = place.as_str().and_then(|it| it.strip_prefix("$response.body#")).expect("a place");
                     let example = examples(&response["content"]["application/json"]);
-                    let is_optional = place == "/next_cursor"; // the last page has none, as it may be in the example
-                    assert!(is_optional || example[0].pointer(place).is_some(), "{link}: {}", example[0]);
+                    assert!(example[0].pointer(place).is_some(), "{link}: {}", example[0]);
                     seen += 1;
                 }
             }
         }
     }
-    assert!(seen > 40, "{seen}");
+    assert!(seen > 30, "{seen}");
 }
