@@ -8,6 +8,8 @@ mod tasks;
 mod typed;
 mod webhooks;
 
+pub use events::TYPES_BYTES_MAX;
+
 use poem_openapi::Tags;
 
 /// All operations.

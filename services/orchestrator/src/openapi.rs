@@ -1,6 +1,7 @@
 //! The OpenAPI document: derived from the API, and amended where that says too little.
 
 mod amended;
+mod examples;
 mod links;
 mod node;
 mod parameters;

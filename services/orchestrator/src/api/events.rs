@@ -17,7 +17,7 @@ use proto_schemas::TaskId;
 use std::sync::Arc;
 
 /// More than all names together.
-const TYPES_BYTES_MAX: usize = 512;
+pub const TYPES_BYTES_MAX: usize = 512;
 const TYPES_RULE: &str = "must be a list of event names, or of beginnings like task.*, with commas between";
 
 /// The operations on what happens.
@@ -83,7 +83,7 @@ impl EventsApi {
         &self,
         context: Data<&Arc<Context>>,
         client: Data<&Client>,
-        /// Which messages: names with commas between, or beginnings like `task.*`; all without it.
+        /// Which messages: names with commas between, or beginnings like `task.*`, at most 512 bytes; all without it.
         types: Query<Option<String>>,
         /// The id of the last message that was received; browsers send it by themselves.
         #[oai(name = "Last-Event-ID")]

@@ -214,7 +214,8 @@ impl TasksApi {
         &self,
         context: Data<&Arc<Context>>,
         trail: Data<&SharedTrail>,
-        /// Your own key for this request: sent again with the same body within a day, it answers the same task.
+        /// Your own key for this request, of 1 to 255 characters, in double quotes or a bare token: sent again with the same
+        /// body within a day, it answers the same task.
         #[oai(name = "Idempotency-Key")]
         key: IdempotencyKey,
         /// `wait=N`: answer once the task has ended, after N seconds (at most 30) at the latest.
@@ -250,7 +251,8 @@ impl TasksApi {
         &self,
         context: Data<&Arc<Context>>,
         trail: Data<&SharedTrail>,
-        /// Your own key for this request: sent again with the same body within a day, it answers the same tasks.
+        /// Your own key for this request, of 1 to 255 characters, in double quotes or a bare token: sent again with the same
+        /// body within a day, it answers the same tasks.
         #[oai(name = "Idempotency-Key")]
         key: IdempotencyKey,
         body: JsonBody<NewBatch>,
@@ -274,7 +276,7 @@ impl TasksApi {
         kind: Query<Option<KindName>>,
         /// Only those accepted at this time (RFC 3339) or later.
         since: Query<Option<Since>>,
-        /// Only those of which a subtask failed with an error that says this, in any case: its reason, as long as the task is
+        /// Only those of which a subtask failed with an error that says this (1 to 200 characters), in any case: its reason, as long as the task is
         /// kept, or its message, as long as the result is. Of a task the first 20 failures are looked at.
         error: Query<Option<ErrorText>>,
         /// How many at most, 1 to 100; 50 unless you say otherwise.

@@ -1,7 +1,7 @@
 //! What the derived document leaves out or writes otherwise.
 
 use super::node::Node;
-use super::{links, parameters, responses, schemas};
+use super::{examples, links, parameters, responses, schemas};
 use crate::routes::scope::Scope;
 use serde_json::json;
 
@@ -40,6 +40,7 @@ fn complete(operation: &mut Node, shared: &Node) {
     }
     parameters::shape(operation);
     responses::complete(operation, scope, shared);
+    examples::add(operation);
     links::add(operation);
 }
 

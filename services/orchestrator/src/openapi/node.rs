@@ -17,6 +17,12 @@ pub enum Node {
 }
 
 impl Node {
+    /// What `value` is in JSON, in the order in which it is written.
+    pub fn of(value: &impl Serialize) -> Self {
+        let text = serde_json::to_string(value).expect("a document has string keys and cannot fail to serialise");
+        serde_json::from_str(&text).expect("what was written as JSON is JSON")
+    }
+
     /// The field of this name, if this is an object that has it.
     pub fn get(&self, name: &str) -> Option<&Self> {
         self.fields().iter().find(|(known, _)| known == name).map(|(_, node)| node)

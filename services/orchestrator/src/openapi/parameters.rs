@@ -1,8 +1,9 @@
 //! Parameters as the code judges them by itself: it takes any string of some, so the derived document knows no pattern.
 
 use super::node::Node;
+use crate::api::TYPES_BYTES_MAX;
 use crate::feed::name::Name;
-use crate::wire::parameter::NAME;
+use crate::wire::parameter::{NAME, PAGE_ITEMS_DEFAULT};
 use serde_json::{Value, json};
 
 const ENTRY_ID: &str = super::schemas::ENTRY_ID;
@@ -23,10 +24,13 @@ pub fn shape(operation: &mut Node) {
         if let (Some(pattern), Some(schema)) = (pattern(&name, is_path), parameter.get_mut("schema")) {
             schema.set("pattern", pattern.as_str());
         }
-        if name == "limit"
-            && let Some(schema) = parameter.get_mut("schema")
-        {
-            schema.set("default", json!(50));
+        let more = match name.as_str() {
+            "limit" => Some(("default", PAGE_ITEMS_DEFAULT)),
+            "types" => Some(("maxLength", TYPES_BYTES_MAX)),
+            _ => None,
+        };
+        if let (Some((word, number)), Some(schema)) = (more, parameter.get_mut("schema")) {
+            schema.set(word, json!(number));
         }
         if !is_path {
             parameter.set("example", example(&name, &id));
@@ -74,7 +78,7 @@ pub fn types_pattern() -> String {
     let mut parts: Vec<&str> = vec!["*", "task.*", "subtask.*"];
     parts.extend(Name::ALL.iter().map(|name| name.as_str()));
     let part = parts.join("|").replace('.', r"\.").replace('*', r"\*");
-    format!("^({part})(,({part})){{0,19}}$")
+    format!("^({part})(,({part}))*$")
 }
 
 #[cfg(test)]

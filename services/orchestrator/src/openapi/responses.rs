@@ -25,7 +25,8 @@ pub fn complete(operation: &mut Node, scope: Scope, shared: &Node) {
             && let Some(mut shown) = media.get_mut("schema").and_then(|schema| schema.take("example"))
         {
             media.set("schema", json!({ "$ref": "#/components/schemas/Problem" }));
-            media.set("examples", examples(shown.take("problems"), scope, shared));
+            let problems = shown.text("problems").and_then(|text| serde_json::from_str(text).ok());
+            media.set("examples", examples(problems, scope, shared));
             if let Some(description) = shown.take("description") {
                 response.set_first("description", description);
             }
@@ -41,7 +42,7 @@ pub fn shared_examples() -> Node {
     for sample in sample::ALL {
         let problem = sample().problem(sample::REQUEST_ID);
         if examples.get(&problem.code).is_none() {
-            examples.set(&problem.code.clone(), example(problem));
+            examples.set(&problem.code, example(Node::of(&problem)));
         }
     }
     examples
@@ -54,8 +55,8 @@ fn examples(problems: Option<Node>, scope: Scope, shared: &Node) -> Node {
     for problem in problems {
         let code = problem.text("code").unwrap_or_default().to_owned();
         let whole = match code.as_str() {
-            "forbidden" => example(Refusal::Forbidden(scope).problem(sample::REQUEST_ID)),
-            _ => summed_up(problem),
+            "forbidden" => example(Node::of(&Refusal::Forbidden(scope).problem(sample::REQUEST_ID))),
+            _ => example(problem),
         };
         let is_shared = shared.get(&code) == Some(&whole);
         let named = json!({ "$ref": format!("#/components/examples/{code}") });
@@ -64,28 +65,9 @@ fn examples(problems: Option<Node>, scope: Scope, shared: &Node) -> Node {
     examples
 }
 
-fn example(problem: Problem) -> Node {
-    summed_up(json!(problem).into())
-}
-
-/// In the order of the fields of a problem, under its title.
-fn summed_up(mut problem: Node) -> Node {
-    const ORDER: [&str; 10] = [
-        "type",
-        "title",
-        "status",
-        "detail",
-        "instance",
-        "code",
-        "errors",
-        "missing",
-        "violated-policies",
-        "request_id",
-    ];
+/// A problem under its title.
+fn example(problem: Node) -> Node {
     let title = problem.text("title").unwrap_or_default().to_owned();
-    if let Node::Object(fields) = &mut problem {
-        fields.sort_by_key(|(name, _)| ORDER.iter().position(|known| known == name));
-    }
     Node::Object(vec![("summary".to_owned(), title.as_str().into()), ("value".to_owned(), problem)])
 }
 

@@ -42,8 +42,11 @@ pub fn complete(schemas: &mut Node) {
     if let Some(code) = schemas.at_mut(&["Problem", "properties", "code"]) {
         code.set("x-extensible-enum", json!(codes()));
     }
-    for (_, schema) in schemas.fields_mut() {
-        ordered(schema);
+    let all = schemas.clone();
+    for (name, schema) in schemas.fields_mut() {
+        if let Some(example) = schema.get_mut("example") {
+            order(example, &all, name);
+        }
     }
 }
 
@@ -59,15 +62,28 @@ fn set_second(schema: &mut Node, name: &str, value: Value) {
     }
 }
 
-/// Has the example in the order of the fields, as an answer is.
-fn ordered(schema: &mut Node) {
-    let names: Vec<String> = match schema.get("properties") {
-        Some(properties) => properties.fields().iter().map(|(name, _)| name.clone()).collect(),
-        None => return,
-    };
-    if let Some(Node::Object(fields)) = schema.get_mut("example") {
-        fields.sort_by_key(|(name, _)| names.iter().position(|known| known == name));
+/// Has an example in the order of the fields of its schema, as an answer is: the derived one has them by name.
+fn order(example: &mut Node, all: &Node, name: &str) {
+    let Some(properties) = all.get(name).and_then(|schema| schema.get("properties")) else { return };
+    let Node::Object(fields) = example else { return };
+    fields.sort_by_key(|(name, _)| properties.fields().iter().position(|(known, _)| known == name));
+    for (name, field) in fields {
+        let Some(schema) = properties.get(name) else { continue };
+        match field {
+            Node::List(items) => items.iter_mut().for_each(|item| order(item, all, named(schema.get("items")))),
+            field => order(field, all, named(Some(schema))),
+        }
     }
+}
+
+/// The schema that this one refers to, alone or with a description beside it.
+fn named(schema: Option<&Node>) -> &str {
+    let Some(schema) = schema else { return "" };
+    let first = match schema.get("allOf") {
+        Some(Node::List(parts)) => parts.first(),
+        _ => None,
+    };
+    first.unwrap_or(schema).text("$ref").and_then(|path| path.rsplit('/').next()).unwrap_or_default()
 }
 
 fn requeue_variants() -> Value {

@@ -158,9 +158,11 @@ impl Shown {
 }
 
 /// poem-openapi has no place for examples, nor for a description that is not in the source: both go in as the example of a
-/// schema, and [`crate::openapi`] puts them where they belong.
+/// schema, problems as the text that keeps their order, and [`crate::openapi`] puts them where they belong.
 fn describe(status: u16, shown: &Shown) -> MetaResponse {
-    let shown: Value = json!({ "description": shown.meanings.join(" "), "problems": shown.problems });
+    let problems =
+        serde_json::to_string(&shown.problems).expect("a problem has string keys and cannot fail to serialise");
+    let shown: Value = json!({ "description": shown.meanings.join(" "), "problems": problems });
     let schema = MetaSchema { example: Some(shown), ..MetaSchema::new("object") };
     MetaResponse {
         description: "",

@@ -47,7 +47,7 @@ fn markdown() -> String {
 fn the_errors_page_is_the_table_of_refusals() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(path, markdown()).unwrap();
+        std::fs::write(path, markdown()).expect("docs/ is there");
     }
     let documented = std::fs::read_to_string(path).unwrap_or_default();
     assert_eq!(documented, markdown(), "UPDATE=1 cargo test -p orchestrator errors_page writes docs/errors.md anew");

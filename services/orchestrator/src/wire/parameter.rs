@@ -9,7 +9,7 @@ use redis_store::listing::Place;
 use std::borrow::Cow;
 
 /// Items of a page unless the client says otherwise.
-const PAGE_ITEMS_DEFAULT: usize = 50;
+pub const PAGE_ITEMS_DEFAULT: usize = 50;
 const PAGE_ITEMS_MAX: usize = 100;
 const ERROR_CHARS_MAX: usize = 200;
 /// The pattern of names, kinds and ids.
