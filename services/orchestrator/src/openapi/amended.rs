@@ -1,6 +1,7 @@
 //! What the derived document leaves out or writes otherwise.
 
 use super::node::Node;
+use super::responses::Shared;
 use super::{examples, links, parameters, responses, schemas};
 use crate::routes::scope::Scope;
 use serde_json::json;
@@ -11,7 +12,8 @@ const PATH: (&str, &str) = ("/assign-task", "/assign-task/");
 /// The document of the service, made of the derived one.
 pub fn amend(derived: &str) -> String {
     let mut document: Node = serde_json::from_str(derived).expect("the derived document is JSON");
-    let shared = responses::shared_examples();
+    let schemas = document.at_mut(&["components", "schemas"]).cloned().unwrap_or(Node::List(Vec::new()));
+    let shared = Shared { examples: responses::shared_examples(), schemas };
     if let Some(Node::Object(paths)) = document.get_mut("paths") {
         for (path, methods) in paths {
             if path == PATH.0 {
@@ -27,13 +29,13 @@ pub fn amend(derived: &str) -> String {
             schemas::complete(schemas);
         }
         components.set("headers", responses::shared_headers());
-        components.set("examples", shared);
+        components.set("examples", shared.examples);
         components.set_first("securitySchemes", security_schemes());
     }
     serde_json::to_string_pretty(&document).expect("a document has string keys and cannot fail to serialise") + "\n"
 }
 
-fn complete(operation: &mut Node, shared: &Node) {
+fn complete(operation: &mut Node, shared: &Shared) {
     let scope = Scope::of(operation.text("operationId").unwrap_or_default());
     if scope == Scope::Open {
         operation.set("security", json!([])); // these ask nobody

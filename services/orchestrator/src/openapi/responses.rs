@@ -17,8 +17,25 @@ const NAMES: [(&str, &str); 5] = [
 /// Refused before anybody's allowance is looked at.
 const UNCOUNTED: [&str; 3] = ["414", "421", "431"];
 
+/// What operations refer to.
+pub struct Shared {
+    /// An example of each code.
+    pub examples: Node,
+    /// The schemas.
+    pub schemas: Node,
+}
+
+impl Shared {
+    /// That of the document that is answered.
+    fn description(&self, response: &mut Node) -> Option<Node> {
+        let schema = response.at_mut(&["content", "application/json", "schema"])?;
+        let name = schema.text("$ref")?.rsplit('/').next()?;
+        self.schemas.get(name)?.get("description").cloned()
+    }
+}
+
 /// Completes all answers of an operation of this scope.
-pub fn complete(operation: &mut Node, scope: Scope, shared: &Node) {
+pub fn complete(operation: &mut Node, scope: Scope, shared: &Shared) {
     let Some(responses) = operation.get_mut("responses") else { return };
     for (status, response) in responses.fields_mut() {
         if let Some(media) = response.at_mut(&["content", Problem::CONTENT_TYPE])
@@ -26,10 +43,15 @@ pub fn complete(operation: &mut Node, scope: Scope, shared: &Node) {
         {
             media.set("schema", json!({ "$ref": "#/components/schemas/Problem" }));
             let problems = shown.text("problems").and_then(|text| serde_json::from_str(text).ok());
-            media.set("examples", examples(problems, scope, shared));
+            media.set("examples", examples(problems, scope, &shared.examples));
             if let Some(description) = shown.take("description") {
                 response.set_first("description", description);
             }
+        }
+        if response.text("description") == Some("")
+            && let Some(description) = shared.description(response)
+        {
+            response.set_first("description", description);
         }
         let is_counted = scope != Scope::Open && !UNCOUNTED.contains(&status.as_str());
         headers(response, is_counted);

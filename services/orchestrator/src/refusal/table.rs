@@ -13,8 +13,8 @@ JSON pointers), `missing` and `violated-policies`. It never repeats a value that
 - Go by `code`. There may be more one day: of one that you do not know, go by the status.
 - `type` names the same sort as a URI. It is `urn:problem-type:millstream:<code>`, a name and no address, but for the two that
   are known beyond us (draft-ietf-httpapi-ratelimit-headers).
-- Where there is a pause, `Retry-After` says how many seconds; of `quota_exceeded` as many as it takes. What has none will be
-  refused again. A change that is answered 500 or 503, or not at all, may have been made: repeat it with the same
+- Where there is a pause, `Retry-After` says how many seconds; of `quota_exceeded` as many as it takes. Elsewhere
+  waiting alone seldom helps. A change that is answered 500 or 503, or not at all, may have been made: repeat it with the same
   `Idempotency-Key`.
 - `detail` below is that of one case; it names what is wrong in yours.
 

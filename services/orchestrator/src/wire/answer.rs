@@ -34,7 +34,7 @@ impl<T: Type> ApiResponse for JsonText<T> {
     fn meta() -> MetaResponses {
         let content = vec![MetaMediaType { content_type: Self::CONTENT_TYPE, schema: Self::schema_ref() }];
         let response = MetaResponse {
-            description: "The document",
+            description: "", // that of the document: poem-openapi does not have it here
             status: Some(200),
             status_range: None,
             content,

@@ -43,7 +43,8 @@ impl ApiResponse for EventStream {
         let schema = MetaSchema { example: Some(example().into()), ..MetaSchema::new("string") };
         let schema = MetaSchemaRef::Inline(Box::new(schema));
         let content = vec![MetaMediaType { content_type: CONTENT_TYPE, schema }];
-        let told = "Messages as they come, in the form that browsers read with `EventSource`.";
+        let told =
+            "Messages as they come, in the form that browsers read with `EventSource`; docs/events.md has them all.";
         MetaResponses { responses: vec![response(200, told, content)] }
     }
 

@@ -102,6 +102,10 @@ fn every_request_and_every_answer_has_an_example_that_is_as_its_schema_says() {
                 check(format!("{method} {path}"), media);
             }
             for (status, response) in operation["responses"].as_object().expect("responses") {
+                assert!(
+                    response["description"].as_str().is_some_and(|it| it.ends_with('.')),
+                    "{method} {path} {status}"
+                );
                 for media in response["content"].as_object().into_iter().flat_map(|it| it.values()) {
                     check(format!("{method} {path} {status}"), media);
                 }
