@@ -31,7 +31,7 @@ impl Refusals for FollowingOne {
         (404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound]),
         (429, "As many streams are open as may be, or half of them by you.", &[|| Refusal::TooManyStreams]),
     ];
-    const WAY: &'static [&'static [Answer]] = documented::READING;
+    const WAY: &'static [&'static [Answer]] = documented::ASKING;
 }
 
 struct FollowingAll;
@@ -41,7 +41,7 @@ impl Refusals for FollowingAll {
         (400, "A place to go on from, or a list of names, that is none; `errors` names the field.", &[no_place]),
         (429, "As many streams are open as may be, or half of them by you.", &[|| Refusal::TooManyStreams]),
     ];
-    const WAY: &'static [&'static [Answer]] = documented::READING;
+    const WAY: &'static [&'static [Answer]] = documented::ASKING;
 }
 
 #[OpenApi(tag = "Tag::Events")]

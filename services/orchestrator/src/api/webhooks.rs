@@ -66,7 +66,7 @@ struct Choosing;
 
 impl Refusals for Choosing {
     const OWN: &'static [Answer] = &[(404, "No webhook has this id.", &[|| Refusal::WebhookNotFound])];
-    const WAY: &'static [&'static [Answer]] = documented::READING;
+    const WAY: &'static [&'static [Answer]] = documented::ASKING;
 }
 
 #[OpenApi(tag = "Tag::Webhooks")]

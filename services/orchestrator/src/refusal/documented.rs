@@ -29,6 +29,8 @@ pub trait Refusals: Send + Sync + 'static {
 
 /// The way of a request that nobody is asked about.
 pub const OPEN: &[&[Answer]] = &[&EVERYWHERE];
+/// That of one that looks at little, or at what never ends.
+pub const ASKING: &[&[Answer]] = &[&GUARDED, &EVERYWHERE];
 /// That of one that looks.
 pub const READING: &[&[Answer]] = &[&GUARDED, &LARGE, &EVERYWHERE];
 /// That of one that changes something.

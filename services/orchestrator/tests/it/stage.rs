@@ -279,11 +279,14 @@ impl Answer {
         let problem = self.json();
         assert_eq!(problem["status"], status);
         assert_eq!(problem["code"], code, "{problem}");
-        let sort = problem["type"].as_str().unwrap_or_default();
-        assert!(
-            sort == format!("urn:problem-type:millstream:{code}") || sort.starts_with("https://iana.org/"),
-            "{sort}"
-        );
+        let sort = match code {
+            "quota_exceeded" => "https://iana.org/assignments/http-problem-types#quota-exceeded".to_owned(),
+            "overloaded" => "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity".to_owned(),
+            code => format!("urn:problem-type:millstream:{code}"),
+        };
+        assert_eq!(problem["type"], sort);
+        let policies = if code == "quota_exceeded" { serde_json::json!(["default"]) } else { Value::Null };
+        assert_eq!(problem["violated-policies"], policies);
         for field in ["title", "detail", "instance"] {
             assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {problem}");
         }
