@@ -1,16 +1,16 @@
 //! The native door.
 
+mod answers;
+
 use super::Tag;
 use crate::body::{JsonBody, OptionalJsonBody};
 use crate::context::{self, Context};
-use crate::governor::Pressure;
 use crate::idempotency::IdempotencyKey;
 use crate::listing::TaskFilter;
 use crate::precondition::{IfMatch, IfNoneMatch};
 use crate::prefer::Prefer;
 use crate::refusal::Refusal;
-use crate::refusal::documented::{self, Answer, Refusals, Refused};
-use crate::refusal::sample;
+use crate::refusal::documented::Refused;
 use crate::submit::awaited::{self, Awaited};
 use crate::submit::{self, Stored};
 use crate::traced::Opening;
@@ -23,9 +23,12 @@ use crate::wire::replay::NewReplay;
 use crate::wire::task::{self, TaskDocument};
 use crate::wire::task_list::TaskList;
 use crate::{batch, listing, replay};
+use answers::{
+    Accepted, Cancelling, Found, Halted, Listing, Reading, Replayed, Replaying, Submitting, SubmittingSeveral,
+};
 use poem::web::Data;
+use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::{ApiResponse, OpenApi};
 use proto_schemas::{TaskId, TaskStatus};
 use redis_store::cancel::{CancelOrder, Cancelled};
 use redis_store::listing::Span;
@@ -35,173 +38,6 @@ use std::sync::Arc;
 
 /// The operations on tasks.
 pub struct TasksApi;
-
-#[derive(ApiResponse)]
-enum Accepted {
-    /// Stored, and ended while you waited. The document is as of its end.
-    #[oai(status = 200)]
-    Ended(
-        JsonText<TaskDocument>,
-        /// Where the task is read.
-        #[oai(header = "Location")]
-        String,
-        /// The revision of the document.
-        #[oai(header = "ETag")]
-        String,
-        /// `true` if an earlier request with the same Idempotency-Key stored it.
-        #[oai(header = "Idempotency-Replayed")]
-        Option<String>,
-        /// How long was waited for at most.
-        #[oai(header = "Preference-Applied")]
-        Option<String>,
-    ),
-    /// Stored: it will run. The document is as of its acceptance.
-    #[oai(status = 202)]
-    Task(
-        JsonText<TaskDocument>,
-        /// Where the task is read.
-        #[oai(header = "Location")]
-        String,
-        /// The revision of the document.
-        #[oai(header = "ETag")]
-        String,
-        /// `true` if an earlier request with the same Idempotency-Key stored it.
-        #[oai(header = "Idempotency-Replayed")]
-        Option<String>,
-        /// How long was waited for its end, if that was preferred.
-        #[oai(header = "Preference-Applied")]
-        Option<String>,
-    ),
-}
-
-#[derive(ApiResponse)]
-enum Replayed {
-    /// It runs again. The document is as of that moment.
-    #[oai(status = 202)]
-    Task(
-        JsonText<TaskDocument>,
-        /// The revision of the document.
-        #[oai(header = "ETag")]
-        String,
-    ),
-}
-
-#[derive(ApiResponse)]
-#[allow(clippy::large_enum_variant)] // it is made once and sent
-enum Found {
-    /// The task as it stands.
-    #[oai(status = 200)]
-    Task(
-        JsonText<TaskDocument>,
-        /// The revision of the document.
-        #[oai(header = "ETag")]
-        String,
-        /// How long was waited for at most.
-        #[oai(header = "Preference-Applied")]
-        Option<String>,
-    ),
-    /// The client has it already: it is at the revision that `If-None-Match` names.
-    #[oai(status = 304)]
-    Unchanged(
-        /// The revision of the document.
-        #[oai(header = "ETag")]
-        String,
-        /// How long was waited for at most.
-        #[oai(header = "Preference-Applied")]
-        Option<String>,
-    ),
-}
-
-#[derive(ApiResponse)]
-enum Halted {
-    /// It is cancelled. The document is as of that moment.
-    #[oai(status = 200)]
-    Task(
-        JsonText<TaskDocument>,
-        /// The revision of the document.
-        #[oai(header = "ETag")]
-        String,
-    ),
-}
-
-struct Submitting;
-
-impl Refusals for Submitting {
-    const OWN: &'static [Answer] = &[
-        (400, "An Idempotency-Key that is none.", &[sample::invalid_task, || Refusal::IdempotencyKeyInvalid]),
-        (409, "The task that this Idempotency-Key stands for has expired.", &[|| Refusal::IdempotencyTaskGone]),
-        (413, "The body has more than 1 MiB, or `params` or `context` more than 64 KiB.", &[|| Refusal::BodyTooLarge]),
-        (
-            422,
-            "Against a rule: an unknown kind, more than 1,000 subtasks, a name twice, dependencies that are unknown or lead in a circle, an Idempotency-Key that stands for another request.",
-            &[sample::too_many_subtasks, sample::unknown_kind, || Refusal::IdempotencyKeyReused],
-        ),
-        (
-            429,
-            "Too much is waiting: in a queue, in Redis' memory or before the projectors.",
-            &[|| Refusal::Overloaded(Pressure::Backlog)],
-        ),
-        (503, "Too few replicas have it.", &[|| Refusal::NotReplicated]),
-    ];
-    const WAY: &'static [&'static [Answer]] = documented::SENDING;
-}
-
-struct SubmittingSeveral;
-
-impl Refusals for SubmittingSeveral {
-    const OWN: &'static [Answer] = &[
-        (400, "An Idempotency-Key that is none.", &[|| Refusal::IdempotencyKeyInvalid]),
-        (
-            422,
-            "Not 1 to 1,000 tasks, or an Idempotency-Key that stands for another request. Nothing was stored.",
-            &[sample::too_many_tasks, || Refusal::IdempotencyKeyReused],
-        ),
-    ];
-    const WAY: &'static [&'static [Answer]] = documented::SENDING;
-}
-
-struct Listing;
-
-impl Refusals for Listing {
-    const OWN: &'static [Answer] = &[];
-    const WAY: &'static [&'static [Answer]] = documented::READING;
-}
-
-struct Reading;
-
-impl Refusals for Reading {
-    const OWN: &'static [Answer] = &[(404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound])];
-    const WAY: &'static [&'static [Answer]] = documented::READING;
-}
-
-struct Cancelling;
-
-impl Refusals for Cancelling {
-    const OWN: &'static [Answer] = &[
-        (400, "An `If-Match` that is no entity tag.", &[sample::no_entity_tag]),
-        (404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound]),
-        (409, "It has completed or failed.", &[|| Refusal::NotCancellable]),
-        (412, "It is not at the revision that `If-Match` names.", &[|| Refusal::PreconditionFailed]),
-    ];
-    const WAY: &'static [&'static [Answer]] = documented::WRITING;
-}
-
-struct Replaying;
-
-impl Refusals for Replaying {
-    const OWN: &'static [Answer] = &[
-        (404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound]),
-        (
-            409,
-            "It has not ended, runs again already, or has run again 100 times.",
-            &[|| Refusal::NotReplayable, || Refusal::RunsExhausted],
-        ),
-        (412, "It is not at the revision that `If-Match` names.", &[|| Refusal::PreconditionFailed]),
-        (422, "A subtask that the task does not have.", &[sample::unknown_subtask]),
-        (429, "Too much is waiting: in Redis' memory or before the projectors.", &[documented::FULL]),
-    ];
-    const WAY: &'static [&'static [Answer]] = documented::SENDING;
-}
 
 #[OpenApi(tag = "Tag::Tasks")]
 impl TasksApi {
