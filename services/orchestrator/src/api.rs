@@ -45,6 +45,7 @@ enum Tag {
     /// What happens, as it happens.
     Events,
     /// What gave up.
+    #[oai(rename = "Dead letters")]
     DeadLetters,
     /// Who is told of ends.
     Webhooks,

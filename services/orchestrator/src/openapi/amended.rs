@@ -9,6 +9,9 @@ use serde_json::json;
 /// The typed door is documented with its slash, which the derived routes cannot have.
 const PATH: (&str, &str) = ("/assign-task", "/assign-task/");
 
+/// The order in which people read them; the derived document has that of the alphabet.
+const TAGS: [&str; 7] = ["Tasks", "Typed", "Events", "Dead letters", "Webhooks", "Operations", "System"];
+
 /// The document of the service, made of the derived one.
 pub fn amend(derived: &str) -> String {
     let mut document: Node = serde_json::from_str(derived).expect("the derived document is JSON");
@@ -21,6 +24,9 @@ pub fn amend(derived: &str) -> String {
             }
             methods.fields_mut().iter_mut().for_each(|(_, operation)| complete(operation, &shared));
         }
+    }
+    if let Some(Node::List(tags)) = document.get_mut("tags") {
+        tags.sort_by_key(|tag| TAGS.iter().position(|known| tag.text("name") == Some(known)));
     }
     document.set("openapi", "3.0.3");
     document.set("security", json!([{}, { "bearer": [] }]));
@@ -81,6 +87,17 @@ mod tests {
             let one_of = json["components"]["schemas"][name]["oneOf"].as_array().map(Vec::len);
             assert_eq!(one_of, Some(variants), "{name}");
         }
+    }
+
+    #[test]
+    fn tags_stand_in_the_order_of_reading_and_each_has_operations() {
+        let json = parsed();
+        let tags: Vec<&str> =
+            json["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+        assert_eq!(tags, TAGS);
+        let used: std::collections::BTreeSet<&str> =
+            operations(&json).iter().map(|it| it["tags"][0].as_str().unwrap()).collect();
+        assert_eq!(used, TAGS.into());
     }
 
     #[test]
