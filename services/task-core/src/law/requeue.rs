@@ -68,7 +68,7 @@ impl Books {
         }
         self.renew_deadline(order, was, now_ms);
         for (item, waits) in order.items.iter().zip(waits) {
-            self.reopen(moment, task_id, item, waits);
+            self.run_again(moment, task_id, item, waits);
         }
         let line = |item: &RequeueItem| {
             let (index, generation) = (item.entry.index, item.generation + 1);
@@ -104,7 +104,7 @@ impl Books {
         self.lifetimes.insert(order.task_id.clone(), task.deadline_at_ms);
     }
 
-    fn reopen(&mut self, moment: &mut Moment, task_id: &TaskId, item: &RequeueItem, waits: Vec<u32>) {
+    fn run_again(&mut self, moment: &mut Moment, task_id: &TaskId, item: &RequeueItem, waits: Vec<u32>) {
         let (index, generation) = (item.entry.index, item.generation + 1);
         let Some(task) = self.tasks.get_mut(task_id) else { return };
         task.state.open(index, generation);
