@@ -1,4 +1,5 @@
 -- Recomputes a task's counters, status, times and index places from its records alone: the first half of a rebuild.
+-- What runs again has run before, whatever the log still tells; what was told of a place that is over is gone.
 -- KEYS  task, outcomes, lifetimes, tasks:queued, tasks:processing, tasks:completed, tasks:failed, tasks:cancelled
 -- ARGV  task_id, task_ttl_ms
 -- Answers recounted · gone (no such task)
@@ -17,12 +18,12 @@ redis.call('ZCARD', lifetimes)
 for _, index in pairs(index_of) do redis.call('ZCARD', index) end
 
 local sums, updated_at, outcome_at, moved = { completed = 0, failed = 0, cancelled = 0 }, created_at, 0, false
-local flat, kept, generations = redis.call('HGETALL', outcomes), {}, nil
+local flat, kept, over, generations = redis.call('HGETALL', outcomes), {}, {}, nil
 for i = 1, #flat, 2 do kept[flat[i]] = flat[i + 1] end
 local function current(index) return current_generation(kept[string.format('g:%.0f', index)]) end
 for field, value in pairs(kept) do
   local index, generation = string.match(field, '^(%d+)@?(%d*)$')
-  local told = string.match(field, '^~(%d+)$')
+  local told, opened = string.match(field, '^~(%d+)$'), string.match(field, '^g:(%d+)$')
   index, generation = number(index or nil), number(generation ~= '' and generation or '0')
   if index and index < total and generation and field == record_field(index, generation) then
     local outcome, ms = string.match(value, '^(%l+) %d+ %d+ (%d+)')
@@ -32,18 +33,21 @@ for field, value in pairs(kept) do
       if generation == current(index) then sums[outcome] = sums[outcome] + 1 end
     end
   elseif told and tonumber(told) < total then
-    local ms, fact = string.match(value, '^%d+ %d+ %d+ (%d+) (%S+)')
-    ms = number(ms, nil, ms_max)
-    if ms then
+    local of, ms, fact = string.match(value, '^(%d+) %d+ %d+ (%d+) (%S+)')
+    told, of, ms = tonumber(told), number(of), number(ms, nil, ms_max)
+    if of and ms then
       updated_at = math.max(updated_at, ms)
       moved = moved or fact == 'started' or fact == 'retrying'
+      if of < current(told) or kept[record_field(told, of)] then over[#over + 1] = field end
     end
-  elseif string.find(field, '^g:%d+$') and number(value, 0) then
+  elseif opened and number(value) then
     generations = 1
+    moved = moved or tonumber(opened) < total and number(value) > 0
   end
 end
 local status, finished = moved and 'processing' or 'queued', {}
 redis.call('HDEL', task, 'finished_at')
+for _, field in ipairs(over) do redis.call('HDEL', outcomes, field) end
 if generations then finished = { 'generations', 1 } end
 if sums.completed + sums.failed + sums.cancelled == total then
   status = sums.failed > 0 and 'failed' or sums.cancelled > 0 and 'cancelled' or 'completed'

@@ -71,7 +71,8 @@ impl TaskState {
     /// The state that follows from what `kept` keeps of its generations, records and progress alone, whatever its
     /// counters say: the base on which a rebuild folds the log.
     ///
-    /// Out-of-plan indexes are dropped, and so is the progress of what has ended. What no longer shows, the log has to
+    /// Out-of-plan indexes are dropped, and so is the progress of what has ended or was replaced. A task with a later
+    /// generation was under way, also if the records of the earlier ones are lost. What no longer shows, the log has to
     /// tell: that a subtask had started before its worker died, and the times of overtaken facts.
     pub fn recount(kept: Self, created_at_ms: u64) -> Self {
         let mut state = Self::new(kept.total, created_at_ms);
@@ -86,6 +87,9 @@ impl TaskState {
         }
         if let Some(latest) = state.outcome_at_ms() {
             state.move_on(latest, true);
+        }
+        if !state.generations.is_empty() {
+            state.move_on(created_at_ms, true); // what runs again has run before
         }
         state.refresh();
         state

@@ -72,6 +72,26 @@ async fn records_beyond_the_plan_of_other_generations_or_of_no_sense_do_not_coun
 }
 
 #[tokio::test]
+async fn what_was_told_of_a_place_that_is_over_is_gone() {
+    let stage = half_way().await;
+    let told = ["~0", "0 2 1 2000000000030 crashed r", "~2", "0 1 0 2000000000030 started w", "g:2", "1"];
+    stage.raw(&[&["HSET", "outcomes:T"][..], &told].concat());
+    recount(&stage).await.unwrap();
+    let left = ["~0", "~1", "~2"].map(|field| stage.raw(&["HGET", "outcomes:T", field]).text());
+    assert_eq!(left, ["", "0 1 0 2000000000040 started w", ""]);
+}
+
+#[tokio::test]
+async fn what_runs_again_is_under_way_although_nothing_is_known_of_the_time_before() {
+    let stage = stage().await;
+    stage.submit("T", 2).await;
+    stage.raw(&["HSET", "outcomes:T", "g:1", "1"]);
+    recount(&stage).await.unwrap();
+    let fields = ["status", "completed", "failed", "generations"];
+    assert_eq!(fields.map(|field| stage.task("T", field)).join(" "), "processing 0 0 1");
+}
+
+#[tokio::test]
 async fn a_task_that_nobody_started_is_queued_and_an_unknown_one_is_gone() {
     let stage = stage().await;
     assert_eq!(recount(&stage).await.unwrap(), Recounted::Gone);

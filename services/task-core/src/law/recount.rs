@@ -45,7 +45,7 @@ impl Books {
 mod tests {
     use super::*;
     use crate::law::TaskBook;
-    use proto_schemas::{Record, TaskStatus};
+    use proto_schemas::{Progress, Record, TaskStatus};
     use std::collections::BTreeMap;
 
     #[test]
@@ -66,5 +66,19 @@ mod tests {
         assert_eq!((state.finished_at_ms, books.lifetimes[&task_id]), (Some(9), 109));
         assert!(books.tasks[&task_id].has_generations);
         assert!(books.by_status.contains_key(&(TaskStatus::Failed, task_id)));
+    }
+    #[test]
+    fn what_runs_again_is_under_way_and_what_was_told_of_the_time_before_is_gone() {
+        let task_id = TaskId::new("T").unwrap();
+        let mut task = TaskBook::new(BTreeMap::new(), 2, 5, 9);
+        task.state.generations.insert(1, 1);
+        let told = [((0, 0), "0 1 0 7 crashed w"), ((1, 0), "0 1 0 8 crashed w")];
+        task.state.progress.extend(told.map(|(place, line)| (place, Progress::decode(line).unwrap())));
+        let mut books = Books::default();
+        books.tasks.insert(task_id.clone(), task);
+        books.recount(&Recount { task_id: task_id.clone(), task_ttl_ms: 100 });
+        let state = &books.tasks[&task_id].state;
+        assert_eq!((state.status, state.updated_at_ms), (TaskStatus::Processing, 8));
+        assert_eq!(state.progress.keys().collect::<Vec<_>>(), [&(0, 0)]);
     }
 }
