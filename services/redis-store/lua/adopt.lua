@@ -7,11 +7,12 @@
 local stream, events, bell = KEYS[1], KEYS[2], KEYS[3]
 local group, by, entry_id = ARGV[1], ARGV[2], ARGV[3]
 
+-- Numbers of 64 bits are compared as text: Lua's would be rounded.
 local function is_newer(one, other)
-  local ms, sequence = string.match(one, '^(%d+)-(%d+)$')
-  local other_ms, other_sequence = string.match(other, '^(%d+)-(%d+)$')
-  ms, other_ms = tonumber(ms), tonumber(other_ms)
-  return ms > other_ms or ms == other_ms and tonumber(sequence) > tonumber(other_sequence)
+  local ms, sequence = string.match(one, '^0*(%d+)-0*(%d+)$')
+  local other_ms, other_sequence = string.match(other, '^0*(%d+)-0*(%d+)$')
+  if ms == other_ms then ms, other_ms = sequence, other_sequence end
+  return #ms > #other_ms or #ms == #other_ms and ms > other_ms
 end
 
 redis.call('XLEN', events)

@@ -55,6 +55,18 @@ async fn what_is_held_or_not_yet_delivered_is_kept() {
 }
 
 #[tokio::test]
+async fn what_is_newer_by_one_in_64_bits_is_not_yet_delivered() {
+    let stage = stage().await;
+    let (delivered, newer) = ("2000000000000-9007199254740992", "2000000000000-9007199254740993");
+    stage.raw(&["XADD", MEDIUM, delivered, "a", "b"]);
+    assert_eq!(stage.fetch("w", 2).await[0].entry_id, delivered);
+    stage.raw(&["XADD", MEDIUM, newer, "a", "b"]);
+    stage.raw(&["XGROUP", "DELCONSUMER", MEDIUM, "workers", "w"]);
+    assert_eq!(adopt(&stage, newer).await.unwrap(), Adopted::Kept);
+    assert_eq!(adopt(&stage, &delivered.replace('-', "-0")).await.unwrap(), Adopted::Adopted);
+}
+
+#[tokio::test]
 async fn garbage_is_added_again_without_a_fact_but_not_what_lua_cannot_carry() {
     let stage = stage().await;
     let garbage = stage.leave("w", &[b"garbage", b"\xff"]).await;
