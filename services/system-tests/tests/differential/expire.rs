@@ -2,7 +2,7 @@
 
 use crate::history::check;
 use crate::world::World;
-use proto_schemas::TaskId;
+use proto_schemas::{QueueName, TaskId};
 
 #[test]
 fn expire_keeps_to_its_law() {
@@ -17,8 +17,8 @@ pub fn call(world: &mut World) {
         lose_hash(world, &task_id);
     }
     if world.random.u8(..4) == 0 {
-        world.stranger(&["HSET", &format!("plan:{task_id}"), "queues", ""]);
-        world.books.plans.entry(task_id.clone()).or_default().queues.clear();
+        world.stranger(&["HSET", &format!("plan:{task_id}"), "queues", "default"]);
+        world.books.plans.entry(task_id.clone()).or_default().queues = [QueueName::default_queue()].into();
     }
     if world.books.lifetimes.contains_key(&task_id) {
         let now_ms = world.now_ms();

@@ -2,8 +2,8 @@
 
 use crate::world::World;
 use crate::{
-    bury, cancel, collect_consumer, exhume, expire, fold, hand_back, promote, reap, recount, requeue, retry, settle,
-    start, strangers, submit, workers,
+    adopt, bury, cancel, collect_consumer, exhume, exorcise, expire, fold, hand_back, promote, reap, recount, relist,
+    reopen, requeue, restore, retell, retry, settle, start, strangers, submit, undelay, workers,
 };
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ pub fn check(call: fn(&mut World), answers: &[&str]) {
 
 /// One step of anyone.
 fn anything(world: &mut World) {
-    match world.random.u8(..44) {
+    match world.random.u8(..51) {
         0..6 => submit::call(world),
         6..12 => workers::fetch(world),
         12 => start::call(world),
@@ -63,6 +63,13 @@ fn anything(world: &mut World) {
         39 => workers::beat(world),
         40 | 41 => strangers::write_by_hand(world),
         42 => strangers::delete_by_hand(world),
+        43 => restore::call(world),
+        44 => retell::call(world),
+        45 => relist::call(world),
+        46 => adopt::call(world),
+        47 => undelay::call(world),
+        48 => reopen::call(world),
+        49 => exorcise::call(world),
         _ => strangers::forge_facts(world),
     }
     world.compare();

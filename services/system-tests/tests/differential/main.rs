@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod history;
+mod plans;
 mod snapshot;
 mod task;
 mod world;
@@ -15,18 +16,25 @@ mod world;
 mod strangers;
 mod workers;
 
+mod adopt;
 mod bury;
 mod cancel;
 mod collect_consumer;
 mod exhume;
+mod exorcise;
 mod expire;
 mod fold;
 mod hand_back;
 mod promote;
 mod reap;
 mod recount;
+mod relist;
+mod reopen;
 mod requeue;
+mod restore;
+mod retell;
 mod retry;
 mod settle;
 mod start;
 mod submit;
+mod undelay;

@@ -51,7 +51,7 @@ pub fn call(world: &mut World) {
 }
 
 /// What a hand writes where a body should be.
-const BODIES: [&[u8]; 10] = [
+pub const BODIES: [&[u8]; 10] = [
     b"",
     b"{}",
     b"[1,2,3]",
@@ -65,7 +65,7 @@ const BODIES: [&[u8]; 10] = [
 ];
 
 /// Someone lets a member wait, or changes when it is due.
-fn delay_by_hand(world: &mut World, member: &str, due_ms: u64, body: Option<&[u8]>) {
+pub fn delay_by_hand(world: &mut World, member: &str, due_ms: u64, body: Option<&[u8]>) {
     world.stranger(&["ZADD", "delayed", &due_ms.to_string(), member]);
     world.books.delayed.insert(member.to_owned(), due_ms);
     if let Some(body) = body {

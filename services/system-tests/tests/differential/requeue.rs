@@ -1,6 +1,7 @@
 //! `requeue` against its law.
 
 use crate::history::check;
+use crate::plans::{definitions, dependants, edges_text};
 use crate::world::World;
 use proto_schemas::{OnFailure, Outcome, SubtaskDefinition, TaskId};
 use redis_store::requeue::{RequeueItem, RequeueOrder};
@@ -53,7 +54,7 @@ fn pick_task(world: &mut World) -> Option<(TaskId, Vec<SubtaskDefinition>)> {
     let all: Vec<TaskId> = world.books.tasks.keys().cloned().collect();
     let among = if ended.is_empty() || world.random.u8(..8) == 0 { all } else { ended };
     let task_id = world.random.choice(among)?;
-    let plan = serde_json::from_str(&world.books.tasks[&task_id].fields["subtasks"]).unwrap();
+    let plan = definitions(world, &task_id);
     Some((task_id, plan))
 }
 
@@ -79,16 +80,8 @@ fn pick_items(world: &mut World, task_id: &TaskId, plan: &[SubtaskDefinition]) -
     items
 }
 
-fn dependants(plan: &[SubtaskDefinition], parent: u32) -> Vec<(u32, OnFailure)> {
-    let edges = (0..).zip(plan).flat_map(|(child, subtask)| subtask.depends_on.iter().map(move |edge| (child, edge)));
-    edges.filter(|(_, edge)| edge.index == parent).map(|(child, edge)| (child, edge.on_failure)).collect()
-}
-
 fn send(world: &mut World, order: &law::requeue::Requeue, plan: &[SubtaskDefinition]) {
     let letter = order.dead_letter.map(|id| id.to_string());
-    let edges = |edges: &[(u32, OnFailure)]| {
-        edges.iter().map(|(child, on_failure)| format!("{child}:{on_failure}")).collect::<Vec<_>>().join(" ")
-    };
     let asked = RequeueOrder {
         task_id: &order.task_id,
         deadline: Duration::from_millis(order.deadline_ms),
@@ -99,7 +92,7 @@ fn send(world: &mut World, order: &law::requeue::Requeue, plan: &[SubtaskDefinit
                 entry: item.entry.clone(),
                 generation: item.generation,
                 definition: &plan[item.entry.index as usize],
-                edges: edges(&item.edges),
+                edges: edges_text(&item.edges),
             })
             .collect(),
         dead_letter: letter.as_deref(),

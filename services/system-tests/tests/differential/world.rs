@@ -6,6 +6,7 @@ use redis_store::events::EventEntry;
 use redis_store::{RedisConfig, Store, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 use system_tests::redis::{Connection, PrivateRedis, Reply};
 use task_core::law::identity::{Attempt, identify, read_lines};
@@ -91,9 +92,8 @@ impl World {
         let before_ms = snapshot::now_ms(&mut self.connection);
         let answer = self.run(script);
         let real = snapshot::take(&mut self.connection);
-        let mut moment = self.moment(&real, before_ms);
         let after_ms = snapshot::now_ms(&mut self.connection);
-        assert!((before_ms..=after_ms).contains(&moment.now_ms), "{}: a time that never was", self.place());
+        let mut moment = self.moment(&real, before_ms..=after_ms);
         let lawful = law(&mut self.books, &mut moment);
         assert_eq!(format!("{answer:?}"), format!("{lawful:?}"), "{}: script and law answer differently", self.place());
         assert!(moment.is_used_up(), "{}: more was appended than the law knows", self.place());
@@ -125,8 +125,9 @@ impl World {
     }
 
     /// What the server decided: the ids it gave out, the time that it wrote into the log, how many dead letters
-    /// it says that it trimmed.
-    fn moment(&self, real: &Books, before_ms: u64) -> Moment {
+    /// it says that it trimmed. A time that was not during the call is not its own: an end is told again with that of its
+    /// record.
+    fn moment(&self, real: &Books, during: RangeInclusive<u64>) -> Moment {
         let mut ids: BTreeMap<StreamName, VecDeque<EntryId>> = BTreeMap::new();
         for (name, stream) in &real.streams {
             let last_id = self.books.streams.get(name).map(|known| known.last_id).unwrap_or_default();
@@ -134,7 +135,8 @@ impl World {
         }
         let told = ids.get(&StreamName::Events).and_then(VecDeque::back);
         let lines = told.map(|id| read_lines(&real.streams[&StreamName::Events].entries[id])).unwrap_or_default();
-        let now_ms = lines.iter().flatten().map(|fact| fact.at_ms).next_back().unwrap_or(before_ms);
+        let told = lines.iter().flatten().map(|fact| fact.at_ms).rfind(|at_ms| during.contains(at_ms));
+        let now_ms = told.unwrap_or(*during.start());
         let trimmed = real.dead_letters_trimmed - self.books.dead_letters_trimmed;
         Moment::with_ids(now_ms, ids).trimming(trimmed as usize)
     }
