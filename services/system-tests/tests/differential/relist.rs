@@ -53,12 +53,21 @@ pub fn call(world: &mut World) {
     }
 }
 
-/// Someone takes a task out of its place, and sometimes forgets when it ended.
+/// Someone takes a task out of its place, and sometimes says another end of it or forgets when it ended.
 fn break_by_hand(world: &mut World, task_id: &TaskId) {
     world.stranger(&["ZREM", "lifetimes", task_id.as_str()]);
     world.books.lifetimes.remove(task_id);
-    if world.random.u8(..3) == 0 {
-        world.stranger(&["HDEL", &format!("task:{task_id}"), "finished_at"]);
-        world.books.tasks.get_mut(task_id).unwrap().state.finished_at_ms = None;
+    let (key, way, ended_at_ms) = (format!("task:{task_id}"), world.random.u8(..3), world.now_ms() - 5_000);
+    let state = &mut world.books.tasks.get_mut(task_id).unwrap().state;
+    match way {
+        0 => {
+            state.finished_at_ms = None;
+            world.stranger(&["HDEL", &key, "finished_at"]);
+        }
+        1 => {
+            state.finished_at_ms = Some(ended_at_ms);
+            world.stranger(&["HSET", &key, "finished_at", &ended_at_ms.to_string()]);
+        }
+        _ => {}
     }
 }
