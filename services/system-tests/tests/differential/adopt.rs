@@ -1,6 +1,7 @@
 //! `adopt` against its law, in streams whose readers someone removed.
 
 use crate::history::check;
+use crate::strangers::add;
 use crate::world::World;
 use redis_store::Stream;
 use redis_store::adopt::Adopted;
@@ -25,9 +26,10 @@ fn adopt_keeps_to_its_law() {
 
 pub fn call(world: &mut World) {
     let name = world.work_stream();
-    let is_broken = world.random.bool();
-    if is_broken {
-        remove_reader_by_hand(world, &name);
+    match world.random.u8(..4) {
+        0 => remove_reader_by_hand(world, &name),
+        1 => skip_by_hand(world, &name),
+        _ => {}
     }
     let mut ids = world.entry_ids(&name);
     ids.extend(orphans(world, &name));
@@ -68,6 +70,21 @@ fn remove_reader_by_hand(world: &mut World, name: &StreamName) {
     group.consumers.remove(&reader);
     group.pending.retain(|_, lease| lease.consumer != reader);
     world.stranger(&["XGROUP", "DELCONSUMER", &name.to_string(), "workers", reader.as_str()]);
+}
+
+/// Someone adds an entry and moves the group past all that was not delivered.
+fn skip_by_hand(world: &mut World, name: &StreamName) {
+    if world.books.streams.get(name).is_none_or(|stream| stream.group.is_none()) {
+        return;
+    }
+    let field = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+    let base = vec![field("task_id", "t1"), field("subtask_id", "t1-0"), field("description", "d")];
+    let odd = world.pick([field("v", "1"), field("v", "2"), field("v", "x")]);
+    let many = world.pick([0, 0, 252, 253]);
+    let last_id = add(world, name, [base, vec![odd], vec![field("x", "y"); many]].concat());
+    world.stranger(&["XGROUP", "SETID", &name.to_string(), "workers", &last_id.to_string()]);
+    let group = world.books.streams.get_mut(name).and_then(|stream| stream.group.as_mut());
+    group.unwrap().delivered_id = last_id;
 }
 
 /// Entries that were delivered and are not pending.

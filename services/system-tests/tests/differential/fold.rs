@@ -1,6 +1,7 @@
 //! `fold` against its law.
 
 use crate::history::check;
+use crate::strangers::add;
 use crate::workers::read_log;
 use crate::world::World;
 use proto_schemas::{Kind, OnFailure, Parent, Priority, SubtaskDefinition, TaskId, limit};
@@ -59,6 +60,9 @@ fn what_is_skipped_in_wide_plans_is_told_in_entries_of_a_thousand() {
 }
 
 pub fn call(world: &mut World) {
+    if world.random.u8(..4) == 0 {
+        end_what_runs_again(world);
+    }
     read_log(world);
     if world.read.is_empty() {
         return;
@@ -73,6 +77,18 @@ pub fn call(world: &mut World) {
     for _ in 0..world.sendings() {
         fold(world, &entries, task_ttl, acknowledge);
     }
+}
+
+/// Someone tells that what runs again has ended.
+fn end_what_runs_again(world: &mut World) {
+    let open = world.books.tasks.iter().flat_map(|(task_id, task)| {
+        task.state.open_indexes().into_iter().map(move |(index, generation)| (task_id.clone(), index, generation))
+    });
+    let again = open.filter(|(_, _, generation)| *generation > 0).collect::<Vec<_>>();
+    let Some((task_id, index, generation)) = world.random.choice(again) else { return };
+    let (word, now_ms) = (world.pick(["completed", "failed"]), world.now_ms());
+    let line = format!("{task_id} {index} {generation} {word} 1 0 w1 {now_ms}");
+    add(world, &StreamName::Events, vec![(b"v".to_vec(), b"1".to_vec()), (b"facts".to_vec(), line.into_bytes())]);
 }
 
 fn fold(world: &mut World, entries: &[EventEntry], task_ttl: Duration, acknowledge: bool) {

@@ -34,7 +34,7 @@ pub fn call(world: &mut World) {
 }
 
 /// A task, mostly one with later generations.
-fn pick_task(world: &mut World) -> TaskId {
+pub fn pick_task(world: &mut World) -> TaskId {
     let tasks = world.books.tasks.iter().filter(|(_, task)| !task.state.generations.is_empty());
     let later: Vec<TaskId> = tasks.map(|(task_id, _)| task_id.clone()).collect();
     let later = world.random.choice(later).filter(|_| world.random.u8(..4) > 0);

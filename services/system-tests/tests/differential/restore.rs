@@ -2,6 +2,7 @@
 
 use crate::history::check;
 use crate::plans::{definitions, dependants, fields, unblock_by_hand};
+use crate::reopen;
 use crate::strangers::delete_entry;
 use crate::world::World;
 use proto_schemas::{QueueName, SubtaskDefinition, TaskId, WorkEntry};
@@ -36,7 +37,7 @@ enum Place {
 }
 
 pub fn call(world: &mut World) {
-    let task_id = world.task_id();
+    let task_id = if world.random.u8(..4) == 0 { reopen::pick_task(world) } else { world.task_id() };
     if world.books.tasks.contains_key(&task_id) {
         break_by_hand(world, &task_id);
     }

@@ -4,7 +4,7 @@ use crate::history::check;
 use crate::plans::{definitions, dependants, write_by_hand};
 use crate::recount;
 use crate::world::World;
-use proto_schemas::record::field_of;
+use proto_schemas::record::{field_of, generation_field};
 use proto_schemas::{Record, TaskId};
 use redis_store::restore::pack_body;
 use redis_store::retell::Retold;
@@ -64,16 +64,16 @@ fn send(world: &mut World, order: &Retell, is_untold: bool) {
     }
 }
 
-/// A task, mostly one that is open and of which something has ended.
+/// A task, mostly one that is open and has a plan or of which something has ended.
 fn pick_task(world: &mut World) -> Option<TaskId> {
-    let tasks = world.books.tasks.iter();
-    let under_way = tasks.filter(|(_, task)| {
-        let ended = (0..task.state.total).any(|index| task.state.record(index).is_some());
-        ended && !task.state.status.is_terminal()
+    let open = world.books.tasks.iter().filter(|(_, task)| !task.state.status.is_terminal());
+    let fits = open.filter(|(task_id, task)| {
+        let has_ended = (0..task.state.total).any(|index| task.state.record(index).is_some());
+        has_ended || world.books.plans.contains_key(task_id)
     });
-    let under_way: Vec<TaskId> = under_way.map(|(task_id, _)| task_id.clone()).collect();
-    let under_way = world.random.choice(under_way).filter(|_| world.random.u8(..4) > 0);
-    Some(under_way.unwrap_or_else(|| world.task_id()))
+    let fits: Vec<TaskId> = fits.map(|(task_id, _)| task_id.clone()).collect();
+    let fits = world.random.choice(fits).filter(|_| world.random.u8(..4) > 0);
+    Some(fits.unwrap_or_else(|| world.task_id()))
 }
 
 /// Someone lets a subtask wait for a parent that has ended, which nobody will tell it again; answers that parent.
@@ -81,8 +81,11 @@ fn untell_by_hand(world: &mut World, task_id: &TaskId) -> Option<u32> {
     let state = world.books.tasks.get(task_id).map(|task| task.state.clone())?;
     let plan = definitions(world, task_id);
     let edges = (0..).zip(&plan).flat_map(|(child, it)| it.depends_on.iter().map(move |edge| (child, edge.index)));
-    let untold = edges.filter(|(child, parent)| state.record(*child).is_none() && state.record(*parent).is_some());
+    let untold = edges.filter(|(child, _)| state.record(*child).is_none());
     let (child, parent): (u32, u32) = world.random.choice(untold.collect::<Vec<_>>())?;
+    if state.record(parent).is_none() {
+        record_by_hand(world, task_id, (parent, state.generation(parent)));
+    }
     let definition = &plan[child as usize];
     let mut entry = definition.first_attempt(task_id, child).unwrap();
     entry.generation = state.generation(child);
@@ -97,13 +100,25 @@ fn untell_by_hand(world: &mut World, task_id: &TaskId) -> Option<u32> {
     Some(parent)
 }
 
-/// Someone writes down how what runs again has ended, and has the task counted again.
+/// Someone writes down that what has ended was run again, and how it ended then.
 fn end_by_hand(world: &mut World, task_id: &TaskId) {
-    let Some(task) = world.books.tasks.get_mut(task_id) else { return };
-    let again = task.state.open_indexes().into_iter().find(|(_, generation)| *generation > 0);
-    let Some((index, generation)) = again else { return };
-    let record = Record::decode("failed 2 1 1790000000000 by.hand").unwrap();
-    task.state.records.insert((index, generation), record.clone());
-    world.stranger(&["HSET", &format!("outcomes:{task_id}"), &field_of(index, generation), &record.encode()]);
+    let Some(state) = world.books.tasks.get(task_id).map(|task| task.state.clone()) else { return };
+    let ended = (0..state.total).filter(|index| state.record(*index).is_some() && state.generation(*index) < 3);
+    if let Some(index) = world.random.choice(ended.collect::<Vec<_>>()) {
+        record_by_hand(world, task_id, (index, state.generation(index) + 1));
+    }
+}
+
+/// Someone writes a record and has the task counted again.
+fn record_by_hand(world: &mut World, task_id: &TaskId, (index, generation): (u32, u32)) {
+    let (key, place) = (format!("outcomes:{task_id}"), field_of(index, generation));
+    let text = world.pick(["completed 1 0 1790000000000", "failed 2 1 1790000000000 by.hand"]);
+    world.stranger(&["HSET", &key, &place, text]);
+    let state = &mut world.books.tasks.get_mut(task_id).unwrap().state;
+    state.records.insert((index, generation), Record::decode(text).unwrap());
+    if generation > state.generation(index) {
+        state.generations.insert(index, generation);
+        world.stranger(&["HSET", &key, &generation_field(index), &generation.to_string()]);
+    }
     recount::send(world, task_id, Duration::from_secs(60));
 }
