@@ -171,6 +171,25 @@ fn every_script_is_used_and_says_what_it_takes_and_answers() {
     }
 }
 
+/// Scripts that guard the API: what they keep is no part of the books.
+const WITHOUT_LAW: [&str; 3] = ["note", "throttle", "webhook"];
+
+#[test]
+fn every_script_that_changes_the_books_has_a_law_and_is_held_to_it() {
+    let laws = read(&root().join("services/task-core/src/law.rs"));
+    let tests = read(&root().join("services/system-tests/tests/differential/main.rs"));
+    for path in files(".lua") {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        if ["prelude", "task"].contains(&name.as_str()) || WITHOUT_LAW.contains(&name.as_str()) {
+            continue;
+        }
+        assert!(laws.contains(&format!("pub mod {name};")), "{name} has no law");
+        assert!(tests.lines().any(|line| line == format!("mod {name};")), "{name} is held to no law");
+        let test = read(&root().join(format!("services/system-tests/tests/differential/{name}.rs")));
+        assert!(test.contains(&format!("fn {name}_keeps_to_its_law()")), "{name}: no test by that name");
+    }
+}
+
 #[test]
 fn no_word_stands_in_the_code_that_must_not() {
     for (file, code) in product_code() {
