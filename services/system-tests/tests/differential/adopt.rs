@@ -33,6 +33,8 @@ pub fn call(world: &mut World) {
     }
     let mut ids = world.entry_ids(&name);
     ids.extend(orphans(world, &name));
+    world.random.shuffle(&mut ids);
+    ids.truncate(4);
     for entry_id in ids {
         send(world, &name, entry_id);
     }

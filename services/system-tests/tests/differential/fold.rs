@@ -134,7 +134,6 @@ fn fold(world: &mut World, entries: &[EventEntry], task_ttl: Duration, acknowled
     }
 }
 
-/// Entries of work.
 /// What whoever folds is told of a task that was open before.
 fn end_of(task: &TaskBook) -> Option<TaskEnd> {
     let took_ms = task.outcome_at_ms.unwrap_or(0).saturating_sub(task.created_at_ms);
@@ -143,6 +142,7 @@ fn end_of(task: &TaskBook) -> Option<TaskEnd> {
     status.is_terminal().then_some(end)
 }
 
+/// Entries of work.
 fn work(world: &World) -> u64 {
     let work = world.books.streams.iter().filter(|(name, _)| matches!(name, StreamName::Work(..)));
     work.map(|(_, stream)| stream.entries.len() as u64).sum()

@@ -27,7 +27,7 @@ fn retell_keeps_to_its_law() {
 }
 
 pub fn call(world: &mut World) {
-    let Some(task_id) = pick_task(world) else { return };
+    let task_id = pick_task(world);
     if world.random.u8(..3) == 0 {
         end_by_hand(world, &task_id);
     }
@@ -65,7 +65,7 @@ fn send(world: &mut World, order: &Retell, is_untold: bool) {
 }
 
 /// A task, mostly one that is open and has a plan or of which something has ended.
-fn pick_task(world: &mut World) -> Option<TaskId> {
+fn pick_task(world: &mut World) -> TaskId {
     let open = world.books.tasks.iter().filter(|(_, task)| !task.state.status.is_terminal());
     let fits = open.filter(|(task_id, task)| {
         let has_ended = (0..task.state.total).any(|index| task.state.record(index).is_some());
@@ -73,7 +73,7 @@ fn pick_task(world: &mut World) -> Option<TaskId> {
     });
     let fits: Vec<TaskId> = fits.map(|(task_id, _)| task_id.clone()).collect();
     let fits = world.random.choice(fits).filter(|_| world.random.u8(..4) > 0);
-    Some(fits.unwrap_or_else(|| world.task_id()))
+    fits.unwrap_or_else(|| world.task_id())
 }
 
 /// Someone lets a subtask wait for a parent that has ended, which nobody will tell it again; answers that parent.
