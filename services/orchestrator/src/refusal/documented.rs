@@ -160,7 +160,7 @@ impl Shown {
 }
 
 /// poem-openapi has no place for examples, nor for a description that is not in the source: both go in as the example of a
-/// schema, problems as the text that keeps their order, and [`crate::openapi`] puts them where they belong.
+/// schema, problems as the text that keeps their order, and [`mod@crate::openapi`] puts them where they belong.
 fn describe(status: u16, shown: &Shown) -> MetaResponse {
     let problems =
         serde_json::to_string(&shown.problems).expect("a problem has string keys and cannot fail to serialise");
