@@ -70,7 +70,9 @@ async fn one(
         }
     };
     let task_id = stored.view.task.task_id;
-    noted::made(context, trail, &task_id);
+    if !stored.was_there {
+        noted::made(context, trail, &task_id);
+    }
     Ok(task_id.to_string())
 }
 

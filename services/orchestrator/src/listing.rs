@@ -59,7 +59,7 @@ async fn walk(context: &Context, filter: &mut TaskFilter, limit: usize) -> Resul
         }
         filter.span.before = next;
         if ids.is_empty() || Instant::now() >= until {
-            break; // a short page, rather than none
+            break; // a short page with a cursor, be it empty
         }
     }
     Ok(TaskPage { tasks, next: filter.span.before.clone() })

@@ -16,12 +16,19 @@ const SECONDS_MAX: u64 = 30;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prefer {
     seconds: Option<u64>,
+    cap: Option<Duration>,
 }
 
 impl Prefer {
     /// How long to wait, if at all.
     pub fn wait(self) -> Option<Duration> {
-        self.seconds.map(Duration::from_secs)
+        let wait = self.seconds.map(Duration::from_secs)?;
+        Some(self.cap.map_or(wait, |cap| wait.min(cap)))
+    }
+
+    /// The same, but no longer than that: something is known to change by then.
+    pub fn no_longer_than(self, cap: Option<Duration>) -> Self {
+        Self { cap, ..self }
     }
 
     /// The header `Preference-Applied` of an answer that has waited.
@@ -37,7 +44,7 @@ impl Prefer {
             let (name, value) = head.split_once('=').unwrap_or((head, ""));
             name.trim().eq_ignore_ascii_case("wait").then(|| value.trim())
         });
-        Self { seconds: wait.and_then(seconds) }
+        Self { seconds: wait.and_then(seconds), cap: None }
     }
 }
 

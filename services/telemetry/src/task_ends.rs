@@ -42,11 +42,11 @@ mod tests {
         ends.count(None, "completed", Duration::from_secs(90_000));
         let text = registry.text();
         for line in [
-            "millstream_tasks_total{kind=\"mail\",state=\"failed\"} 1",
-            "millstream_task_duration_seconds_bucket{kind=\"mail\",outcome=\"failed\",le=\"0.05\"} 0",
-            "millstream_task_duration_seconds_bucket{kind=\"mail\",outcome=\"failed\",le=\"0.1\"} 1",
-            "millstream_task_duration_seconds_bucket{kind=\"several\",outcome=\"completed\",le=\"86400\"} 0",
-            "millstream_task_duration_seconds_count{kind=\"several\",outcome=\"completed\"} 1",
+            "millstream_tasks_ended_total{kind=\"mail\",status=\"failed\"} 1",
+            "millstream_task_duration_seconds_bucket{kind=\"mail\",status=\"failed\",le=\"0.05\"} 0",
+            "millstream_task_duration_seconds_bucket{kind=\"mail\",status=\"failed\",le=\"0.1\"} 1",
+            "millstream_task_duration_seconds_bucket{kind=\"several\",status=\"completed\",le=\"86400\"} 0",
+            "millstream_task_duration_seconds_count{kind=\"several\",status=\"completed\"} 1",
         ] {
             assert!(text.lines().any(|other| other == line), "{line} is not in\n{text}");
         }

@@ -150,13 +150,14 @@ impl TasksApi {
     ) -> Result<Found, Refused<Reading>> {
         let task_id = id(task_id.0)?;
         let document = TaskDocument::of(read(&context, &task_id).await?);
-        let (revision, etag, is_early) = (document.revision, document.etag(), document.is_early());
+        let (revision, etag, due_in) = (document.revision, document.etag(), document.due_in());
         if !if_none_match.names(&etag) {
             return Ok(found(document, None));
         }
         drop(document); // it may be large, and many may wait
+        let prefer = prefer.no_longer_than(due_in);
         let Awaited { is_so, applied } = awaited::change(&context, &trail, (&task_id, revision), prefer).await;
-        if !is_so && !is_early {
+        if !is_so && (due_in.is_none() || applied.is_none()) {
             return Ok(Found::Unchanged(etag, applied));
         }
         let document = TaskDocument::of(read(&context, &task_id).await?);
@@ -177,7 +178,7 @@ impl TasksApi {
         /// As it was answered to the submission.
         #[oai(name = "task_id", example = "example_id")]
         task_id: Path<String>,
-        /// Only if the task is at this revision: the `ETag` of its document.
+        /// Only if the task is at this revision: the `ETag` of its document, of which the number counts.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
     ) -> Result<Halted, Refused<Cancelling>> {
@@ -213,7 +214,7 @@ impl TasksApi {
         /// As it was answered to the submission.
         #[oai(name = "task_id", example = "example_id")]
         task_id: Path<String>,
-        /// Only if the task is at this revision: the `ETag` of its document.
+        /// Only if the task is at this revision: the `ETag` of its document, of which the number counts.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
         body: OptionalJsonBody<NewReplay>,

@@ -105,7 +105,7 @@ impl Audience {
     pub fn skip(&mut self, position: Position) {
         self.of_tasks.clear();
         self.of_all.clear();
-        self.watches = Watches::default();
+        self.watches.forget_followed();
         self.begin(position);
     }
 
@@ -351,8 +351,10 @@ mod tests {
         assert_eq!((watched(&mut audience, vec![]), watched(&mut audience, fact())), (0, 0));
         let _all = listener(&mut audience, false, 9);
         assert_eq!((watched(&mut audience, vec![]), watched(&mut audience, fact())), (0, 1));
+        let other = TaskId::new("U").unwrap();
+        audience.watches.add(&other, place(2).entry, false, now);
         audience.skip(place(5));
-        assert_eq!(audience.watches.len(), 0, "who listened begins again");
+        assert_eq!(audience.watches.len(), 1, "who listened begins again, and an end is told to all who do");
     }
 
     #[test]

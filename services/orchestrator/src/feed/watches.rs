@@ -85,6 +85,11 @@ impl Watches {
         self.0.remove(task_id);
     }
 
+    /// Looks no more at those that only somebody who listened asked for.
+    pub fn forget_followed(&mut self) {
+        self.0.retain(|_, watch| watch.by_fact);
+    }
+
     /// Whether a fact asks for a look at this task.
     pub fn is_by_fact(&self, task_id: &TaskId) -> bool {
         self.0.get(task_id).is_some_and(|watch| watch.by_fact)

@@ -10,6 +10,7 @@ use proto_schemas::TaskId;
 use redis_store::read::TaskView;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::time::Duration;
 
 /// The id of every example.
 pub const EXAMPLE_ID: &str = "01K5QJ0000ABCDEFGHJKMNPQRS";
@@ -110,8 +111,14 @@ impl TaskDocument {
         format!("\"{}{}\"", self.revision, if self.is_early() { EARLY } else { "" })
     }
 
+    /// How long it takes until time alone changes the document, if it will.
+    pub fn due_in(&self) -> Option<Duration> {
+        let run_at = self.run_at.as_ref().filter(|_| self.is_early())?;
+        Some(Duration::from_millis(run_at.ms().saturating_sub(now_ms()) + 1))
+    }
+
     /// Whether some of it waits for its time and for nothing else: once that has come it is queued, at the same revision.
-    pub fn is_early(&self) -> bool {
+    fn is_early(&self) -> bool {
         self.subtasks.iter().any(|it| it.status == SubtaskStatus::Delayed && it.reason.is_none())
     }
 }

@@ -47,13 +47,9 @@ async fn an_end_by_a_client_is_counted_once_and_timed() {
         assert_eq!(stage.post(&format!("/tasks/{id}/cancel"), "").await.status, 200);
     }
     let scrape = scrape(&stage).await;
-    let count = |name: &str, label: &str| {
-        scrape.value(&format!("millstream_{name}"), &[("kind", "simulate"), (label, "cancelled")])
-    };
-    assert_eq!(
-        (count("tasks_total", "state"), count("task_duration_seconds_count", "outcome")),
-        (Some(1.0), Some(1.0))
-    );
+    let labels = [("kind", "simulate"), ("status", "cancelled")];
+    let count = |name: &str| scrape.value(&format!("millstream_{name}"), &labels);
+    assert_eq!((count("tasks_ended_total"), count("task_duration_seconds_count")), (Some(1.0), Some(1.0)));
 }
 
 #[tokio::test]

@@ -54,6 +54,12 @@ async fn a_document_that_changes_when_its_time_comes_is_another_one_from_then_on
     assert_eq!((early.header("etag"), &early.json()["subtasks"][0]["status"]), ("\"1-delayed\"", &json!("delayed")));
     let waited = stage.send("GET", &path, &[seen, ("prefer", "wait=1")], String::new().into()).await;
     assert_eq!((waited.status, waited.header("etag")), (304, "\"1-delayed\""));
+    let soon = (stage.store.now_ms().await.expect("a time") + 1_000).to_string();
+    stage.redis.command(&["HSET", &format!("task:{id}"), "run_at", &soon]);
+    let started = std::time::Instant::now();
+    let waited = stage.send("GET", &path, &[seen, ("prefer", "wait=30")], String::new().into()).await;
+    assert_eq!((waited.status, waited.header("etag"), waited.header("preference-applied")), (200, "\"1\"", "wait=30"));
+    assert!(started.elapsed() < std::time::Duration::from_secs(20), "it is answered when the time has come");
     stage.redis.command(&["HSET", &format!("task:{id}"), "run_at", "1000"]);
     let due = send(&stage, "GET", &path, seen).await;
     assert_eq!((due.status, due.header("etag")), (200, "\"1\""));

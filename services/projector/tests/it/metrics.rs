@@ -24,8 +24,8 @@ fn folded(scrape: &Scrape) -> [f64; 4] {
 
 /// Ends of tasks, counted and timed.
 fn ended(scrape: &Scrape, word: &str) -> Option<(f64, f64)> {
-    let count = scrape.value("millstream_tasks_total", &[("kind", "simulate"), ("state", word)])?;
-    let labels = [("kind", "simulate"), ("outcome", word)];
+    let count = scrape.value("millstream_tasks_ended_total", &[("kind", "simulate"), ("status", word)])?;
+    let labels = [("kind", "simulate"), ("status", word)];
     Some((count, scrape.value("millstream_task_duration_seconds_count", &labels)?))
 }
 

@@ -17,7 +17,7 @@ pub enum Accepted {
         /// Where the task is read.
         #[oai(header = "Location")]
         String,
-        /// The revision of the document.
+        /// The entity tag of the document: its revision, with `-delayed` behind it while it waits for `run_at`.
         #[oai(header = "ETag")]
         String,
         /// `true` if an earlier request with the same Idempotency-Key stored it.
@@ -34,7 +34,7 @@ pub enum Accepted {
         /// Where the task is read.
         #[oai(header = "Location")]
         String,
-        /// The revision of the document.
+        /// The entity tag of the document: its revision, with `-delayed` behind it while it waits for `run_at`.
         #[oai(header = "ETag")]
         String,
         /// `true` if an earlier request with the same Idempotency-Key stored it.
@@ -53,7 +53,7 @@ pub enum Replayed {
     #[oai(status = 202)]
     Task(
         JsonText<TaskDocument>,
-        /// The revision of the document.
+        /// The entity tag of the document: its revision, with `-delayed` behind it while it waits for `run_at`.
         #[oai(header = "ETag")]
         String,
     ),
@@ -67,17 +67,17 @@ pub enum Found {
     #[oai(status = 200)]
     Task(
         JsonText<TaskDocument>,
-        /// The revision of the document.
+        /// The entity tag of the document: its revision, with `-delayed` behind it while it waits for `run_at`.
         #[oai(header = "ETag")]
         String,
         /// How long was waited for at most.
         #[oai(header = "Preference-Applied")]
         Option<String>,
     ),
-    /// The client has it already: it is at the revision that `If-None-Match` names.
+    /// The client has it already: it still has an entity tag that `If-None-Match` names.
     #[oai(status = 304)]
     Unchanged(
-        /// The revision of the document.
+        /// The entity tag of the document: its revision, with `-delayed` behind it while it waits for `run_at`.
         #[oai(header = "ETag")]
         String,
         /// How long was waited for at most.
@@ -93,7 +93,7 @@ pub enum Halted {
     #[oai(status = 200)]
     Task(
         JsonText<TaskDocument>,
-        /// The revision of the document.
+        /// The entity tag of the document: its revision, with `-delayed` behind it while it waits for `run_at`.
         #[oai(header = "ETag")]
         String,
     ),
