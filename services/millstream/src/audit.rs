@@ -6,12 +6,10 @@ use crate::settings::{LifeSettings, RedisSettings};
 use crate::{operate, print};
 use clap::Args;
 use projector::repair::report::RepairReport;
+use redis_store::note::words;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt::Display;
-
-/// Tasks that the audit names; of the others it says how many they are.
-const TASKS_NAMED_MAX: usize = 10;
 
 /// Check that the books in Redis keep every law; exit code 1 if they do not
 #[derive(Debug, Args)]
@@ -59,9 +57,6 @@ impl Audit {
 fn in_words(report: &RepairReport) -> String {
     let tasks: BTreeSet<&str> =
         report.repairs.iter().filter_map(|it| it.violation.task_id.as_ref()).map(|id| id.as_str()).collect();
-    let named: Vec<&str> = tasks.iter().copied().take(TASKS_NAMED_MAX).collect();
-    let others = tasks.len() - named.len();
-    let others = if others > 0 { format!(",+{others}") } else { String::new() };
     let (repairs, left) = (report.repairs.len(), report.after.violations.len());
-    format!("repairs={repairs} tasks={}{others} left={left}", named.join(","))
+    format!("repairs={repairs} tasks={} left={left}", words(tasks.into_iter()))
 }

@@ -147,11 +147,9 @@ impl Expirer {
 
     async fn cancel(&self, task_id: &TaskId) -> Result<Ended, StoreError> {
         Ok(match self.store.cancel(&self.consumer, task_id, &self.order).await? {
-            Cancelled::Cancelled(subtasks) => {
+            Cancelled::Cancelled(subtasks, end) => {
                 tracing::info!({ field::TASK_ID } = %task_id, subtasks, "cancelled a task past its deadline");
-                // It is cancelled whether this answers or not: only the count would lack it.
-                let heads = self.store.task_heads(std::slice::from_ref(task_id)).await.unwrap_or_default();
-                heads.into_iter().flatten().filter_map(|it| it.end()).for_each(|end| self.metrics.ended(&end));
+                end.iter().for_each(|end| self.metrics.ended(end));
                 Ended::Cancelled
             }
             Cancelled::Already(_) | Cancelled::Early | Cancelled::Changed => Ended::Early,

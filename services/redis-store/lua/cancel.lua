@@ -3,8 +3,8 @@
 --       tasks:completed, tasks:failed, tasks:cancelled
 -- ARGV  by, task_id, reason ('' for none), task_ttl_ms, hint_ms (how long workers are told at least), only_past ('1':
 --       only if its deadline is over), if_revision ('' for any; what is cancelled already needs none)
--- Answers cancelled, how many subtasks · already, its status · changed (it has another revision) · early (its
---       deadline is not over) · gone (no such task)
+-- Answers cancelled, how many subtasks, and as `write_task` tells it how the task ended · already, its status ·
+--       changed (it has another revision) · early (its deadline is not over) · gone (no such task)
 -- Appends the fact `cancelled`, a line for each run of neighbours.
 local task, outcomes, plan, events, delayed, bodies = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local cancelled, lifetimes = KEYS[7], KEYS[8]
@@ -38,8 +38,8 @@ record_cancelled(outcomes, delayed, bodies, task_id, open, now, reason)
 redis.call('ZADD', cancelled, string.format('%.0f', math.max(deadline, now + hint_ms)), task_id)
 book.cancelled = book.cancelled + #open
 book.updated_at, book.outcome_at = math.max(book.updated_at, now), math.max(book.outcome_at, now)
-write_task(task, task_id, book, index_of, lifetimes, task_ttl_ms)
+local ended = write_task(task, task_id, book, index_of, lifetimes, task_ttl_ms) or {}
 local lines, about = {}, {}
 cancelled_lines(lines, about, task_id, open, by, now, reason)
 append_facts(events, by, lines, about)
-return { 'cancelled', #open }
+return { 'cancelled', #open, unpack(ended) }

@@ -282,10 +282,10 @@ for t = 1, task_count do
     if #ended > 0 and release(task_id, book, outcomes, plan, has_plan[t], ended) then changed = true end
     if moved and book.status == 'queued' then book.status = 'processing' end
     if changed or is_newer or book.status ~= book.was then
-      if write_task(task, task_id, book, index_of, lifetimes, task_ttl_ms) then
+      local ended = write_task(task, task_id, book, index_of, lifetimes, task_ttl_ms)
+      if ended then
         redis.call('UNLINK', plan)
-        local took, kind = math.max(book.outcome_at - book.created_at, 0), token(redis.call('HGET', task, 'kinds'))
-        for _, word in ipairs({ book.status, string.format('%.0f', took), kind or '' }) do ends[#ends + 1] = word end
+        for _, word in ipairs(ended) do ends[#ends + 1] = word end
       end
     end
   end

@@ -28,13 +28,15 @@ local function current_generation(text)
   return number(text, 0) or 0
 end
 
--- Writes counters, times and what status follows from them, and moves the task in the indexes; says whether it has
--- ended.
+-- Writes counters, times and what status follows from them, and moves the task in the indexes. Of a task that this ends
+-- it answers three words: status, ms since it was created, kind ('' if it has several); of any other nothing.
 local function write_task(task, task_id, book, index_of, lifetimes, task_ttl_ms)
-  local finished, ended = {}, false
+  local finished, ended = {}, nil
   if not is_terminal[book.status] and book.completed + book.failed + book.cancelled == book.total then
     book.status = book.failed > 0 and 'failed' or book.cancelled > 0 and 'cancelled' or 'completed'
-    finished, ended = { 'finished_at', string.format('%.0f', book.outcome_at) }, true
+    finished = { 'finished_at', string.format('%.0f', book.outcome_at) }
+    local took, kind = math.max(book.outcome_at - book.created_at, 0), token(redis.call('HGET', task, 'kinds'))
+    ended = { book.status, string.format('%.0f', took), kind or '' }
     redis.call('ZADD', lifetimes, string.format('%.0f', book.outcome_at + task_ttl_ms), task_id)
   end
   redis.call('HSET', task, 'status', book.status, 'completed', book.completed, 'failed', book.failed, 'cancelled',

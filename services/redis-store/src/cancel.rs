@@ -2,6 +2,7 @@
 
 use crate::client::Store;
 use crate::error::StoreError;
+use crate::task_end::TaskEnd;
 use crate::{key, script, value};
 use fred::types::Value;
 use proto_schemas::{ConsumerName, Kind, TaskId, TaskStatus, limit, record};
@@ -22,10 +23,10 @@ pub struct CancelOrder {
 }
 
 /// The answer to a cancel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cancelled {
-    /// This call ended it: so many subtasks were recorded cancelled.
-    Cancelled(u64),
+    /// This call ended it: so many subtasks were recorded cancelled. How it ended, unless a hand has broken its counters.
+    Cancelled(u64, Option<TaskEnd>),
     /// It had ended before.
     Already(TaskStatus),
     /// Its deadline is not over.
@@ -59,7 +60,10 @@ impl Store {
         let answer = value::array(self.eval(&script::CANCEL, keys, args).await?, "cancel")?;
         let word = |at: usize| answer.get(at).and_then(Value::as_string).ok_or(StoreError::Reply("cancel"));
         match word(0)?.as_str() {
-            "cancelled" => word(1)?.parse().map(Cancelled::Cancelled).map_err(|_| StoreError::Reply("cancel")),
+            "cancelled" => {
+                let subtasks = word(1)?.parse().map_err(|_| StoreError::Reply("cancel"))?;
+                Ok(Cancelled::Cancelled(subtasks, answer.get(2..).and_then(TaskEnd::decode)))
+            }
             "already" => word(1)?.parse().map(Cancelled::Already).map_err(|_| StoreError::Reply("cancel")),
             "early" => Ok(Cancelled::Early),
             "changed" => Ok(Cancelled::Changed),

@@ -2,7 +2,6 @@
 
 use crate::client::Store;
 use crate::error::StoreError;
-use crate::task_end::TaskEnd;
 use crate::{key, value};
 use fred::types::Value;
 use futures::future::try_join_all;
@@ -36,13 +35,6 @@ pub struct TaskHead {
     pub task: Task,
     /// The kinds in its plan, each once; of a task from before they were kept, only that of a typed one.
     pub kinds: Vec<String>,
-}
-
-impl TaskHead {
-    /// How it ended, if it has.
-    pub fn end(&self) -> Option<TaskEnd> {
-        TaskEnd::of(&self.task, self.kinds.iter().map(String::as_str))
-    }
 }
 
 /// What is read of a hash.

@@ -13,6 +13,9 @@ pub const NOTES_MAX: usize = 128;
 /// An id of ours has 29 at most, half a key of the API 64, the secret of a webhook 44 with a sign that is none of a word.
 const WORD_BYTES_MAX: usize = 48;
 
+/// Of several of a sort so many are named.
+const WORDS_MAX: usize = 10;
+
 /// An entry of the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -43,6 +46,14 @@ pub fn word(text: &str) -> &str {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     let is_word = (1..=WORD_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_part);
     if is_word { text } else { "*" }
+}
+
+/// Several of them as one word: the first ten, and how many more there are.
+pub fn words<'a>(texts: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let others = texts.len().saturating_sub(WORDS_MAX);
+    let mut named: Vec<String> = texts.take(WORDS_MAX).map(|text| word(text).to_owned()).collect();
+    named.extend((others > 0).then(|| format!("+{others}")));
+    named.join(",")
 }
 
 impl Store {

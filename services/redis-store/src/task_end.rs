@@ -1,7 +1,7 @@
 //! That a task has ended, as whoever ended it is told.
 
 use fred::types::Value;
-use proto_schemas::{Kind, Task, TaskStatus};
+use proto_schemas::{Kind, TaskStatus};
 use std::time::Duration;
 
 /// The end of a task.
@@ -16,16 +16,7 @@ pub struct TaskEnd {
 }
 
 impl TaskEnd {
-    /// That of `task`, whose subtasks are of `kinds`; `None` if it has not ended.
-    pub fn of<'a>(task: &Task, kinds: impl IntoIterator<Item = &'a str>) -> Option<Self> {
-        let took = Duration::from_millis(task.finished_at_ms?.saturating_sub(task.created_at_ms));
-        let mut kinds = kinds.into_iter();
-        let first = kinds.next();
-        let only = first.filter(|first| kinds.all(|kind| kind == *first));
-        Some(Self { status: task.status, took, kind: only.and_then(|kind| Kind::new(kind).ok()) })
-    }
-
-    /// Reads the three words of a script: status, ms, and a kind or nothing.
+    /// Reads the three words of `write_task`: status, ms, and a kind or nothing.
     pub(crate) fn decode(words: &[Value]) -> Option<Self> {
         let [status, ms, kind] = words else { return None };
         let took = Duration::from_millis(ms.as_string()?.parse().ok()?);

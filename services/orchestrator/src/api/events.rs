@@ -28,7 +28,7 @@ struct FollowingOne;
 impl Refusals for FollowingOne {
     const OWN: &'static [Answer] = &[
         (400, "A place to go on from that is no id of a message; `errors` names the field.", &[no_place]),
-        (404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound]),
+        documented::NO_TASK,
         (429, "As many streams are open as may be, or half of them by you.", &[|| Refusal::TooManyStreams]),
     ];
     const WAY: &'static [&'static [Answer]] = documented::ASKING;

@@ -30,7 +30,7 @@ impl Refusals for Looking {
 struct Explaining;
 
 impl Refusals for Explaining {
-    const OWN: &'static [Answer] = &[(404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound])];
+    const OWN: &'static [Answer] = &[documented::NO_TASK];
     const WAY: &'static [&'static [Answer]] = documented::READING;
 }
 

@@ -33,7 +33,6 @@ use proto_schemas::{TaskId, TaskStatus};
 use redis_store::cancel::{CancelOrder, Cancelled};
 use redis_store::listing::Span;
 use redis_store::read::TaskView;
-use redis_store::task_end::TaskEnd;
 use std::sync::Arc;
 
 /// The operations on tasks.
@@ -184,19 +183,14 @@ impl TasksApi {
     ) -> Result<Halted, Refused<Cancelling>> {
         let (task_id, if_revision) = (id(task_id.0)?, if_match.revision()?);
         let order = CancelOrder { reason: None, task_ttl: context.task_ttl, only_past: false, if_revision };
-        let has_ended_it = match context.ask(context.store.cancel(&context::by(), &task_id, &order)).await? {
-            Cancelled::Cancelled(_) => true,
-            Cancelled::Already(TaskStatus::Cancelled) => false,
+        match context.ask(context.store.cancel(&context::by(), &task_id, &order)).await? {
+            Cancelled::Cancelled(_, end) => end.iter().for_each(|end| context.metrics.ended(end)),
+            Cancelled::Already(TaskStatus::Cancelled) => {}
             Cancelled::Already(_) | Cancelled::Early => return Err(Refusal::NotCancellable.into()),
             Cancelled::Changed => return Err(Refusal::PreconditionFailed.into()),
             Cancelled::Gone => return Err(Refusal::TaskNotFound.into()),
-        };
-        let view = read(&context, &task_id).await?;
-        let kinds = view.task.subtasks.iter().map(|subtask| subtask.kind.as_str());
-        if let Some(end) = TaskEnd::of(&view.task, kinds).filter(|_| has_ended_it) {
-            context.metrics.ended(&end);
         }
-        let document = TaskDocument::of(view);
+        let document = TaskDocument::of(read(&context, &task_id).await?);
         let etag = document.etag();
         Ok(Halted::Task(JsonText(document), etag))
     }

@@ -67,10 +67,8 @@ impl Refusals for Assigning {
 struct Asking;
 
 impl Refusals for Asking {
-    const OWN: &'static [Answer] = &[
-        (404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound]),
-        (422, "The results have more than 16 MiB together.", &[|| Refusal::ResultsTooLarge]),
-    ];
+    const OWN: &'static [Answer] =
+        &[documented::NO_TASK, (422, "The results have more than 16 MiB together.", &[|| Refusal::ResultsTooLarge])];
     const WAY: &'static [&'static [Answer]] = documented::READING;
 }
 

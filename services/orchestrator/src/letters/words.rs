@@ -1,20 +1,12 @@
 //! What of a request about several letters stands in the audit: which were meant, and what became of how many.
 
 use crate::wire::letter_selection::{Discarded, LetterFilter, LetterRange, LetterSelection, RequeuedLetters};
-use redis_store::note::word;
-
-/// Ids that are named; of the others stands there how many they are.
-const IDS_NAMED_MAX: usize = 10;
+use redis_store::note::{word, words};
 
 /// Which letters were meant: `entry_ids=5-0,6-0`, `reason=timeout kind=crawl`, or `matching=all`.
 pub fn meant(selection: &LetterSelection) -> String {
     match selection {
-        LetterSelection::These(ids) => {
-            let named: Vec<&str> = ids.iter().take(IDS_NAMED_MAX).map(|id| word(id)).collect();
-            let others = ids.len().saturating_sub(IDS_NAMED_MAX);
-            let others = if others > 0 { format!(",+{others}") } else { String::new() };
-            format!("entry_ids={}{others}", named.join(","))
-        }
+        LetterSelection::These(ids) => format!("entry_ids={}", words(ids.iter().map(String::as_str))),
         LetterSelection::Matching(range) => matching(range),
     }
 }
@@ -22,13 +14,13 @@ pub fn meant(selection: &LetterSelection) -> String {
 fn matching(LetterRange { filter, before }: &LetterRange) -> String {
     let LetterFilter { reason, kind, task_id } = filter;
     let fields = [("reason", reason), ("kind", kind), ("task_id", task_id)];
-    let mut words: Vec<String> =
+    let mut parts: Vec<String> =
         fields.iter().filter_map(|(name, text)| Some(format!("{name}={}", word(text.as_ref()?)))).collect();
-    if words.is_empty() {
-        words.push("matching=all".to_owned());
+    if parts.is_empty() {
+        parts.push("matching=all".to_owned());
     }
-    words.extend(before.as_ref().map(|id| format!("before={}", word(id))));
-    words.join(" ")
+    parts.extend(before.as_ref().map(|id| format!("before={}", word(id))));
+    parts.join(" ")
 }
 
 /// What became of letters that were to be given back.

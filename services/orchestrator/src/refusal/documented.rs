@@ -93,6 +93,9 @@ const EVERYWHERE: [Answer; 5] = [
     (503, "As many connections are open as may be.", &[|| Refusal::TooManyConnections]),
 ];
 
+/// What is answered of a task that is not there.
+pub const NO_TASK: Answer = (404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound]);
+
 /// What any more work is refused with while too much of it waits in Redis' memory or before the projectors.
 pub const FULL: Sample = || Refusal::Overloaded(Pressure::Memory);
 

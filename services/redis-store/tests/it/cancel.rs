@@ -43,7 +43,8 @@ async fn what_has_not_ended_is_recorded_cancelled_at_once_and_what_waits_is_gone
     stage.raw(&["HSET", "plan:T", "queues", "default"]);
     let before = stage.story();
     let (then, now) = (stage.store.now_ms().await.unwrap(), cancel(&stage, "T").await.unwrap());
-    assert_eq!(now, Cancelled::Cancelled(5));
+    let Cancelled::Cancelled(5, Some(end)) = now else { panic!("{now:?}") };
+    assert_eq!((end.status, end.kind), (TaskStatus::Cancelled, Some("simulate".parse().unwrap())));
     let changed = stage.since(&before);
     let cancelled = |index: u32| format!("{index}=cancelled 0 0 MS");
     let records = [cancelled(0), "1=completed 1 0 MS".into(), cancelled(2), cancelled(3), cancelled(4), cancelled(5)];
@@ -102,7 +103,10 @@ async fn a_deadline_cancels_only_what_is_past_it_and_says_so() {
     assert_eq!(stage.exact(), before);
     let now = stage.store.now_ms().await.unwrap();
     stage.raw(&["ZADD", "lifetimes", &now.to_string(), "T"]);
-    assert_eq!(stage.store.cancel(&name("p"), &task_id("T"), &order).await.unwrap(), Cancelled::Cancelled(2));
+    assert!(matches!(
+        stage.store.cancel(&name("p"), &task_id("T"), &order).await.unwrap(),
+        Cancelled::Cancelled(2, Some(_))
+    ));
     assert_eq!(stage.facts()[1..], ["T 0-1 0 cancelled 0 0 p deadline"]);
     assert!(stage.raw(&["HGET", "outcomes:T", "1"]).text().ends_with(" deadline"));
     let told_until = stage.raw(&["ZSCORE", "cancelled", "T"]).integer() as u64;
@@ -120,7 +124,7 @@ async fn what_has_changed_since_is_left_alone_and_what_is_cancelled_already_is_n
     let before = stage.story();
     assert_eq!((cancel(revision - 1).await, cancel(revision + 1).await), (Cancelled::Changed, Cancelled::Changed));
     assert_eq!(stage.since(&before), Vec::<String>::new());
-    assert_eq!(cancel(revision).await, Cancelled::Cancelled(5));
+    assert!(matches!(cancel(revision).await, Cancelled::Cancelled(5, Some(_))));
     assert_eq!(cancel(revision).await, Cancelled::Already(TaskStatus::Cancelled), "sent again");
 }
 
@@ -165,7 +169,10 @@ async fn the_fold_of_its_own_facts_and_of_a_late_outcome_changes_nothing() {
     let (stage, fetched) = half_way().await;
     let item = settlement(&fetched[0], "w", FactKind::Failed, None);
     assert_eq!(stage.store.settle(&name("w"), &[item]).await.unwrap(), [Settled::Recorded]);
-    assert_eq!(cancel(&stage, "T").await.unwrap(), Cancelled::Cancelled(5), "an outcome that is not folded is none");
+    assert!(
+        matches!(cancel(&stage, "T").await.unwrap(), Cancelled::Cancelled(5, Some(_))),
+        "an outcome that is not folded is none"
+    );
     let before = stage.exact();
     let counts = stage.fold(&[]).await;
     assert_eq!((counts.counted, counts.duplicate), (0, 6));
@@ -178,7 +185,7 @@ async fn the_fold_of_its_own_facts_and_of_a_late_outcome_changes_nothing() {
 async fn a_task_of_a_thousand_ends_in_one_line() {
     let stage = stage().await;
     stage.submit("T", limit::SUBTASKS_MAX).await;
-    assert_eq!(cancel(&stage, "T").await.unwrap(), Cancelled::Cancelled(1_000));
+    assert!(matches!(cancel(&stage, "T").await.unwrap(), Cancelled::Cancelled(1_000, Some(_))));
     assert_eq!(stage.facts()[1..], ["T 0-999 0 cancelled 0 0 api"]);
     assert_eq!((stage.head("T"), stage.raw(&["HLEN", "outcomes:T"]).integer()), ("cancelled 0 0 1000".into(), 1_000));
     assert_eq!(stage.fold(&[]).await.duplicate, 1_000);
@@ -189,7 +196,8 @@ async fn each_generation_has_a_line_of_its_own_and_the_older_records_stay() {
     let stage = stage().await;
     stage.submit("T", 4).await;
     stage.raw(&["HSET", "outcomes:T", "1", "failed 1 0 5", "g:1", "1", "3", "failed 1 0 5", "g:3", "nonsense"]);
-    assert_eq!(cancel(&stage, "T").await.unwrap(), Cancelled::Cancelled(3));
+    let answer = cancel(&stage, "T").await.unwrap();
+    assert_eq!(answer, Cancelled::Cancelled(3, None), "its counters say less than its records");
     let lines = ["T 0 0 cancelled 0 0 api", "T 1 1 cancelled 0 0 api", "T 2 0 cancelled 0 0 api"];
     assert_eq!(stage.facts()[1..], lines);
     assert_eq!(stage.raw(&["HGET", "outcomes:T", "1"]).text(), "failed 1 0 5");
@@ -201,7 +209,7 @@ async fn what_waits_in_a_plan_and_for_its_start_never_runs() {
     let mut order = plan("T", &["", "0:continue", ""]);
     order.start = redis_store::submit::Start::After(Duration::from_secs(60));
     stage.accept(&order).await;
-    assert_eq!(cancel(&stage, "T").await.unwrap(), Cancelled::Cancelled(3));
+    assert!(matches!(cancel(&stage, "T").await.unwrap(), Cancelled::Cancelled(3, Some(_))));
     assert_eq!(stage.raw(&["EXISTS", "plan:T", "delayed", "delayed:body", MEDIUM]).integer(), 1, "the empty stream");
     assert_eq!(stage.raw(&["XLEN", MEDIUM]).integer(), 0);
 }
@@ -241,7 +249,7 @@ async fn a_hash_that_a_hand_broke_is_nobodys_or_ends_all_the_same() {
         stage.raw(&["HSET", "task:T", field, "nan"]);
     }
     stage.raw(&["ZADD", "lifetimes", "inf", "T"]);
-    assert_eq!(cancel(&stage, "T").await.unwrap(), Cancelled::Cancelled(2));
+    assert!(matches!(cancel(&stage, "T").await.unwrap(), Cancelled::Cancelled(2, Some(_))));
     assert_eq!(stage.head("T"), "cancelled 0 0 2");
 }
 
@@ -250,7 +258,7 @@ async fn without_memory_or_script_a_cancel_runs_to_its_end() {
     let (stage, _) = half_way().await;
     stage.raw(&["SCRIPT", "FLUSH"]);
     stage.out_of_memory();
-    assert_eq!(cancel(&stage, "T").await.unwrap(), Cancelled::Cancelled(5));
+    assert!(matches!(cancel(&stage, "T").await.unwrap(), Cancelled::Cancelled(5, Some(_))));
     assert_eq!(stage.head("T"), "cancelled 1 0 5");
     assert_eq!(stage.facts().len(), 6);
 }
@@ -318,7 +326,7 @@ async fn a_cancel_that_races_with_outcomes_and_their_fold_ends_in_sums_that_agre
             ["completed", "failed", "cancelled"].map(|field| stage.task("T", field).parse::<u64>().unwrap());
         assert_eq!((completed + cancelled, failed), (40, 0));
         match answer {
-            Cancelled::Cancelled(count) => {
+            Cancelled::Cancelled(count, _) => {
                 assert_eq!((count, stage.task("T", "status")), (cancelled, "cancelled".into()))
             }
             Cancelled::Already(status) => assert_eq!((status, cancelled), (TaskStatus::Completed, 0)),

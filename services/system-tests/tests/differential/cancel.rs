@@ -1,11 +1,12 @@
 //! `cancel` against its law.
 
+use crate::fold::end_of;
 use crate::history::check;
 use crate::world::{Leased, World};
 use proto_schemas::{TaskId, limit};
-use redis_store::cancel::CancelOrder;
+use redis_store::cancel::{CancelOrder, Cancelled};
 use std::time::Duration;
-use task_core::law::cancel::Cancel;
+use task_core::law::cancel::{Cancel, Cancelled as Lawful};
 
 #[test]
 fn cancel_keeps_to_its_law() {
@@ -54,7 +55,13 @@ fn cancel(world: &mut World, task_id: TaskId) {
         let answer = world.call(
             &lawful,
             async |store| store.cancel(&lawful.by, &lawful.task_id, &order).await,
-            |books, moment| books.cancel(moment, &lawful),
+            |books, moment| match books.cancel(moment, &lawful) {
+                Lawful::Cancelled(subtasks) => Cancelled::Cancelled(subtasks, end_of(&books.tasks[&lawful.task_id])),
+                Lawful::Already(status) => Cancelled::Already(status),
+                Lawful::Early => Cancelled::Early,
+                Lawful::Changed => Cancelled::Changed,
+                Lawful::Gone => Cancelled::Gone,
+            },
         );
         let word = format!("cancel {answer:?}").split('(').next().unwrap().to_owned();
         world.count("cancel past its deadline", u64::from(only_past && word == "cancel Cancelled"));

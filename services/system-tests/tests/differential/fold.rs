@@ -134,8 +134,8 @@ fn fold(world: &mut World, entries: &[EventEntry], task_ttl: Duration, acknowled
     }
 }
 
-/// What whoever folds is told of a task that was open before.
-fn end_of(task: &TaskBook) -> Option<TaskEnd> {
+/// What whoever ends a task that was open before is told of it.
+pub fn end_of(task: &TaskBook) -> Option<TaskEnd> {
     let took_ms = task.outcome_at_ms.unwrap_or(0).saturating_sub(task.created_at_ms);
     let (status, kinds) = (task.state.status, task.fields["kinds"].as_str());
     let end = TaskEnd { status, took: Duration::from_millis(took_ms), kind: Kind::new(kinds).ok() };

@@ -36,7 +36,7 @@ impl Operator {
         let sent = world.send("cancel", &what, async |store| store.cancel(&by, &task_id, &order).await).await;
         for answer in &sent.answers {
             match answer {
-                Cancelled::Cancelled(_) => {
+                Cancelled::Cancelled(..) => {
                     world.tally.note("cancel cancelled");
                     world.tally.note_many("cancel while held", u64::from(held.contains(&task_id)));
                 }

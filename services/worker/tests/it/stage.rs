@@ -87,7 +87,7 @@ impl Stage {
             CancelOrder { reason: None, task_ttl: Duration::from_secs(60), only_past: false, if_revision: None };
         let (by, task_id) = (ConsumerName::new("test").expect("a name"), TaskId::new(task).expect("an id"));
         let cancelled = self.store.cancel(&by, &task_id, &order).await.expect("an answer");
-        assert!(matches!(cancelled, Cancelled::Cancelled(_)), "{cancelled:?}");
+        assert!(matches!(cancelled, Cancelled::Cancelled(..)), "{cancelled:?}");
     }
 
     /// Folds what has happened, as a projector would.

@@ -149,7 +149,7 @@ impl Refusals for Listing {
 pub struct Reading;
 
 impl Refusals for Reading {
-    const OWN: &'static [Answer] = &[(404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound])];
+    const OWN: &'static [Answer] = &[documented::NO_TASK];
     const WAY: &'static [&'static [Answer]] = documented::READING;
 }
 
@@ -159,7 +159,7 @@ pub struct Cancelling;
 impl Refusals for Cancelling {
     const OWN: &'static [Answer] = &[
         (400, "An `If-Match` that is no entity tag.", &[sample::no_entity_tag]),
-        (404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound]),
+        documented::NO_TASK,
         (409, "It has completed or failed.", &[|| Refusal::NotCancellable]),
         (412, "It is not at the revision that `If-Match` names.", &[|| Refusal::PreconditionFailed]),
     ];
@@ -171,7 +171,7 @@ pub struct Replaying;
 
 impl Refusals for Replaying {
     const OWN: &'static [Answer] = &[
-        (404, "No task has this id, or it has expired.", &[|| Refusal::TaskNotFound]),
+        documented::NO_TASK,
         (
             409,
             "It has not ended, runs again already, or has run again 100 times.",
