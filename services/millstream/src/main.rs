@@ -45,6 +45,7 @@ use settings::InForce;
 use std::process::ExitCode;
 
 /// With the system's allocator a fifth of a worker's time went into small pieces of memory, and more into giving them back.
+/// It asks for no huge pages (`no_thp`): with them an idle process took three times the memory and was no faster.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
