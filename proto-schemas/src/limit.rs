@@ -82,6 +82,8 @@ pub const CANCEL_HINT_MS: u64 = 2 * TIMEOUT_MS_MAX;
 pub const KIND_TTL_MS: u64 = 7 * 24 * 3_600 * 1_000;
 /// Facts that the projectors may have yet to fold before a submit is refused.
 pub const UNFOLDED_FACTS_MAX: u64 = 1_000_000;
+/// Keys to the API of an installation: every orchestrator reads all of them every second or two.
+pub const API_KEYS_MAX: u64 = 1_000;
 /// Webhooks of an installation.
 pub const WEBHOOKS_MAX: u64 = 100;
 /// Characters of the URL of a webhook.

@@ -6,7 +6,8 @@ use crate::settings::RedisSettings;
 use crate::{operate, print};
 use clap::{Args, Subcommand, ValueEnum};
 use orchestrator::auth::{NewKey, Scope};
-use proto_schemas::ApiKey;
+use proto_schemas::{ApiKey, limit};
+use redis_store::keep::Kept;
 use redis_store::note::word;
 use redis_store::{Store, StoreError};
 use serde_json::json;
@@ -118,7 +119,10 @@ impl Create {
                 eprintln!("millstream: the system gives no randomness");
                 return Ok(Exit::Failed);
             };
-            store.keep_api_key(&new.id, &new.kept).await?;
+            if store.keep_api_key(&new.id, None, &new.kept).await? != Kept::Kept {
+                eprintln!("millstream: there are {} keys, and that is all there may be", limit::API_KEYS_MAX);
+                return Ok(Exit::Failed);
+            }
             print::line(&new.credentials);
             let detail = format!("name={} scope={}", word(&self.name), scope.as_str());
             note("create_key", &new.id).done(&store, detail).await;
@@ -130,15 +134,18 @@ impl Create {
 impl Rotate {
     fn run(self) -> anyhow::Result<Exit> {
         operate::run(&self.redis, async |store| {
-            let Some(kept) = store.api_key(&self.id).await? else {
+            let Some(stored) = store.api_key(&self.id).await? else {
                 return Ok(not_there(&store, "rotate_key", &self.id).await);
             };
             let old_until_ms = store.now_ms().await? + self.overlap_hours * HOUR_MS;
-            let Some(new) = NewKey::again(&self.id, kept, old_until_ms) else {
+            let Some(new) = NewKey::again(&self.id, stored.api_key, old_until_ms) else {
                 eprintln!("millstream: the system gives no randomness");
                 return Ok(Exit::Failed);
             };
-            store.keep_api_key(&new.id, &new.kept).await?;
+            if store.keep_api_key(&new.id, Some(&stored.text), &new.kept).await? != Kept::Kept {
+                eprintln!("millstream: somebody else has rotated or revoked the key meanwhile, so nothing was done");
+                return Ok(Exit::Failed);
+            }
             print::line(&new.credentials);
             note("rotate_key", &self.id).done(&store, format!("overlap_hours={}", self.overlap_hours)).await;
             Ok(Exit::Ok)

@@ -10,7 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use proto_schemas::limit::{WEBHOOK_SECRET_OVERLAP_MS, WEBHOOK_URL_CHARS_MAX};
 use proto_schemas::{Kind, Webhook, WebhookEvent, WebhookSecret};
 use redis_store::StoreError;
-use redis_store::webhooks::{Kept, KeptWebhook};
+use redis_store::keep::Kept;
+use redis_store::webhooks::KeptWebhook;
 use ring::rand::{SecureRandom, SystemRandom};
 use ulid::Ulid;
 

@@ -2,20 +2,30 @@
 
 use crate::client::Store;
 use crate::error::StoreError;
+use crate::keep::{Kept, Place};
 use crate::{key, value};
-use proto_schemas::ApiKey;
+use proto_schemas::{ApiKey, limit};
+
+/// A key as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredKey {
+    /// What it opens, and until when.
+    pub api_key: ApiKey,
+    /// The text of that: whoever replaces the key says which one they have read.
+    pub text: String,
+}
 
 impl Store {
-    /// Keeps a key under its id. Idempotent.
-    pub async fn keep_api_key(&self, id: &str, api_key: &ApiKey) -> Result<(), StoreError> {
-        let text = serde_json::to_string(api_key).map_err(|error| StoreError::Document(error.into()))?;
-        self.command("HSET", value::args([key::API_KEYS, id, &text])).await.map(drop)
+    /// Keeps a key under its id: a new one, or in the place of what was stored before. Idempotent.
+    pub async fn keep_api_key(&self, id: &str, before: Option<&str>, api_key: &ApiKey) -> Result<Kept, StoreError> {
+        self.keep(Place { hash: key::API_KEYS, id, before, count_max: limit::API_KEYS_MAX }, api_key).await
     }
 
     /// A key, or `None` if there is none of this id.
-    pub async fn api_key(&self, id: &str) -> Result<Option<ApiKey>, StoreError> {
+    pub async fn api_key(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
         let text = self.command("HGET", value::args([key::API_KEYS, id])).await?.into_string();
-        text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| StoreError::Document(error.into()))
+        let read = |text: String| serde_json::from_str(&text).map(|api_key| StoredKey { api_key, text });
+        text.map(read).transpose().map_err(|error| StoreError::Document(error.into()))
     }
 
     /// Forgets a key; whether there was one.

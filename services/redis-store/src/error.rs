@@ -66,6 +66,11 @@ impl StoreError {
         matches!(self, Self::Unavailable(_))
     }
 
+    /// Whether the same may succeed a little later: [`Self::is_transient`], or Redis is full.
+    pub fn is_passing(&self) -> bool {
+        self.is_transient() || matches!(self, Self::OutOfMemory(_))
+    }
+
     /// Whether the server is there and refuses to write: a replica, a disk that is full, or too few replicas.
     pub fn refuses_writes(&self) -> bool {
         matches!(self, Self::Unavailable(error) if UNWRITABLE.iter().any(|word| error.details().contains(word)))

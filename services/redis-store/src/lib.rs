@@ -34,6 +34,7 @@ pub mod gate;
 pub mod gauges;
 pub mod hand_back;
 pub mod heartbeat;
+pub mod keep;
 pub mod key;
 pub mod kinds;
 pub mod listing;

@@ -62,5 +62,5 @@ scripts! {
     EXPIRE = "expire",
     THROTTLE = "throttle",
     NOTE = "note",
-    WEBHOOK = "webhook",
+    KEEP = "keep",
 }

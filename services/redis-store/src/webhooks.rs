@@ -1,9 +1,10 @@
-//! Who is told of the ends of tasks, in one hash by id, and which deliveries are under way to whom; and how far the log has been told, as a group of its own that
-//! nobody reads through: its place is set, and holds the log until then.
+//! Who is told of the ends of tasks, in one hash by id, and which deliveries are under way to whom; and how far the log has been
+//! told, as a group of its own that nobody reads through: its place is set, and holds the log until then.
 
 use crate::client::Store;
 use crate::error::StoreError;
-use crate::{key, script, value};
+use crate::keep::{Kept, Place};
+use crate::{key, value};
 use proto_schemas::{TaskId, Webhook, limit};
 
 /// A webhook with its id and what has become of it.
@@ -19,17 +20,6 @@ pub struct KeptWebhook {
     pub gone_at_ms: Option<u64>,
 }
 
-/// The answer to whoever wants a webhook kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
-    /// It is.
-    Kept,
-    /// As many are there as may be.
-    Full,
-    /// It is another by now, or gone.
-    Changed,
-}
-
 /// How far the log has been told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToldPlace {
@@ -42,15 +32,7 @@ pub struct ToldPlace {
 impl Store {
     /// Keeps a webhook under its id: a new one, or in the place of what was stored before.
     pub async fn keep_webhook(&self, id: &str, before: Option<&str>, webhook: &Webhook) -> Result<Kept, StoreError> {
-        let text = serde_json::to_string(webhook).map_err(|error| StoreError::Document(error.into()))?;
-        let args = value::args([id, before.unwrap_or_default(), &text, &limit::WEBHOOKS_MAX.to_string()]);
-        let answer = self.eval(&script::WEBHOOK, vec![key::WEBHOOKS.to_owned()], args).await?;
-        match value::words(answer, "webhook")?.first().map(String::as_str) {
-            Some("kept") => Ok(Kept::Kept),
-            Some("full") => Ok(Kept::Full),
-            Some("changed") => Ok(Kept::Changed),
-            _ => Err(StoreError::Reply("webhook")),
-        }
+        self.keep(Place { hash: key::WEBHOOKS, id, before, count_max: limit::WEBHOOKS_MAX }, webhook).await
     }
 
     /// Forgets a webhook; whether there was one.

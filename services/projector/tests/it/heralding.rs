@@ -3,9 +3,9 @@
 use crate::stage::{SOON, Stage, config, eventually, name, stage};
 use projector::Config;
 use proto_schemas::{FactKind, Task, TaskStatus, Webhook, WebhookEvent, WebhookSecret};
+use redis_store::keep::Kept;
 use redis_store::listing::Span;
 use redis_store::read::TaskView;
-use redis_store::webhooks::Kept;
 use serde_json::Value;
 use std::time::Duration;
 

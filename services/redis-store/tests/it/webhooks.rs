@@ -2,7 +2,8 @@
 
 use crate::stage::stage;
 use proto_schemas::{TaskId, Webhook, WebhookEvent, WebhookSecret};
-use redis_store::webhooks::{Kept, ToldPlace};
+use redis_store::keep::Kept;
+use redis_store::webhooks::ToldPlace;
 
 fn webhook(created_at_ms: u64) -> Webhook {
     Webhook {

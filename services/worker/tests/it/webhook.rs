@@ -2,7 +2,7 @@
 
 use crate::stage::{Stage, eventually, quick, stage, subtask};
 use proto_schemas::{SubtaskDefinition, TaskId, Webhook, WebhookEvent, WebhookSecret};
-use redis_store::webhooks::Kept;
+use redis_store::keep::Kept;
 use serde_json::json;
 use std::sync::Arc;
 use system_tests::receiver::Receiver;
