@@ -1,5 +1,5 @@
 //! The audit of the API: who changed what, and what was refused to whom, as entries of the stream `audit`. Woken by each
-//! change; writes what has come together meanwhile in one call, and goes on trying while Redis is away. Answers do not wait
+//! change; writes what has come together meanwhile in one call, and goes on trying while Redis is away or full. Answers do not wait
 //! for it: if the process dies, what it was about to write is lost; if Redis does not keep up, the newest are dropped, and the
 //! log says how many.
 
@@ -45,7 +45,7 @@ pub async fn run(store: Store, mut notes: Receiver<Note>) {
         loop {
             match store.note(&batch).await {
                 Ok(()) => break,
-                Err(error) if error.is_transient() => tokio::time::sleep(PAUSE).await, // the store has told of it
+                Err(error) if error.is_passing() => tokio::time::sleep(PAUSE).await, // the store has told of it
                 Err(error) => {
                     let error: &(dyn Error + 'static) = &error;
                     tracing::warn!(error, notes = batch.len(), "notes of the audit are dropped");

@@ -6,7 +6,6 @@
 //! moment comes back with the next heartbeat. If it dies, the rest waits for any projector's next second.
 
 use crate::config::Config;
-use crate::fold::is_passing;
 use crate::metrics::ProjectorMetrics;
 use crate::pause::Pause;
 use proto_schemas::{ConsumerName, Kind, TaskId, limit};
@@ -140,7 +139,7 @@ impl Expirer {
             Err(error) => Err(error),
         };
         match ended {
-            Err(error) if !is_passing(&error) => Ok(Ended::LeftAlone), // `audit` names it
+            Err(error) if !error.is_passing() => Ok(Ended::LeftAlone), // `audit` names it
             other => other,
         }
     }

@@ -76,13 +76,13 @@ impl Fold {
                 folded.add(counts, chunk.len());
                 return Ok(());
             }
-            Err(error) if is_passing(&error) => return Err(error),
+            Err(error) if error.is_passing() => return Err(error),
             Err(_) => {}
         }
         for entry in chunk {
             match self.send(std::slice::from_ref(entry)).await {
                 Ok(counts) => folded.add(counts, 1),
-                Err(error) if is_passing(&error) => return Err(error),
+                Err(error) if error.is_passing() => return Err(error),
                 Err(error) => {
                     folded.poisoned += 1;
                     self.metrics.poisoned();
@@ -119,7 +119,7 @@ impl Fold {
         for (task_id, part) in parts {
             match self.store.fold_again(&self.consumer, self.task_ttl, std::slice::from_ref(&part)).await {
                 Ok(folded) => folded.ends.iter().for_each(|end| self.metrics.ended(end)),
-                Err(error) if is_passing(&error) => return Err(error),
+                Err(error) if error.is_passing() => return Err(error),
                 Err(_) => held.push(task_id.clone()),
             }
         }
@@ -148,9 +148,4 @@ impl Folded {
         self.counts.add(counts);
         self.acknowledged += entries;
     }
-}
-
-/// Whether the same may succeed a little later.
-pub(crate) fn is_passing(error: &StoreError) -> bool {
-    error.is_transient() || matches!(error, StoreError::OutOfMemory(_))
 }

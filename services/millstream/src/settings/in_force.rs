@@ -34,12 +34,18 @@ impl std::fmt::Display for InForce {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (at, (setting, value)) in self.values.iter().enumerate() {
             let space = if at == 0 { "" } else { " " };
-            let value = value.to_string_lossy();
-            let shown =
-                if setting.secret { masked(&SecretString::from(value.into_owned())) } else { value.into_owned() };
-            write!(f, "{space}{}={shown}", setting.name)?;
+            write!(f, "{space}{}={}", setting.name, shown(setting, &value.to_string_lossy()))?;
         }
         Ok(())
+    }
+}
+
+/// A value for people: of a secret nothing, unless it is an address.
+fn shown(setting: &Setting, value: &str) -> String {
+    match (setting.secret, &*setting.unit) {
+        (false, _) => value.to_owned(),
+        (true, "url") => masked(&SecretString::from(value)),
+        (true, _) => "***".to_owned(),
     }
 }
 
@@ -68,6 +74,14 @@ mod tests {
         let environment: Vec<_> = in_force.environment().collect();
         assert!(environment.contains(&("REDIS_URL", OsStr::new(url))));
         assert!(environment.contains(&("WORKER_KINDS", OsStr::new("a,b"))));
+    }
+
+    #[test]
+    fn a_secret_that_looks_like_an_address_is_not_shown_as_one() {
+        let secret = "corp://hunter2-hunter2-hunter2-hunter2-hunter2";
+        let shown =
+            in_force(&["millstream", "orchestrator", "--auth", "jwt", "--jwt-secret", secret]).unwrap().to_string();
+        assert!(shown.contains("JWT_SECRET=***") && !shown.contains("hunter2"), "{shown}");
     }
 
     #[test]

@@ -116,7 +116,7 @@ async fn whoever_is_nobody_washes_nothing_out_also_when_they_are_told_to_wait() 
     let stage = stage_on(redis, Config { allowance, auth, ..config() }).await;
     assert!(stage.store.wait_connected(Duration::from_secs(5)).await);
     let new = NewKey::make("test", &[Scope::Write], 1, None).expect("randomness");
-    stage.store.keep_api_key(&new.id, &new.kept).await.expect("an answer");
+    stage.store.keep_api_key(&new.id, None, &new.kept).await.expect("an answer");
     let known = format!("Bearer {}", new.credentials);
     for (authorization, status) in [("Bearer guess", 401), ("Bearer guess", 429), (&known, 202), (&known, 429)] {
         let headers = [("content-type", "application/json"), ("authorization", authorization)];
@@ -133,4 +133,20 @@ async fn whoever_is_nobody_washes_nothing_out_also_when_they_are_told_to_wait() 
 fn after(id: &str) -> String {
     let (ms, sequence) = id.split_once('-').expect("an id");
     format!("{ms}-{}", sequence.parse::<u64>().expect("a number") + 1)
+}
+
+/// At a full Redis a cancel and a discard are what makes room again: exactly these must not be missing.
+#[tokio::test]
+async fn what_was_done_while_redis_was_full_is_noted_when_there_is_room_again() {
+    let stage = stage().await;
+    let made = post(&stage, "/tasks", json!({ "description": "d" })).await;
+    let id = made["task_id"].as_str().expect("an id");
+    notes(&stage, 1).await;
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert_eq!(stage.post(&format!("/tasks/{id}/cancel"), String::new()).await.status, 200);
+    let is_refused = |line: &str| line.starts_with("cmdstat_xadd:") && !line.contains(",rejected_calls=0,");
+    let was_tried = || async { stage.redis.command(&["INFO", "commandstats"]).text().lines().any(is_refused) };
+    eventually(Duration::from_secs(10), was_tried).await;
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    assert_eq!(line(&notes(&stage, 2).await[1]), format!("cancel_task /tasks/{id}/cancel 200  "));
 }
