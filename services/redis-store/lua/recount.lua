@@ -1,4 +1,5 @@
--- Recomputes a task's counters, status, times and index places from its records alone: the first half of a rebuild.
+-- Recomputes a task's counters, status, times and index places from its records alone, its place in `lifetimes` among
+-- them: the first half of a rebuild.
 -- What runs again has run before, whatever the log still tells; what was told of a place that is over is gone.
 -- KEYS  task, outcomes, lifetimes, tasks:queued, tasks:processing, tasks:completed, tasks:failed, tasks:cancelled
 -- ARGV  task_id, task_ttl_ms
@@ -10,7 +11,7 @@ local index_of = {
 local task_id, task_ttl_ms = ARGV[1], number(ARGV[2], nil, ms_max)
 
 if not task_ttl_ms then return refuse('task_ttl_ms') end
-local head = redis.call('HMGET', task, 'total', 'created_at', 'revision')
+local head = redis.call('HMGET', task, 'total', 'created_at', 'revision', 'deadline_at')
 local total, created_at = number(head[1], nil, subtasks_max), number(head[2], nil, ms_max)
 if not head[1] then return 'gone' end
 if not total or not created_at then return redis.error_reply('ERR total or created_at is not a number') end
@@ -46,14 +47,16 @@ for field, value in pairs(kept) do
   end
 end
 local status, finished = moved and 'processing' or 'queued', {}
+local ends_at = number(head[4] or nil, nil, ms_max)
 redis.call('HDEL', task, 'finished_at')
 for _, field in ipairs(over) do redis.call('HDEL', outcomes, field) end
 if generations then finished = { 'generations', 1 } end
 if sums.completed + sums.failed + sums.cancelled == total then
   status = sums.failed > 0 and 'failed' or sums.cancelled > 0 and 'cancelled' or 'completed'
   finished[#finished + 1], finished[#finished + 2] = 'finished_at', string.format('%.0f', outcome_at)
-  redis.call('ZADD', lifetimes, string.format('%.0f', outcome_at + task_ttl_ms), task_id)
+  ends_at = outcome_at + task_ttl_ms
 end
+if ends_at then redis.call('ZADD', lifetimes, string.format('%.0f', ends_at), task_id) end
 redis.call('HSET', task, 'status', status, 'completed', sums.completed, 'failed', sums.failed, 'cancelled',
   sums.cancelled, 'updated_at', string.format('%.0f', updated_at), 'outcome_at', string.format('%.0f', outcome_at),
   'revision', (number(head[3], 0, ms_max) or 0) + 1, unpack(finished))

@@ -32,9 +32,8 @@ impl Books {
         task.outcome_at_ms = Some(outcome_at_ms);
         task.revision += 1;
         let (status, created_at_ms) = (task.state.status, task.created_at_ms);
-        if status.is_terminal() {
-            self.lifetimes.insert(order.task_id.clone(), outcome_at_ms + order.task_ttl_ms);
-        }
+        let ends_at_ms = if status.is_terminal() { outcome_at_ms + order.task_ttl_ms } else { task.deadline_at_ms };
+        self.lifetimes.insert(order.task_id.clone(), ends_at_ms);
         self.by_status.retain(|(_, other), _| *other != order.task_id);
         self.by_status.insert((status, order.task_id.clone()), created_at_ms);
         Recounted::Recounted
@@ -76,8 +75,10 @@ mod tests {
         task.state.progress.extend(told.map(|(place, line)| (place, Progress::decode(line).unwrap())));
         let mut books = Books::default();
         books.tasks.insert(task_id.clone(), task);
+        books.lifetimes.insert(task_id.clone(), 107);
         books.recount(&Recount { task_id: task_id.clone(), task_ttl_ms: 100 });
         let state = &books.tasks[&task_id].state;
+        assert_eq!(books.lifetimes[&task_id], books.tasks[&task_id].deadline_at_ms, "not a life after its end");
         assert_eq!((state.status, state.updated_at_ms), (TaskStatus::Processing, 8));
         assert_eq!(state.progress.keys().collect::<Vec<_>>(), [&(0, 0)]);
     }
