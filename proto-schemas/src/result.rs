@@ -19,7 +19,7 @@ pub struct SubtaskResult {
     pub worker_id: String,
     /// RFC 3339, UTC, by the worker's clock.
     pub completed_at: String,
-    /// For people.
+    /// A sentence for people.
     pub description: String,
     /// What the handler answered, when it completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

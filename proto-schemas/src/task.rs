@@ -17,12 +17,12 @@ pub struct SubtaskDefinition {
     /// A name of the client's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Which handler runs it.
+    /// Its kind: which handler runs it.
     pub kind: Kind,
     /// Where it waits.
     #[serde(default = "QueueName::default_queue", skip_serializing_if = "is_default_queue")]
     pub queue: QueueName,
-    /// For people.
+    /// A sentence for people.
     pub description: String,
     /// How urgent it is.
     pub priority: Priority,
@@ -130,7 +130,7 @@ pub struct Task {
     pub description: String,
     /// How it came in.
     pub door: Door,
-    /// Where it stands.
+    /// Its status.
     pub status: TaskStatus,
     /// How urgent it is, unless a subtask says otherwise.
     pub priority: Priority,

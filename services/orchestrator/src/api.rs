@@ -42,12 +42,12 @@ enum Tag {
     Tasks,
     /// The typed door: one piece of work of a kind, and its result.
     Typed,
-    /// What happens, as it happens.
+    /// Live events, as server-sent events.
     Events,
-    /// What gave up.
+    /// Dead letters: subtasks that failed for good.
     #[oai(rename = "Dead letters")]
     DeadLetters,
-    /// Who is told of ends.
+    /// Webhooks that are told when a task ends.
     Webhooks,
     /// Streams, workers, kinds, and why a task waits.
     Operations,

@@ -111,7 +111,7 @@ pub enum Refusal {
     /// The results of a task are too large for one answer.
     #[error("results too large for one answer")]
     ResultsTooLarge,
-    /// Nobody that is known sends it.
+    /// It carries no valid credentials.
     #[error("not authenticated")]
     Unauthenticated,
     /// Whoever sends it lacks this scope.
@@ -135,7 +135,7 @@ pub enum Refusal {
     /// Some other fault of the request that the HTTP layer found.
     #[error("bad request")]
     BadRequest,
-    /// Not a request of HTTP/1.1 as it has to be.
+    /// A malformed HTTP/1.1 request.
     #[error("not HTTP/1.1: {0}")]
     NotHttp(&'static str),
     /// As many listen as may.
@@ -147,10 +147,10 @@ pub enum Refusal {
     /// As many connections are served as may be.
     #[error("too many connections")]
     TooManyConnections,
-    /// As much is being read as may be.
+    /// The limit of bodies that are read at a time is reached.
     #[error("too many bodies are being read")]
     TooManyBodies,
-    /// As much is being sent in large answers as may be.
+    /// The limit of large answers that are sent at a time is reached.
     #[error("too many large answers are being sent")]
     TooManyAnswers,
     /// Stored, and not yet on as many replicas as the settings ask for.

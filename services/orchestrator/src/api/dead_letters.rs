@@ -44,7 +44,7 @@ impl Refusals for GivingBack {
         (404, "No dead letter has this id.", &[|| Refusal::LetterNotFound]),
         (
             409,
-            "Its subtask has run again since or 100 times, or nothing in it could run.",
+            "Its subtask has run again since, or 100 times; or the letter holds nothing that could run.",
             &[|| Refusal::LetterGone, || Refusal::LetterUnfit, || Refusal::RunsExhausted],
         ),
         (429, "Too much is waiting: in Redis' memory or before the projectors.", &[documented::FULL]),
@@ -58,7 +58,7 @@ impl Refusals for Discarding {
     const OWN: &'static [Answer] = &[
         (
             409,
-            "Another number of letters matches than `confirm` says. Nothing was thrown away.",
+            "The number of matching dead letters is not `confirm`. Nothing was discarded.",
             &[|| Refusal::Confirmation(41)],
         ),
         (422, "More than 1,000 ids.", &[sample::too_many_entry_ids]),
@@ -73,7 +73,7 @@ impl Refusals for GivingSeveralBack {
         (422, "More than 1,000 ids.", &[sample::too_many_entry_ids]),
         (
             429,
-            "Too much is waiting: in Redis' memory or before the projectors. Nothing was given back.",
+            "Too much is waiting: in Redis' memory or before the projectors. Nothing was requeued.",
             &[documented::FULL],
         ),
     ];
@@ -127,7 +127,7 @@ impl DeadLettersApi {
         Ok(JsonText(LetterDocument::of(&letter, task_exists)))
     }
 
-    /// Give a dead letter back
+    /// Requeue a dead letter
     ///
     /// Its subtask runs again from its first attempt, with whatever was skipped or cancelled for it; where its failure ended
     /// the whole task (`fail_fast`), that is all that was cancelled then. A letter that belongs to no task goes back to its
@@ -144,7 +144,7 @@ impl DeadLettersApi {
         Ok(JsonText(RequeuedLetters { matched: 1, requeued: 1, ..RequeuedLetters::default() }))
     }
 
-    /// Give several dead letters back
+    /// Requeue several dead letters
     ///
     /// Each for itself; `dry_run` says how many that would be. After 20 seconds at the latest comes an answer, and with
     /// `next_cursor` in it the next request goes on: what cannot be given back is never in the way of what can.
@@ -163,7 +163,7 @@ impl DeadLettersApi {
         Ok(JsonText(told))
     }
 
-    /// Throw dead letters away
+    /// Discard dead letters
     ///
     /// For good, and no more than a dry run has seen: `confirm` is the number that it gave, `until` its `newest`. After 20
     /// seconds at the latest comes an answer, and with `next_cursor` in it the next request goes on, a dry run too.

@@ -27,9 +27,13 @@ struct FollowingOne;
 
 impl Refusals for FollowingOne {
     const OWN: &'static [Answer] = &[
-        (400, "A place to go on from that is no id of a message; `errors` names the field.", &[no_place]),
+        (400, "A malformed `Last-Event-ID` or `after`; `errors` names the field.", &[no_place]),
         documented::NO_TASK,
-        (429, "As many streams are open as may be, or half of them by you.", &[|| Refusal::TooManyStreams]),
+        (
+            429,
+            "The limit of open event streams is reached, or this client holds half of them.",
+            &[|| Refusal::TooManyStreams],
+        ),
     ];
     const WAY: &'static [&'static [Answer]] = documented::ASKING;
 }
@@ -38,8 +42,12 @@ struct FollowingAll;
 
 impl Refusals for FollowingAll {
     const OWN: &'static [Answer] = &[
-        (400, "A place to go on from, or a list of names, that is none; `errors` names the field.", &[no_place]),
-        (429, "As many streams are open as may be, or half of them by you.", &[|| Refusal::TooManyStreams]),
+        (400, "A malformed `Last-Event-ID`, `after` or list of names; `errors` names the field.", &[no_place]),
+        (
+            429,
+            "The limit of open event streams is reached, or this client holds half of them.",
+            &[|| Refusal::TooManyStreams],
+        ),
     ];
     const WAY: &'static [&'static [Answer]] = documented::ASKING;
 }

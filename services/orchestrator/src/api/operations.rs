@@ -46,7 +46,7 @@ impl OperationsApi {
 
     /// List workers
     ///
-    /// Who lives, what each serves and what it has leased right now: owner, age, idle time and deliveries of each entry.
+    /// The live workers, the kinds each serves and what it has leased now: owner, age, idle time and deliveries of each entry.
     #[oai(path = "/workers", method = "get", operation_id = "list_workers")]
     async fn workers(&self, context: Data<&Arc<Context>>) -> Result<JsonText<WorkerList>, Refused<Looking>> {
         Ok(JsonText(operations::workers(&context).await?))
@@ -54,13 +54,13 @@ impl OperationsApi {
 
     /// List kinds
     ///
-    /// What can be asked for: built in, or announced by a worker within the last seven days.
+    /// The kinds that are accepted: built in, or announced by a worker within the last seven days.
     #[oai(path = "/kinds", method = "get", operation_id = "list_kinds")]
     async fn kinds(&self, context: Data<&Arc<Context>>) -> Result<JsonText<KindList>, Refused<Looking>> {
         Ok(JsonText(context.kinds.list(&context).await?))
     }
 
-    /// Why a task does not go on
+    /// What a task waits for
     ///
     /// What each of its open subtasks waits for: a worker of its kind, its time, what it depends on, its turn.
     #[oai(path = "/tasks/:task_id/why", method = "get", operation_id = "explain_task")]

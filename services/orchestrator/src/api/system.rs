@@ -29,15 +29,15 @@ impl Refusals for Preparing {
 impl SystemApi {
     /// Enter
     ///
-    /// What this is, and where to go on from here.
+    /// The service, its version, and links.
     #[oai(path = "/", method = "get", operation_id = "welcome")]
     async fn welcome(&self) -> Result<JsonText<Welcome>, Refused<Open>> {
         Ok(JsonText(Welcome::new()))
     }
 
-    /// Whether it lives
+    /// Health
     ///
-    /// Always 200 while the process answers; says whether Redis is connected without asking it.
+    /// Always 200 while the process answers. Says whether Redis is connected, without asking it.
     #[oai(path = "/health", method = "get", operation_id = "health")]
     async fn health(&self, context: Data<&Arc<Context>>) -> Result<JsonText<Health>, Refused<Open>> {
         Ok(JsonText(Health::new(context.store.is_connected())))
@@ -45,7 +45,7 @@ impl SystemApi {
 
     /// Whether the process answers
     ///
-    /// Asks nothing of Redis: whoever restarts processes looks here.
+    /// The liveness probe: asks nothing of Redis.
     #[oai(path = "/livez", method = "get", operation_id = "livez")]
     async fn livez(&self) -> Result<JsonText<Alive>, Refused<Open>> {
         Ok(JsonText(Alive::new()))
@@ -59,7 +59,7 @@ impl SystemApi {
         Ok(metrics::page(&context).await)
     }
 
-    /// Whether it can do its work
+    /// Readiness
     ///
     /// Asks Redis who it is and what it promises; says what is missing or what should be changed, and what makes
     /// submissions be refused. `missing` is `redis` where there is none, and `redis_writable` where it refuses to write: it

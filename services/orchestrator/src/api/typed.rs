@@ -48,7 +48,7 @@ impl Refusals for Assigning {
     const OWN: &'static [Answer] = &[
         (
             400,
-            "A kind that no worker serves, or an Idempotency-Key that is none.",
+            "A kind that no worker serves, or a malformed Idempotency-Key.",
             &[sample::unknown_task_type, || Refusal::IdempotencyKeyInvalid],
         ),
         (409, "The task that this Idempotency-Key stands for has expired.", &[|| Refusal::IdempotencyTaskGone]),
@@ -59,7 +59,7 @@ impl Refusals for Assigning {
             "Too much is waiting: in a queue, in Redis' memory or before the projectors.",
             &[|| Refusal::Overloaded(Pressure::Backlog)],
         ),
-        (503, "Too few replicas have it.", &[|| Refusal::NotReplicated]),
+        (503, "Too few replicas have stored it.", &[|| Refusal::NotReplicated]),
     ];
     const WAY: &'static [&'static [Answer]] = documented::SENDING;
 }

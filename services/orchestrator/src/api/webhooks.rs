@@ -21,7 +21,7 @@ pub struct WebhooksApi;
 
 #[derive(ApiResponse)]
 enum Created {
-    /// Made. Keep the secret: it is not shown again.
+    /// Created. Keep the secret: it is not shown again.
     #[oai(status = 201)]
     Webhook(
         JsonText<WebhookDocument>,
@@ -43,7 +43,7 @@ struct Creating;
 impl Refusals for Creating {
     const OWN: &'static [Answer] = &[
         (409, "There are 100 webhooks already.", &[|| Refusal::TooManyWebhooks]),
-        (422, "A URL that may not be reached. Nothing was stored.", &[sample::forbidden_url]),
+        (422, "A URL that webhooks may not use. Nothing was stored.", &[sample::forbidden_url]),
     ];
     const WAY: &'static [&'static [Answer]] = documented::SENDING;
 }
@@ -71,7 +71,7 @@ impl Refusals for Choosing {
 
 #[OpenApi(tag = "Tag::Webhooks")]
 impl WebhooksApi {
-    /// Make a webhook
+    /// Create a webhook
     ///
     /// From now on it is told of each end of a task that it wants, within a second or two of the end, at least once: a POST
     /// of a CloudEvent (`application/cloudevents+json`), signed as Standard Webhooks says. Any 2xx takes it. Anything else

@@ -25,7 +25,7 @@ const REQUESTS: [(&str, &str, &str, &str); 9] = [
     (
         "submit_task",
         "own_plan",
-        "A plan of your own",
+        "Your own plan",
         r#"{"description":"Ship the release","subtasks":[{"name":"build","description":"Build it"},{"name":"publish","description":"Publish it","depends_on":["build"],"max_attempts":3}],"deadline_seconds":3600}"#,
     ),
     ("submit_task", "later", "Not before a minute is over", r#"{"description":"Send the report","delay_seconds":60}"#),

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 /// What can be done with a task.
 const OF_TASK: [(&str, &str); 6] = [
-    ("get_task", "Read the task."),
-    ("explain_task", "Why it does not go on."),
-    ("cancel_task", "Cancel it."),
-    ("replay_task", "Run it again, once it has ended."),
-    ("get_result", "What came of it."),
-    ("follow_task", "Follow it."),
+    ("get_task", "The task."),
+    ("explain_task", "What it waits for."),
+    ("cancel_task", "Cancels it."),
+    ("replay_task", "Runs it again, once it has ended."),
+    ("get_result", "Its result."),
+    ("follow_task", "Its events."),
 ];
 /// Answers that tell of one task, always: a list may be empty, and a batch may be refused.
 const TASKS: [(&str, &str); 6] = [

@@ -41,56 +41,50 @@ pub const SENDING: &[&[Answer]] = &[&BODY, &GUARDED, &WRITTEN, &BUSY, &EVERYWHER
 const BODY: [Answer; 5] = [
     (
         400,
-        "Not JSON, not of the described shape, or not complete; `errors` names the fields.",
+        "Not JSON, not of the described shape, or incomplete; `errors` names the fields.",
         &[sample::unknown_field, || Refusal::Malformed { line: 1, column: 17 }, || Refusal::BodyBroken],
     ),
     (408, "The body did not arrive within 10 seconds.", &[|| Refusal::BodySlow]),
-    (413, "The body has more than 1 MiB.", &[|| Refusal::BodyTooLarge]),
+    (413, "The body is larger than 1 MiB.", &[|| Refusal::BodyTooLarge]),
     (
         415,
         "The body is not `application/json` in UTF-8, or is compressed.",
         &[|| Refusal::ContentType, || Refusal::ContentEncoding],
     ),
-    (422, "Nested deeper than 32.", &[|| Refusal::TooDeep]),
+    (422, "Nested deeper than 32 levels.", &[|| Refusal::TooDeep]),
 ];
 
 const WRITTEN: [Answer; 1] = [(503, "Redis is out of memory.", &[sample::out_of_memory])];
 
-const BUSY: [Answer; 1] = [(503, "As much is being read as may be.", &[|| Refusal::TooManyBodies])];
+const BUSY: [Answer; 1] =
+    [(503, "The limit of bodies that are read at a time is reached.", &[|| Refusal::TooManyBodies])];
 
-const LARGE: [Answer; 1] = [(503, "As much is being sent in large answers as may be.", &[|| Refusal::TooManyAnswers])];
+const LARGE: [Answer; 1] =
+    [(503, "The limit of large answers that are sent at a time is reached.", &[|| Refusal::TooManyAnswers])];
 
 const GUARDED: [Answer; 6] = [
-    (400, "A parameter is not of the described shape, unknown or there twice.", &[sample::unknown_parameter]),
+    (400, "A parameter is malformed, unknown or repeated.", &[sample::unknown_parameter]),
     (
         401,
-        "The API asks who you are (the setting AUTH), and these are no credentials that are valid.",
+        "Authentication is on (setting AUTH), and the request carries no valid credentials.",
         &[|| Refusal::Unauthenticated],
     ),
     (
         403,
-        "The API asks who you are (the setting AUTH), and you lack the scope of this operation.",
+        "Authentication is on (setting AUTH), and the credentials lack the scope of this operation.",
         &[|| Refusal::Forbidden(Scope::Admin)],
     ),
-    (
-        421,
-        "The API asks nobody who they are, and the host that you name is not this machine.",
-        &[|| Refusal::Misdirected],
-    ),
-    (429, "Your allowance is used up (the setting RATE_LIMIT).", &[|| Refusal::Throttled(Duration::from_secs(12))]),
+    (421, "Authentication is off, and the Host header names another machine.", &[|| Refusal::Misdirected]),
+    (429, "The rate limit is exceeded (setting RATE_LIMIT).", &[|| Refusal::Throttled(Duration::from_secs(12))]),
     (503, "Redis is unavailable.", &[|| Refusal::StoreSilent]),
 ];
 
 const EVERYWHERE: [Answer; 5] = [
-    (
-        400,
-        "Not a request of HTTP/1.1 as it has to be.",
-        &[|| Refusal::NotHttp("A request must have one header Host, with a host.")],
-    ),
-    (414, "The request line has more than 8 KiB.", &[|| Refusal::UriTooLong]),
-    (431, "The head has more than 16 KiB, or more than 100 headers.", &[|| Refusal::HeadersTooLarge]),
+    (400, "A malformed HTTP/1.1 request.", &[|| Refusal::NotHttp("A request must have one header Host, with a host.")]),
+    (414, "The request line is longer than 8 KiB.", &[|| Refusal::UriTooLong]),
+    (431, "More than 100 headers, or more than 16 KiB before the body.", &[|| Refusal::HeadersTooLarge]),
     (500, "The service failed.", &[|| Refusal::Bug(String::new())]),
-    (503, "As many connections are open as may be.", &[|| Refusal::TooManyConnections]),
+    (503, "The limit of open connections is reached.", &[|| Refusal::TooManyConnections]),
 ];
 
 /// What is answered of a task that is not there.

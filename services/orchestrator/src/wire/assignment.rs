@@ -13,7 +13,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub struct NewAssignment {
-    /// Which handler runs it.
+    /// Its kind: which handler runs it.
     pub task_type: String,
     /// The handler's input: any object, at most 64 KiB, kept byte for byte; `{}` unless you say otherwise.
     pub params: Option<JsonObject>,
@@ -25,9 +25,9 @@ pub struct NewAssignment {
 pub struct Assignment {
     /// Ask `/result/{task_id}` for what came of it.
     pub task_id: String,
-    /// Always the same word.
+    /// Always `assigned`.
     pub status: AssignmentStatus,
-    /// For people.
+    /// A sentence for people.
     pub message: String,
     /// When it was answered.
     pub timestamp: Timestamp,

@@ -31,7 +31,7 @@ pub struct NewBatch {
 #[derive(Debug)]
 pub struct BatchItem(pub Result<NewTask, Violations>);
 
-/// What came of a batch.
+/// The results of the batch, in its order.
 #[derive(Debug, Serialize, Object)]
 #[oai(example)]
 pub struct BatchAnswer {

@@ -54,7 +54,7 @@ impl ApiResponse for EventStream {
 impl ApiResponse for TaskStream {
     fn meta() -> MetaResponses {
         let mut responses = EventStream::meta().responses;
-        responses.push(response(204, "You have been told the end of this task; there is nothing more.", Vec::new()));
+        responses.push(response(204, "The end of this task has been delivered: there is nothing more.", Vec::new()));
         MetaResponses { responses }
     }
 

@@ -38,7 +38,7 @@ pub struct LetterRange {
     pub before: Option<String>,
 }
 
-/// Which letters to give back: either `entry_ids` or `matching`.
+/// Which dead letters to requeue: either `entry_ids` or `matching`.
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub struct LetterRequeue {
@@ -54,7 +54,7 @@ pub struct LetterRequeue {
     pub dry_run: Option<bool>,
 }
 
-/// Which letters to throw away: either `entry_ids` or `matching`, and one of `dry_run` and `confirm`.
+/// Which dead letters to discard: either `entry_ids` or `matching`, and one of `dry_run` and `confirm`.
 #[derive(Debug, Clone, Object)]
 #[oai(example, deny_unknown_fields, skip_serializing_if_is_none)]
 pub struct LetterDiscard {
@@ -85,32 +85,32 @@ pub struct NewDiscard {
     pub confirm: Option<u64>,
 }
 
-/// How many letters were given back.
+/// How many dead letters were requeued.
 #[derive(Debug, Clone, Default, Serialize, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub struct RequeuedLetters {
-    /// Letters that are meant, as far as they were read.
+    /// Dead letters that match, as far as they were read.
     pub matched: u64,
-    /// Of these given back.
+    /// Of these, requeued.
     pub requeued: u64,
-    /// Of these out of date: their subtask has run again since, or its end is not recorded yet.
+    /// Of these, out of date: their subtask has run again since, or its end is not recorded yet.
     pub gone: u64,
-    /// Of these without an entry that could run, or whose task cannot be read.
+    /// Of these, without an entry that could run, or whose task cannot be read.
     pub unfit: u64,
-    /// Of these not dealt with for want of time, or because Redis refused: ask again.
+    /// Of these, not dealt with for want of time, or because Redis refused: ask again.
     pub left: u64,
     /// Ask for the rest with it; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }
 
-/// How many letters were thrown away.
+/// How many dead letters were discarded.
 #[derive(Debug, Clone, Default, Serialize, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub struct Discarded {
-    /// Letters that are meant, as far as they were read.
+    /// Dead letters that match, as far as they were read.
     pub matched: u64,
-    /// Of these thrown away.
+    /// Of these, discarded.
     pub discarded: u64,
     /// How many of the confirmed ones were not dealt with for want of time: confirm these, with `next_cursor`.
     pub left: u64,

@@ -21,10 +21,10 @@ pub struct NewTask {
     pub description: String,
     /// 0 low, 1 medium (default), 2 high, 3 and above critical; or one of these words.
     pub priority: Option<PriorityInput>,
-    /// A plan of your own.
+    /// Your own plan.
     #[oai(validator(min_items = 1, max_items = 1000))]
     pub subtasks: Option<Vec<NewSubtask>>,
-    /// Whatever you want to find with the task again: any object, at most 64 KiB, kept byte for byte.
+    /// Your own data, kept with the task: any object, at most 64 KiB, kept byte for byte.
     pub context: Option<JsonObject>,
     /// Seconds until it may start, to the millisecond; or say `run_at`.
     #[oai(validator(minimum(value = "0"), maximum(value = "31536000")))]

@@ -4,16 +4,16 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde::Serialize;
 
-/// Why a request was not done.
+/// A problem document (RFC 9457): why a request was not done.
 #[derive(Debug, Clone, Serialize, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub struct Problem {
-    /// The sort of problem, as a URI that nobody has to look up: `urn:problem-type:millstream:` and the `code`, or one that
+    /// The type of the problem, a URI that need not be resolved: `urn:problem-type:millstream:` and the `code`, or one that
     /// is known beyond us.
     #[serde(rename = "type")]
     #[oai(rename = "type")]
     pub kind: String,
-    /// The sort of problem, for people.
+    /// The type of the problem, for people.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
@@ -21,16 +21,16 @@ pub struct Problem {
     pub detail: String,
     /// This occurrence, as a URI; ends with `request_id`.
     pub instance: String,
-    /// The sort of problem, for programs. docs/errors.md lists them all; there may be more one day, so go by the status
+    /// The type of the problem, for programs. docs/errors.md lists them all; there may be more one day, so go by the status
     /// of one that you do not know.
     pub code: String,
     /// Which fields are wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<FieldError>>,
-    /// What is not there, when the service is not ready.
+    /// What is missing, when the service is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<Vec<String>>,
-    /// Which policies of the header `RateLimit-Policy` the request is against.
+    /// The policies of the header `RateLimit-Policy` that the request violates.
     #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
     #[oai(rename = "violated-policies")]
     pub violated_policies: Option<Vec<String>>,
@@ -38,10 +38,10 @@ pub struct Problem {
     pub request_id: String,
 }
 
-/// One field that is wrong.
+/// One violation.
 #[derive(Debug, Clone, Serialize, Object)]
 pub struct FieldError {
-    /// Where, as a JSON pointer; empty for the whole body.
+    /// The field, as a JSON pointer; empty for the whole body.
     pub pointer: String,
     /// What is wrong, for people.
     pub detail: String,

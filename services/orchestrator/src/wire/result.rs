@@ -13,7 +13,7 @@ use serde::Serialize;
 pub struct ResultDocument {
     /// The task.
     pub task_id: String,
-    /// Where it stands.
+    /// Its status.
     pub status: ResultStatus,
     /// Of a completed task: what its handler answered, byte for byte; `{"subtasks": [...]}` by index for a task of the
     /// native door; null in place of what has expired.

@@ -34,7 +34,7 @@ pub struct StreamDocument {
     pub oldest_age_seconds: Option<f64>,
     /// Its groups.
     pub groups: Vec<GroupDocument>,
-    /// What people should look at.
+    /// Warnings for people.
     pub warnings: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ pub struct GroupDocument {
     pub lag: Option<u64>,
     /// How many consumers it has.
     pub consumers_count: u64,
-    /// Those with most pending first, at most 100.
+    /// Its consumers, those with most pending first, at most 100.
     pub consumers: Vec<StreamConsumerDocument>,
 }
 

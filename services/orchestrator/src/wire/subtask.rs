@@ -21,11 +21,11 @@ pub struct SubtaskDocument {
     /// The client's name for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Which handler runs it.
+    /// Its kind: which handler runs it.
     pub kind: String,
     /// What is to be done.
     pub description: String,
-    /// Where it stands.
+    /// Its status.
     pub status: SubtaskStatus,
     /// How urgent it is.
     pub priority: Priority,

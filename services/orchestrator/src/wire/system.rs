@@ -11,7 +11,7 @@ use serde::Serialize;
 /// The one name of this service.
 pub const SERVICE: &str = "orchestrator";
 
-/// The entrance.
+/// Service, version and links.
 #[derive(Debug, Clone, Serialize, Object)]
 #[oai(example)]
 pub struct Welcome {
@@ -34,9 +34,9 @@ pub struct Links {
     pub redoc: String,
     /// Its description for machines.
     pub openapi: String,
-    /// Whether it lives, and its view of Redis.
+    /// Health, and its view of Redis.
     pub health: String,
-    /// Whether it can do its work.
+    /// Readiness.
     pub ready: String,
     /// The native door, and the list of tasks.
     pub tasks: String,
@@ -48,7 +48,7 @@ pub struct Links {
     pub workers: String,
 }
 
-/// Whether it lives; never asks anybody else.
+/// Health; never asks anybody else.
 #[derive(Debug, Clone, Serialize, Object)]
 #[oai(example)]
 pub struct Health {
@@ -122,7 +122,7 @@ pub struct RedisState {
     pub losses: u64,
     /// Dead letters that their bound has trimmed away so far.
     pub dead_letters_trimmed: u64,
-    /// What should be changed or looked at.
+    /// Warnings: what should be changed or looked at.
     pub warnings: Vec<String>,
 }
 

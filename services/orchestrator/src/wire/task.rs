@@ -23,11 +23,11 @@ pub struct TaskDocument {
     pub task_id: String,
     /// As it was sent.
     pub description: String,
-    /// Where it stands.
+    /// Its status.
     pub status: TaskStatus,
     /// How urgent it is, unless a subtask says otherwise.
     pub priority: Priority,
-    /// The way it came in.
+    /// The door it came in by.
     pub door: Door,
     /// What it does, when it came in through the typed door.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,7 +71,7 @@ pub struct TaskLinks {
     #[serde(rename = "self")]
     #[oai(rename = "self")]
     pub this: String,
-    /// What came of it.
+    /// Its result.
     pub result: String,
 }
 

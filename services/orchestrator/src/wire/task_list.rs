@@ -29,11 +29,11 @@ pub struct TaskSummary {
     pub task_id: String,
     /// As it was sent.
     pub description: String,
-    /// Where it stands.
+    /// Its status.
     pub status: TaskStatus,
     /// How urgent it is, unless a subtask says otherwise.
     pub priority: Priority,
-    /// The way it came in.
+    /// The door it came in by.
     pub door: Door,
     /// The kinds in its plan, each once.
     pub kinds: Vec<String>,

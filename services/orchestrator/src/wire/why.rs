@@ -13,9 +13,9 @@ use serde::Serialize;
 pub struct Explanation {
     /// The task.
     pub task_id: String,
-    /// Where it stands.
+    /// Its status.
     pub status: TaskStatus,
-    /// In a sentence.
+    /// A sentence for people.
     pub summary: String,
     /// Its subtasks that have not ended, by index, at most 100.
     pub waits: Vec<WaitDocument>,
@@ -31,11 +31,11 @@ pub struct WaitDocument {
     pub subtask_id: String,
     /// Its place in the plan.
     pub index: u32,
-    /// Where it stands.
+    /// Its status.
     pub status: SubtaskStatus,
     /// What for.
     pub cause: WaitCause,
-    /// In a sentence.
+    /// A sentence for people.
     pub detail: String,
     /// When it goes on, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]

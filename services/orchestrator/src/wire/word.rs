@@ -35,7 +35,7 @@ word! {
 }
 
 word! {
-    /// The way a task came in.
+    /// The door a task came in by.
     Door of proto_schemas::Door { Native, Typed, Gated }
 }
 

@@ -6,7 +6,7 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde::Serialize;
 
-/// The workers that live.
+/// The live workers.
 #[derive(Debug, Clone, Serialize, Object)]
 #[oai(example)]
 pub struct WorkerList {
@@ -14,32 +14,32 @@ pub struct WorkerList {
     pub workers: Vec<WorkerDocument>,
     /// How many there are.
     pub total: u64,
-    /// Leases of whoever is none of them: they are taken over when they have run out.
+    /// Leases of workers that are not live any more: other workers take them over when they run out.
     pub unowned: Vec<LeaseDocument>,
 }
 
 /// A worker, as it said of itself in its last heartbeat.
 #[derive(Debug, Clone, Serialize, Object)]
 pub struct WorkerDocument {
-    /// The name that people gave it.
+    /// Its display id, the setting WORKER_ID.
     pub worker_id: String,
-    /// Its name in the groups: one process.
+    /// Its name in the consumer groups, unique per process.
     pub consumer: String,
-    /// Where it runs.
+    /// Its host.
     pub host: String,
-    /// Its process.
+    /// Its process id.
     pub pid: u32,
-    /// What it serves.
+    /// The kinds it serves.
     pub kinds: Vec<String>,
-    /// How many subtasks it runs at once.
+    /// Its slots: how many subtasks it runs at once.
     pub slots: u64,
-    /// How many it was running.
+    /// How many subtasks it was running at its last heartbeat.
     pub running: u64,
-    /// Whether it takes no more: it is about to end.
+    /// Whether it takes no more work and is about to end.
     pub draining: bool,
-    /// When it said so.
+    /// When its last heartbeat was.
     pub heartbeat_at: Timestamp,
-    /// How long ago that was, in seconds; a heartbeat comes every 10.
+    /// The age of its last heartbeat, in seconds; one comes every 10.
     pub heartbeat_age_seconds: f64,
     /// What it has leased right now. Of each stream the 250 oldest leases are looked at, of all
     /// together 2,000.
@@ -65,15 +65,15 @@ pub struct LeaseDocument {
     /// How many workers have died with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crashes: Option<u32>,
-    /// Who has it.
+    /// The consumer that holds it.
     pub consumer: String,
-    /// Where its entry lies.
+    /// The stream of its entry.
     pub stream: String,
     /// Its entry.
     pub entry_id: String,
-    /// How long ago the entry was added, in seconds: it has waited and run.
+    /// Age of the entry since it was added, in seconds: waiting and running.
     pub age_seconds: f64,
-    /// How long ago its handler began, in seconds; absent until the projector has folded that it did.
+    /// For how long its handler has run, in seconds; absent until the projector has folded its start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running_seconds: Option<f64>,
     /// Seconds since the lease was taken or renewed: it runs out at `LEASE_MS`.

@@ -90,7 +90,7 @@ async fn a_key_may_do_what_its_scope_holds_until_it_is_revoked() {
         assert_eq!(send(&stage, "POST", "/dead-letters/discard", who).await.status, discards);
     }
     let problem = send(&stage, "POST", "/tasks", &reader).await.problem(403, "forbidden");
-    assert_eq!(problem["detail"], "This takes the scope write.");
+    assert_eq!(problem["detail"], "This operation needs the scope write.");
     assert!(stage.store.revoke_api_key(&reader_id).await.expect("an answer"));
     eventually(Duration::from_secs(10), || async { send(&stage, "GET", "/tasks", &reader).await.status == 401 }).await;
     assert_eq!(send(&stage, "GET", "/tasks", &writer).await.status, 200, "the others go on");

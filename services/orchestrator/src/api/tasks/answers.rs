@@ -74,7 +74,7 @@ pub enum Found {
         #[oai(header = "Preference-Applied")]
         Option<String>,
     ),
-    /// The client has it already: it still has an entity tag that `If-None-Match` names.
+    /// Not modified: the document still has an entity tag that `If-None-Match` names.
     #[oai(status = 304)]
     Unchanged(
         /// The entity tag of the document: its revision, with `-delayed` behind it while it waits for `run_at`.
@@ -104,7 +104,7 @@ pub struct Submitting;
 
 impl Refusals for Submitting {
     const OWN: &'static [Answer] = &[
-        (400, "An Idempotency-Key that is none.", &[sample::invalid_task, || Refusal::IdempotencyKeyInvalid]),
+        (400, "A malformed Idempotency-Key.", &[sample::invalid_task, || Refusal::IdempotencyKeyInvalid]),
         (409, "The task that this Idempotency-Key stands for has expired.", &[|| Refusal::IdempotencyTaskGone]),
         (413, "The body has more than 1 MiB, or `params` or `context` more than 64 KiB.", &[|| Refusal::BodyTooLarge]),
         (
@@ -117,7 +117,7 @@ impl Refusals for Submitting {
             "Too much is waiting: in a queue, in Redis' memory or before the projectors.",
             &[|| Refusal::Overloaded(Pressure::Backlog)],
         ),
-        (503, "Too few replicas have it.", &[|| Refusal::NotReplicated]),
+        (503, "Too few replicas have stored it.", &[|| Refusal::NotReplicated]),
     ];
     const WAY: &'static [&'static [Answer]] = documented::SENDING;
 }
@@ -127,7 +127,7 @@ pub struct SubmittingSeveral;
 
 impl Refusals for SubmittingSeveral {
     const OWN: &'static [Answer] = &[
-        (400, "An Idempotency-Key that is none.", &[|| Refusal::IdempotencyKeyInvalid]),
+        (400, "A malformed Idempotency-Key.", &[|| Refusal::IdempotencyKeyInvalid]),
         (
             422,
             "Not 1 to 1,000 tasks, or an Idempotency-Key that stands for another request. Nothing was stored.",
@@ -158,10 +158,10 @@ pub struct Cancelling;
 
 impl Refusals for Cancelling {
     const OWN: &'static [Answer] = &[
-        (400, "An `If-Match` that is no entity tag.", &[sample::no_entity_tag]),
+        (400, "A malformed `If-Match`.", &[sample::no_entity_tag]),
         documented::NO_TASK,
-        (409, "It has completed or failed.", &[|| Refusal::NotCancellable]),
-        (412, "It is not at the revision that `If-Match` names.", &[|| Refusal::PreconditionFailed]),
+        (409, "The task has completed or failed.", &[|| Refusal::NotCancellable]),
+        (412, "The task is not at the revision that `If-Match` names.", &[|| Refusal::PreconditionFailed]),
     ];
     const WAY: &'static [&'static [Answer]] = documented::WRITING;
 }
@@ -174,10 +174,10 @@ impl Refusals for Replaying {
         documented::NO_TASK,
         (
             409,
-            "It has not ended, runs again already, or has run again 100 times.",
+            "The task has not ended, is running again already, or has run again 100 times.",
             &[|| Refusal::NotReplayable, || Refusal::RunsExhausted],
         ),
-        (412, "It is not at the revision that `If-Match` names.", &[|| Refusal::PreconditionFailed]),
+        (412, "The task is not at the revision that `If-Match` names.", &[|| Refusal::PreconditionFailed]),
         (422, "A subtask that the task does not have.", &[sample::unknown_subtask]),
         (429, "Too much is waiting: in Redis' memory or before the projectors.", &[documented::FULL]),
     ];
