@@ -5,10 +5,11 @@ use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Request, Response};
 
 const METHODS: &str = "GET, HEAD, POST, DELETE";
-const HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer";
+const HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, \
+                       traceparent, tracestate";
 /// What a page may read beside the body.
 const EXPOSED: &str = "ETag, Idempotency-Replayed, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, \
-                       X-Request-Id";
+                       WWW-Authenticate, X-Request-Id";
 /// Seconds; browsers cap it anyway.
 const MAX_AGE: &str = "600";
 
