@@ -1,6 +1,7 @@
 //! The map: which path leads where.
 
 pub mod operation;
+pub mod rule;
 pub mod scope;
 
 use crate::context::Context;

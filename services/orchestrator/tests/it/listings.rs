@@ -172,4 +172,15 @@ async fn what_is_no_parameter_is_named_and_a_stranger_in_an_index_is_passed_over
         let problem = stage.get(&format!("/tasks?{query}")).await.problem(400, "invalid_request");
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{query}");
     }
+    let all = stage.get("/tasks?limit=0&status=done&since=x&x=1").await.problem(400, "invalid_request");
+    let told = all["errors"].as_array().expect("a list").iter().map(|it| it["detail"].as_str().expect("a text"));
+    let told: Vec<_> = told.filter(|text| !text.starts_with("status must match ^(")).collect();
+    assert_eq!(
+        told,
+        [
+            "limit must be an integer from 1 to 100",
+            "since must be a time as RFC 3339 writes it",
+            "x is not a known parameter"
+        ]
+    );
 }
