@@ -37,7 +37,7 @@ pub struct Gauges {
     pub events_bytes: Option<u64>,
     /// About how many facts are not folded.
     pub unfolded_facts: Option<u64>,
-    /// Age of the oldest entry of the log that is not folded; zero if all are.
+    /// Age of the oldest entry of the log that is not folded, all of them if there is no group yet; zero if all are.
     pub projector_lag: Option<Duration>,
     /// Those who work.
     pub workers: WorkerGauges,

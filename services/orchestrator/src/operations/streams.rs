@@ -47,10 +47,14 @@ fn document(stream: String, state: StreamState, now_ms: u64) -> StreamDocument {
     let ours =
         state.groups.iter().find(|group| group.name == if is_work { key::WORKERS_GROUP } else { key::PROJECTOR_GROUP });
     let running = ours.map_or(0, |group| group.pending);
-    // What is settled is deleted: whatever lies in a work stream is either leased or waits.
-    let ready = if is_work { Some(state.length.saturating_sub(running)) } else { ours.and_then(|group| group.lag) };
+    let is_unread = ours.is_none() && stream == key::EVENTS; // no projector has made its group
+    let (ready, oldest) = if is_work || is_unread {
+        // What is settled is deleted: whatever lies in a work stream is either leased or waits.
+        (Some(state.length.saturating_sub(running)), state.first_entry_id.as_ref())
+    } else {
+        (ours.and_then(|group| group.lag), ours.and_then(oldest_open))
+    };
     let load = Load { is_work, ready, ours, now_ms, groups: &state.groups };
-    let oldest = if is_work { state.first_entry_id.as_ref() } else { ours.and_then(oldest_open) };
     StreamDocument {
         warnings: warning::of(&stream, &load),
         length: state.length,

@@ -12,7 +12,7 @@ const BEHIND_AFTER: Duration = Duration::from_secs(10);
 pub struct Load<'a> {
     /// Whether it holds work.
     pub is_work: bool,
-    /// Entries that nobody has read; `None` if the server cannot tell.
+    /// Entries that our group has not read; `None` if the server cannot tell, or it is not for a group of ours to read.
     pub ready: Option<u64>,
     /// Our group.
     pub ours: Option<&'a StreamGroup>,
@@ -26,8 +26,9 @@ pub struct Load<'a> {
 pub fn of(stream: &str, load: &Load<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
     let Some(ours) = load.ours else {
-        if load.is_work && load.ready.unwrap_or(0) > 0 {
-            warnings.push(format!("{stream} has entries and no group: no worker has read it yet"));
+        if load.ready.unwrap_or(0) > 0 {
+            let reader = if load.is_work { "worker" } else { "projector" };
+            warnings.push(format!("{stream} has entries and no group: no {reader} has read it yet"));
         }
         return warnings;
     };
@@ -91,7 +92,8 @@ mod tests {
     fn whatever_stops_work_is_named() {
         let says =
             |warnings: Vec<String>, text: &str| assert!(warnings.iter().any(|it| it.contains(text)), "{warnings:?}");
-        says(warnings(true, 1, None, &[]), "no group");
+        says(warnings(true, 1, None, &[]), "no group: no worker has read it");
+        says(warnings(false, 1, None, &[]), "no group: no projector has read it");
         says(warnings(true, 1, Some(&group(Some(1), &[])), &[]), "nobody reads it");
         let dead = group(Some(1), &[(0, 60_000), (0, 99_999)]);
         says(warnings(true, 1, Some(&dead), &[]), "nobody reads it, and who did was last heard of 60 s ago");

@@ -50,6 +50,9 @@ async fn streams_say_what_waits_what_runs_and_what_is_the_matter() {
     let before = stream(&stage, MEDIUM).await;
     assert_eq!((&before["length"], &before["ready"], &before["running"]), (&json!(3), &json!(3), &json!(0)));
     assert!(before["warnings"][0].as_str().is_some_and(|it| it.contains("nobody reads it")), "{before}");
+    let unread = stream(&stage, "events").await;
+    assert_eq!((&unread["ready"], &unread["oldest_age_seconds"].is_f64()), (&json!(2), &true));
+    assert!(unread["warnings"][0].as_str().is_some_and(|it| it.contains("no projector has read it")), "{unread}");
     stage.fetch(2).await;
     let medium = stream(&stage, MEDIUM).await;
     assert_eq!((&medium["length"], &medium["ready"], &medium["running"]), (&json!(3), &json!(1), &json!(2)));
@@ -60,8 +63,11 @@ async fn streams_say_what_waits_what_runs_and_what_is_the_matter() {
     assert_eq!(group["consumers"][0]["consumer"], worker().as_str());
     let log = stream(&stage, "events").await;
     assert_eq!((&log["length"], &log["ready"], &log["running"]), (&json!(2), &json!(2), &json!(0)));
+    assert_eq!(log["warnings"], json!([]));
     assert_eq!(get(&stage, "/streams").await["delayed"], 1);
-    assert_eq!(stream(&stage, "dead-letters").await["length"], 0);
+    stage.redis.command(&["XADD", "dead-letters", "*", "reason", "x"]);
+    let letters = stream(&stage, "dead-letters").await;
+    assert_eq!((&letters["length"], &letters["warnings"]), (&json!(1), &json!([])), "no group has to read them");
 
     let ready = stage.redis.command(&["XREVRANGE", MEDIUM, "+", "-", "COUNT", "1"]).items()[0].items()[0].text();
     stage.redis.command(&["XDEL", MEDIUM, &ready]);

@@ -25,7 +25,7 @@ pub struct StreamGauges {
     pub entries: u64,
     /// Who reads it.
     pub groups: Vec<GroupGauges>,
-    /// Age of the oldest entry that nobody has read, if it holds work and there is one.
+    /// Age of the oldest entry that our group has not read, if there is one.
     pub oldest_waiting: Option<Duration>,
 }
 
@@ -51,11 +51,11 @@ impl StreamGauges {
         self.entries.saturating_sub(pending)
     }
 
-    /// How old the oldest entry is that the projectors have not acknowledged, read or not. `None` without their group.
+    /// How old the oldest entry is that the projectors have not acknowledged, read or not. `None` if the log is no stream.
     pub(super) fn projector_lag(streams: &[Self]) -> Option<Duration> {
         let events = streams.iter().find(|stream| stream.key == key::EVENTS)?;
-        let group = events.group(key::PROJECTOR_GROUP)?;
-        Some(group.oldest_unread.max(group.oldest_pending).unwrap_or_default())
+        let pending = events.group(key::PROJECTOR_GROUP).and_then(|group| group.oldest_pending);
+        Some(events.oldest_waiting.max(pending).unwrap_or_default())
     }
 
     fn group(&self, name: &str) -> Option<&GroupGauges> {
@@ -87,12 +87,14 @@ impl Store {
             self.ask("XINFO", value::args(["GROUPS", &key])),
         )?;
         let Some(entries) = entries else { return Ok(None) };
-        let groups = value::array(groups.unwrap_or(Value::Null), "XINFO GROUPS")?.into_iter().take(GROUPS_MAX);
+        let ours = if work.is_some() { key::WORKERS_GROUP } else { key::PROJECTOR_GROUP };
+        let mut groups = value::array(groups.unwrap_or(Value::Null), "XINFO GROUPS")?;
+        groups.sort_by_key(|group| !is_named(group, ours)); // ours first: it counts, however many others there are
+        let groups = groups.into_iter().take(GROUPS_MAX);
         let groups = try_join_all(groups.map(|group| self.group_gauge(&key, group, now_ms))).await?;
         let groups: Vec<GroupGauges> = groups.into_iter().flatten().collect();
-        let oldest_waiting = match groups.iter().find(|group| group.name == key::WORKERS_GROUP) {
-            _ if work.is_none() => None,
-            Some(workers) => workers.oldest_unread,
+        let oldest_waiting = match groups.iter().find(|group| group.name == ours) {
+            Some(group) => group.oldest_unread,
             None => self.oldest_unread(&key, "0-0").await?.map(|id| age(&id, now_ms)),
         };
         Ok(Some(StreamGauges { groups, key, work, entries, oldest_waiting }))
@@ -129,6 +131,11 @@ impl Store {
         let summary = self.ask("XPENDING", value::args([stream, group])).await?;
         Ok(value::array(summary.unwrap_or(Value::Null), "XPENDING")?.get(1).and_then(Value::as_string))
     }
+}
+
+/// Whether XINFO tells of the group of this name.
+fn is_named(group: &Value, name: &str) -> bool {
+    matches!(group, Value::Array(items) if value::field(items, "name").and_then(value::bytes) == Some(name.as_bytes()))
 }
 
 /// Of an entry, when Redis' clock shows `now_ms`.
