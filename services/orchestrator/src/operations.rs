@@ -2,6 +2,7 @@
 //! on. Everything here reads, a bounded number of commands a request, and decides nothing.
 
 mod streams;
+mod unrecorded;
 mod warning;
 mod why;
 mod workers;

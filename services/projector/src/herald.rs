@@ -14,7 +14,9 @@ use crate::herald::delivery::delivery;
 use crate::metrics::ProjectorMetrics;
 use crate::pause::Pause;
 use futures::future::try_join_all;
-use proto_schemas::limit::{TASK_DEADLINE_MS, WEBHOOK_DEADLINE_MS, WEBHOOK_OPEN_MAX, WEBHOOKS_OPEN_MAX};
+use proto_schemas::limit::{
+    FOLD_DELIVERIES_MAX, TASK_DEADLINE_MS, WEBHOOK_DEADLINE_MS, WEBHOOK_OPEN_MAX, WEBHOOKS_OPEN_MAX,
+};
 use proto_schemas::webhook::WEBHOOK_KIND;
 use proto_schemas::{ConsumerName, TaskId};
 use redis_store::events::EventEntry;
@@ -40,8 +42,6 @@ const COUNT: usize = 100;
 const SUBMITS_MAX: usize = 64;
 /// Ends that are remembered as told, so that the many facts of one task do not submit its delivery each.
 const TOLD_MAX: usize = 10_000;
-/// Times that an entry was given out to be folded after which it is not waited for: it cannot be, until a person has looked.
-const DELIVERIES_MAX: u64 = 20;
 /// Entries of the projectors' pending list that are looked at.
 const PENDING_MAX: usize = 1_000;
 /// They are bounded by what may be under way, and not by what others have waiting.
@@ -218,7 +218,7 @@ impl Herald {
         let id = |text: &str| text.parse().map_err(|_| StoreError::Reply("events"));
         let (_, read) = self.store.folding().await?;
         let pending = self.store.pending_events("-", PENDING_MAX).await?;
-        let held = match pending.iter().find(|entry| entry.deliveries <= DELIVERIES_MAX) {
+        let held = match pending.iter().find(|entry| entry.deliveries <= FOLD_DELIVERIES_MAX) {
             None if pending.len() == PENDING_MAX => pending.last(), // what comes behind is not known
             held => held,
         };

@@ -1,6 +1,6 @@
 //! Why a task does not go on: what each of its open subtasks waits for, judged by what Redis holds now.
 
-use super::added_ms;
+use super::unrecorded::unrecorded;
 use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::wire::subtask::{self, SubtaskDocument};
@@ -10,8 +10,9 @@ use crate::wire::word::SubtaskStatus;
 use proto_schemas::{SubtaskDefinition, SubtaskId, TaskId};
 use redis_store::fleet::FleetWorker;
 use redis_store::read::TaskView;
-use redis_store::{Store, StoreError, Stream, key};
+use redis_store::{Store, StoreError, Stream};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Open subtasks that are explained.
 const WAITS_MAX: usize = 100;
@@ -25,12 +26,9 @@ struct World {
     due_ms: BTreeMap<String, u64>,
     /// Entries that nobody has read, by stream.
     ready: BTreeMap<Stream, u64>,
-    /// Whether facts wait for a projector for longer than they ever should.
-    is_unfolded: bool,
+    /// How old the task's document may be, if the projectors are behind.
+    unrecorded: Option<Duration>,
 }
-
-/// Facts that wait for longer are waiting for a projector.
-const UNFOLDED_MS: u64 = 10_000;
 
 /// The explanation of a task.
 pub async fn why(context: &Context, task_id: &TaskId) -> Result<Explanation, Refusal> {
@@ -76,18 +74,15 @@ impl World {
         queues.dedup();
         let streams: Vec<Stream> = queues.into_iter().flat_map(Stream::of).collect();
         let now_ms = store.now_ms().await?;
-        let (due, ready, (fleet, _), events) = tokio::try_join!(
+        let (due, ready, (fleet, _), unrecorded) = tokio::try_join!(
             store.due_times(&ids),
             store.ready_counts(&streams),
             store.fleet(now_ms, WORKERS_MAX),
-            store.stream_state(key::EVENTS),
+            unrecorded(store, &view.task.task_id, now_ms),
         )?;
-        let projectors = events.and_then(|it| it.groups.into_iter().find(|it| it.name == key::PROJECTOR_GROUP));
-        let oldest = projectors.and_then(|it| it.oldest_pending_id.or(it.oldest_unread_id));
-        let is_unfolded = oldest.is_some_and(|id| added_ms(&id) + UNFOLDED_MS < now_ms);
         let due = ids.iter().map(ToString::to_string).zip(due);
         let due_ms = due.filter_map(|(id, ms)| Some((id, ms?))).collect();
-        Ok(Self { fleet, due_ms, ready: streams.into_iter().zip(ready).collect(), is_unfolded })
+        Ok(Self { fleet, due_ms, ready: streams.into_iter().zip(ready).collect(), unrecorded })
     }
 
     fn wait(&self, view: &TaskView, document: &SubtaskDocument, definition: &SubtaskDefinition) -> WaitDocument {
@@ -102,19 +97,23 @@ impl World {
             parents: None,
             ahead_max: None,
         };
+        let worker = document.worker.as_deref().unwrap_or("a worker");
+        let is_of_now = match document.status {
+            SubtaskStatus::Blocked => true, // by the fold itself: its parents tell of the projectors
+            SubtaskStatus::Delayed => due.is_some(),
+            _ => false,
+        };
+        if let Some(age) = self.unrecorded.filter(|_| !is_of_now) {
+            return is(WaitCause::NoProjector, stale(document.status, worker, age));
+        }
         match document.status {
-            SubtaskStatus::Running => {
-                let worker = document.worker.as_deref().unwrap_or("a worker");
-                match self.fleet.iter().any(|it| it.consumer.as_str() == worker) {
-                    true => is(WaitCause::Running, format!("it runs on {worker}")),
-                    false => is(
-                        WaitCause::LostWorker,
-                        format!(
-                            "it ran on {worker}, which has said nothing for a minute: another worker takes it over"
-                        ),
-                    ),
-                }
-            }
+            SubtaskStatus::Running => match self.fleet.iter().any(|it| it.consumer.as_str() == worker) {
+                true => is(WaitCause::Running, format!("it runs on {worker}")),
+                false => is(
+                    WaitCause::LostWorker,
+                    format!("it ran on {worker}, which has said nothing for a minute: another worker takes it over"),
+                ),
+            },
             SubtaskStatus::Blocked => {
                 let parents: Vec<u32> = definition.depends_on.iter().map(|parent| parent.index).collect();
                 let detail = "it waits for subtasks that it depends on".to_owned();
@@ -143,10 +142,6 @@ impl World {
         if serving().next().is_none() {
             return is(WaitCause::NoWorker, format!("no worker that lives serves {kind}"));
         }
-        if ready == 0 && self.is_unfolded {
-            let detail = "it has been taken or has ended, and no projector has recorded that for ten seconds";
-            return is(WaitCause::NoProjector, detail.to_owned());
-        }
         if ready == 0 {
             return is(WaitCause::InHand, "a worker has just taken it, or its end is about to be recorded".to_owned());
         }
@@ -160,4 +155,15 @@ impl World {
         );
         WaitDocument { ahead_max: Some(ahead_max), ..is(WaitCause::Backlog, detail) }
     }
+}
+
+/// What is known of a subtask of which newer facts may not be recorded.
+fn stale(status: SubtaskStatus, worker: &str, age: Duration) -> String {
+    let told = match status {
+        SubtaskStatus::Running => format!("it ran on {worker}"),
+        SubtaskStatus::Delayed => "it was delayed".to_owned(),
+        _ => "it was queued".to_owned(),
+    };
+    let seconds = age.as_secs();
+    format!("when last recorded {told}: no projector has recorded all that happened in the last {seconds} s")
 }

@@ -223,3 +223,59 @@ async fn a_task_whose_projectors_are_gone_says_so() {
     stage.fold().await;
     assert_eq!(waits(&stage, &id).await[0].0, "in_hand");
 }
+
+/// An entry of the log from 1970, which a projector that is gone has read `deliveries` times and not folded. It tells of `task`.
+async fn leave_unfolded(stage: &Stage, entry_id: &str, task: &str, deliveries: &str) {
+    let facts = format!("{task} - 0 created 0 0 w 1");
+    stage.redis.command(&["XADD", "events", entry_id, "v", "1", "by", "hand", "facts", &facts]);
+    stage.store.create_projector_group().await.expect("a group");
+    stage.redis.command(&["XREADGROUP", "GROUP", "projector", "gone", "COUNT", "1", "STREAMS", "events", ">"]);
+    let claim = ["XCLAIM", "events", "projector", "gone", "0", entry_id, "RETRYCOUNT", deliveries, "JUSTID"];
+    stage.redis.command(&claim);
+}
+
+#[tokio::test]
+async fn a_task_whose_projectors_are_late_says_how_old_what_it_knows_is() {
+    let stage = stage().await;
+    leave_unfolded(&stage, "1-0", "T", "1").await;
+    let id = stage.submit(r#"{"description":"d","subtasks":[{"description":"a"},{"description":"b"}]}"#).await;
+    beat(&stage, "simulate", 1, false).await;
+    let entries = stage.fetch(1).await;
+    stage.start(&entries[0]).await;
+    stage.fold().await;
+    stage.complete(&entries[0], "1").await;
+    let waits = waits(&stage, &id).await;
+    assert_eq!((waits[0].0.as_str(), &waits[0].1["status"]), ("no_projector", &json!("running")), "it has ended");
+    let details = waits.iter().map(|(_, wait)| wait["detail"].as_str().expect("a sentence"));
+    let told = [format!("when last recorded it ran on {}: no projector", worker()), "it was queued: no".to_owned()];
+    assert!(details.zip(told).all(|(detail, told)| detail.contains(&told)), "{waits:?}");
+    assert_eq!(waits[1].0, "no_projector", "one lies in the stream, and nobody knows whether it is this one");
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_folded_holds_back_the_tasks_it_tells_of_and_no_other() {
+    let stage = stage().await;
+    let id = stage.submit(r#"{"description":"d","subtasks":[{"description":"a"}]}"#).await;
+    stage.redis.command(&["DEL", "events"]); // to tell of the task in an entry that is old
+    leave_unfolded(&stage, "1-0", "T", "21").await;
+    beat(&stage, "simulate", 0, false).await;
+    assert_eq!(waits(&stage, &id).await[0].0, "backlog");
+    let entries = stage.fetch(1).await;
+    assert_eq!(waits(&stage, &id).await[0].0, "in_hand");
+    leave_unfolded(&stage, "2-0", &id, "21").await;
+    assert_eq!(waits(&stage, &id).await[0].0, "no_projector");
+    stage.redis.command(&["XACK", "events", "projector", "2-0"]);
+    stage.start(&entries[0]).await;
+    stage.fold().await;
+    assert_eq!(waits(&stage, &id).await[0].0, "running");
+}
+
+#[tokio::test]
+async fn a_task_in_a_log_that_no_projector_has_ever_read_says_so() {
+    let stage = stage().await;
+    stage.redis.command(&["XADD", "events", "1-0", "v", "1", "by", "hand", "facts", "T - 0 created 0 0 w 1"]);
+    let id = stage.submit(r#"{"description":"d","subtasks":[{"description":"a"}]}"#).await;
+    beat(&stage, "simulate", 0, false).await;
+    assert_eq!(waits(&stage, &id).await[0].0, "no_projector");
+    assert_eq!(stage.redis.command(&["XINFO", "GROUPS", "events"]).items().len(), 0, "there is no group");
+}
