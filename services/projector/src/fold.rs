@@ -69,6 +69,11 @@ impl Fold {
         folded
     }
 
+    /// Whether anything can be folded: a fold of nothing fails on the keys that all tasks share, and on no other.
+    pub(crate) async fn can_fold(&self) -> bool {
+        self.store.fold_again(&self.consumer, self.task_ttl, &[]).await.is_ok()
+    }
+
     /// Folds one chunk in one call, or entry by entry if that is refused. An error means: the same again, later.
     async fn fold_chunk(&self, chunk: &[EventEntry], folded: &mut Folded) -> Result<(), StoreError> {
         match self.send(chunk).await {

@@ -24,12 +24,14 @@ pub(crate) struct Folder {
     pulse: Pulse,
     /// Entries of the next read.
     count: usize,
+    /// Whether the log can be folded, as was seen last: an entry that is refused may be the trouble of one task.
+    can_fold: bool,
 }
 
 impl Folder {
     /// `reads` must be a connection that nothing else uses.
     pub(crate) fn new(fold: Arc<Fold>, reads: Store, pulse: Pulse) -> Self {
-        Self { fold, reads, pulse, count: COUNT_MAX }
+        Self { fold, reads, pulse, count: COUNT_MAX, can_fold: false }
     }
 
     pub(crate) async fn run(mut self, shutdown: &CancellationToken) {
@@ -48,12 +50,17 @@ impl Folder {
         self.reads.close().await;
     }
 
-    /// Reads once and folds what came.
+    /// Reads once and folds what came. The pulse beats if that was folded or could have been.
     async fn run_once(&mut self, shutdown: &CancellationToken) -> Result<Folded, StoreError> {
         let entries = self.read().await?;
-        self.pulse.beat();
         self.count = next_count(&entries);
-        Ok(self.fold.fold(&entries, shutdown).await)
+        let folded = self.fold.fold(&entries, shutdown).await;
+        let was_refused = folded.poisoned > 0 || !self.can_fold;
+        self.can_fold = folded.acknowledged > 0 || !was_refused || self.fold.can_fold().await;
+        if self.can_fold {
+            self.pulse.beat();
+        }
+        Ok(folded)
     }
 
     /// Reads first and makes the group only where it is missing: that is refused while Redis is out of memory, and

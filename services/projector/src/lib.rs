@@ -51,7 +51,7 @@ const LEAVE_LIMIT: Duration = Duration::from_millis(300);
 
 /// Runs every loop of one projector until `shutdown`, then stops within two seconds; an error never ends it.
 ///
-/// `pulse` beats each time the log was read. Dropping the future at any point loses nothing: what was read and not
+/// `pulse` beats each time the log was read and can be folded. Dropping the future at any point loses nothing: what was read and not
 /// folded stays pending until a projector takes it over.
 pub async fn run(config: Config, store: Store, pulse: Pulse, shutdown: CancellationToken) {
     let fold = Arc::new(fold::Fold::new(&config, store.clone()));

@@ -1,6 +1,7 @@
 //! `millstream healthcheck`: what a container engine asks.
 
 use std::time::Duration;
+use system_tests::body;
 use system_tests::eventually::eventually;
 use system_tests::process::{self, Process, Settings, Signal, run};
 use system_tests::stack::{Plan, SOON, Stack};
@@ -37,6 +38,19 @@ fn a_role_is_healthy_while_it_serves_and_not_while_it_is_frozen_or_without_redis
     for (role, process) in &roles {
         await_verdict(&stack, role, process, 0);
     }
+}
+
+#[test]
+fn a_projector_that_can_fold_nothing_is_unhealthy_until_it_can() {
+    let stack = Plan::workers(1).start();
+    let projector = &stack.projectors[0];
+    await_verdict(&stack, "projector", projector, 0);
+    stack.redis.command(&["SET", "tasks:failed", "no index"]);
+    let id = stack.client.submit(&body::simulated(3));
+    await_verdict(&stack, "projector", projector, 1);
+    stack.redis.command(&["DEL", "tasks:failed"]);
+    await_verdict(&stack, "projector", projector, 0);
+    stack.await_status(&id, "completed");
 }
 
 fn await_verdict(stack: &Stack, role: &str, process: &Process, code: i32) {
