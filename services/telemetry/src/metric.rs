@@ -221,8 +221,8 @@ metrics! {
     GROUP_LAG = Gauge, "millstream_group_lag_entries", ORCHESTRATOR, ["stream", "group"];
     /// Whether Redis knows how many entries a group has not read; after a deletion it may not.
     GROUP_LAG_KNOWN = Gauge, "millstream_group_lag_known", ORCHESTRATOR, ["stream", "group"];
-    /// Age of the oldest entry that a group has read and not acknowledged; 0 if there is none.
-    GROUP_OLDEST = Gauge, "millstream_group_oldest_pending_age_seconds", ORCHESTRATOR, ["stream", "group"], "on a work stream more than the longest timeout";
+    /// Age of the oldest entry that a group has read and not acknowledged, its wait before it was read included; 0 if there is none.
+    GROUP_OLDEST = Gauge, "millstream_group_oldest_pending_age_seconds", ORCHESTRATOR, ["stream", "group"];
     /// Subtasks that wait for their time: retries, schedules, and what is parked.
     DELAYED = Gauge, "millstream_delayed_subtasks", ORCHESTRATOR, [];
     /// Dead letters.
