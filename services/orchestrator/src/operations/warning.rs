@@ -47,8 +47,10 @@ pub fn of(stream: &str, load: &Load<'_>) -> Vec<String> {
         warnings.push(format!("{name} has {pending} pending and was last heard of {idle} s ago"));
     }
     let age = |id: &String| Duration::from_millis(load.now_ms.saturating_sub(super::added_ms(id)));
-    if !load.is_work && ours.oldest_unread_id.as_ref().is_some_and(|id| age(id) >= BEHIND_AFTER) {
-        warnings.push("the projectors are behind: start another, or look at their log".to_owned());
+    let oldest = ours.oldest_pending_id.as_ref().or(ours.oldest_unread_id.as_ref());
+    if !load.is_work && oldest.is_some_and(|id| age(id) >= BEHIND_AFTER) {
+        let warning = "the projectors are behind, or cannot fold an entry: start another, or look at their log";
+        warnings.push(warning.to_owned());
     }
     let is_behind = |group: &&StreamGroup| group.oldest_unread_id.as_ref().is_some_and(|id| age(id) >= BEHIND_AFTER);
     for group in load.groups.iter().filter(|group| !load.is_work && group.name != ours.name).filter(is_behind) {
@@ -104,6 +106,13 @@ mod tests {
             "w has 2 pending and was last heard of 60 s ago",
         );
         says(warnings(false, 1, Some(&group(Some(1), &[(0, 0)])), &[]), "projectors are behind");
+        let pending = |id: &str| StreamGroup {
+            oldest_pending_id: Some(id.to_owned()),
+            oldest_unread_id: None,
+            ..group(Some(0), &[(1, 0)])
+        };
+        says(warnings(false, 0, Some(&pending("1000-0")), &[]), "or cannot fold an entry");
+        assert!(warnings(false, 0, Some(&pending("1001-0")), &[]).is_empty(), "it is being folded");
         let other = StreamGroup { name: "other".to_owned(), ..group(Some(0), &[]) };
         let all = [group(Some(0), &[]), other.clone()];
         says(warnings(false, 0, Some(&all[0]), &all), "group other is behind");
