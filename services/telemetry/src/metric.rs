@@ -173,7 +173,7 @@ metrics! {
     FOLD = Histogram(ANSWER_SECONDS), "millstream_fold_seconds", PROJECTOR, [];
     /// Entries of the log taken over from a projector that did not acknowledge them.
     CLAIMED = Counter, "millstream_claimed_events_total", PROJECTOR, [];
-    /// Times that an entry of the log could not be folded because a key of its task holds something else.
+    /// Times that an entry of the log could not be folded because a key of its task, or one of all tasks, holds something else.
     POISONED = Counter, "millstream_poisoned_events_total", PROJECTOR, [], "it rises: a person must look, the log names the entry";
     /// Entries of the log that were trimmed.
     TRIMMED = Counter, "millstream_trimmed_events_total", PROJECTOR, [];
