@@ -1,4 +1,5 @@
-"""Says how many of the document's links schemathesis has followed; fails if it has followed none of what makes something.
+"""Says how many of the document's links schemathesis has followed; fails if it has followed less than a third, or none of what
+makes something.
 
 usage: followed.py DOCUMENT REPORT
 
@@ -23,4 +24,6 @@ followed = links & set(re.findall(r'"transition": ?\{"id": ?"([^"]+) -> [A-Z]+ /
 for made in ("POST /tasks", "POST /assign-task/", "POST /webhooks"):
     if not any(link.startswith(f"{made} -> ") for link in followed):
         sys.exit(f"no link of {made} was followed: the stateful phase did not run, or had no transitions")
+if 3 * len(followed) < len(links):
+    sys.exit(f"only {len(followed)} of {len(links)} links were followed; not {sorted(links - followed)}")
 print(f"{len(followed)} of {len(links)} links followed")

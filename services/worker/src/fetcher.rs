@@ -92,7 +92,9 @@ impl Fetcher {
                     }
                     (appetite, before) = next;
                     pause.over();
-                    self.pulse.beat();
+                    if !self.reader.is_stopped() {
+                        self.pulse.beat();
+                    }
                 }
                 Err(error) => {
                     self.history_unread = true;

@@ -81,6 +81,11 @@ impl Reader {
         Self { shared, queues, turn: 0, stopped: HashSet::new(), crowded_at: None }
     }
 
+    /// Whether none of its streams can be read, because each key holds something else.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.len() == self.queues.len() * STREAMS
+    }
+
     /// At most one entry of each stream, `room` in all: one command for as many streams of a queue as there is room.
     pub(crate) async fn sip(&mut self, room: usize) -> Read {
         let mut read = Read::new();

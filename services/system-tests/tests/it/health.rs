@@ -41,6 +41,25 @@ fn a_role_is_healthy_while_it_serves_and_not_while_it_is_frozen_or_without_redis
 }
 
 #[test]
+fn a_worker_that_can_read_no_stream_is_unhealthy_until_it_can_read_one() {
+    let stack = Plan::workers(1).start();
+    let worker = &stack.workers[0];
+    await_verdict(&stack, "worker", worker, 0);
+    let keys = ["critical", "high", "medium", "low"].map(|priority| format!("subtasks:default:{priority}"));
+    for key in &keys {
+        stack.redis.command(&["SET", key, "no stream"]);
+    }
+    await_verdict(&stack, "worker", worker, 1);
+    stack.redis.command(&["DEL", &keys[2]]);
+    await_verdict(&stack, "worker", worker, 0);
+    for key in &keys {
+        stack.redis.command(&["DEL", key]);
+    }
+    let id = stack.client.submit(&body::simulated(3));
+    stack.await_status(&id, "completed");
+}
+
+#[test]
 fn a_projector_that_can_fold_nothing_is_unhealthy_until_it_can() {
     let stack = Plan::workers(1).start();
     let projector = &stack.projectors[0];
