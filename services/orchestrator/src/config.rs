@@ -12,7 +12,7 @@ use task_core::Rules;
 use task_core::egress::Egress;
 
 /// The kinds that every worker of Millstream serves.
-pub const BUILT_IN_KINDS: [&str; 2] = ["simulate", "test_task"];
+const BUILT_IN_KINDS: [&str; 2] = ["simulate", "test_task"];
 
 /// The settings of one orchestrator.
 #[derive(Debug, Clone)]

@@ -13,7 +13,6 @@ use poem::{Endpoint, Request, Response};
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use telemetry::field;
 
 /// Every answer carries it.
 const REQUEST_ID: &str = "x-request-id";
@@ -39,7 +38,7 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
     let status = response.status();
     tracing::debug!(
         request_id = trail.request_id,
-        { field::TRACE_ID } = trail.trace_id(),
+        trace_id = trail.trace_id(),
         method = metrics::word(&method), // of the client's own making otherwise
         status = status.as_u16(),
         "answered"
@@ -101,9 +100,9 @@ fn is_whole(status: StatusCode) -> bool {
 fn log(refusal: &Refusal, trail: &Trail) {
     let (request_id, error) = (&trail.request_id, refusal as &(dyn Error + 'static));
     if refusal.status() == StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::error!(request_id, { field::TRACE_ID } = trail.trace_id(), error, "a request failed");
+        tracing::error!(request_id, trace_id = trail.trace_id(), error, "a request failed");
     } else {
-        tracing::debug!(request_id, { field::TRACE_ID } = trail.trace_id(), error, "a request was refused");
+        tracing::debug!(request_id, trace_id = trail.trace_id(), error, "a request was refused");
     }
 }
 

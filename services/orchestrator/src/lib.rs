@@ -53,7 +53,7 @@ mod trail;
 mod webhooks;
 mod wire;
 
-pub use config::{BUILT_IN_KINDS, Config};
+pub use config::Config;
 pub use error::OrchestratorError;
 pub use http::Deadlines;
 pub use openapi::openapi;

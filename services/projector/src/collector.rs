@@ -10,7 +10,6 @@ use redis_store::collect_consumer::Collected;
 use redis_store::heartbeat::HEARTBEAT_TTL;
 use redis_store::{Store, StoreError};
 use std::time::Duration;
-use telemetry::field;
 use tokio_util::sync::CancellationToken;
 
 const PERIOD: Duration = Duration::from_secs(30);
@@ -30,7 +29,7 @@ impl Collector {
         loop {
             let done = self.run_once().await.map(|collected| {
                 for consumer in collected {
-                    tracing::info!({ field::CONSUMER } = %consumer, "collected a dead projector's consumer");
+                    tracing::info!(consumer = %consumer, "collected a dead projector's consumer");
                 }
             });
             if !pause.until_next(done, PERIOD, shutdown).await {

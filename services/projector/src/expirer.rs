@@ -14,7 +14,6 @@ use redis_store::expire::Expired;
 use redis_store::{Store, StoreError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use telemetry::field;
 use tokio_util::sync::CancellationToken;
 
 const PERIOD: Duration = Duration::from_secs(1);
@@ -98,7 +97,7 @@ impl Expirer {
     /// Goes through one page, or starts again at the end of all pages.
     async fn run_once(&mut self) -> Result<Page, StoreError> {
         let now_ms = self.store.now_ms().await?;
-        let page = self.store.past_lifetimes_page(now_ms, self.left_alone, COUNT).await?;
+        let page = self.store.past_lifetimes(now_ms, self.left_alone, COUNT).await?;
         if page.is_empty() {
             if self.left_alone > self.reported {
                 tracing::warn!(
@@ -147,7 +146,7 @@ impl Expirer {
     async fn cancel(&self, task_id: &TaskId) -> Result<Ended, StoreError> {
         Ok(match self.store.cancel(&self.consumer, task_id, &self.order).await? {
             Cancelled::Cancelled(subtasks, end) => {
-                tracing::info!({ field::TASK_ID } = %task_id, subtasks, "cancelled a task past its deadline");
+                tracing::info!(task_id = %task_id, subtasks, "cancelled a task past its deadline");
                 end.iter().for_each(|end| self.metrics.ended(end));
                 Ended::Cancelled
             }

@@ -15,7 +15,6 @@ use redis_store::{Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use telemetry::field;
 use tokio_util::sync::CancellationToken;
 
 /// Alarmed entries that are remembered; beyond that the oldest may be named once more.
@@ -140,7 +139,7 @@ impl Fold {
             alarmed.pop_first();
         }
         tracing::error!(
-            { field::ENTRY_ID } = entry.entry_id,
+            entry_id = entry.entry_id,
             tasks = held.iter().map(TaskId::as_str).collect::<Vec<_>>().join(" "),
             error = error as &dyn std::error::Error,
             "an entry of the log cannot be folded: it stays pending until the key is repaired"

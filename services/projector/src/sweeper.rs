@@ -17,7 +17,6 @@ use redis_store::{Store, StoreError};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
-use telemetry::field;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) struct Sweeper {
@@ -113,5 +112,5 @@ fn mark(violation: &Violation) -> String {
 
 fn tell(violation: &Violation) {
     let task = violation.task_id.as_ref().map(|task_id| task_id.as_str()).unwrap_or_default();
-    tracing::error!({ field::TASK_ID } = task, law = violation.law.as_str(), "{violation}");
+    tracing::error!(task_id = task, law = violation.law.as_str(), "{violation}");
 }

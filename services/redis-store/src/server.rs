@@ -116,11 +116,6 @@ impl Store {
         Ok((number("used_memory"), number("maxmemory")))
     }
 
-    /// A read that any healthy primary answers; PING would be refused while the disk is full.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        self.command("TIME", Vec::new()).await.map(drop)
-    }
-
     /// The server's clock, ms of the Unix epoch.
     pub async fn now_ms(&self) -> Result<u64, StoreError> {
         let time = value::words(self.command("TIME", Vec::new()).await?, "TIME")?;

@@ -220,9 +220,3 @@ impl Fetcher {
         pause.wait(&self.shared.stopping).await;
     }
 }
-
-/// For the log line of a start: the streams a worker reads.
-pub(crate) fn streams_of(queues: &[QueueName]) -> String {
-    let all = Priority::ALL.iter().map(Priority::to_string).collect::<Vec<_>>().join(",");
-    queues.iter().map(|queue| format!("subtasks:{queue}:{{{all}}}")).collect::<Vec<_>>().join(" ")
-}

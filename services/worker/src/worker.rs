@@ -2,7 +2,7 @@
 
 use crate::config::{Config, ConfigError};
 use crate::drain::{drain, leave};
-use crate::fetcher::{Fetcher, streams_of};
+use crate::fetcher::Fetcher;
 use crate::handler::Handlers;
 use crate::pause::Pause;
 use crate::shared::Shared;
@@ -59,7 +59,7 @@ pub async fn run(
         slots = config.slots,
         lease_ms = config.lease.as_millis() as u64,
         renewal_ms = renewer::renewed_after(config.lease).as_millis() as u64,
-        streams = streams_of(&queues),
+        queues = queues.iter().map(QueueName::as_str).collect::<Vec<_>>().join(","),
         "[{}] ready",
         shared.worker_id
     );

@@ -1,12 +1,11 @@
 //! A dead letter, read: what the burial says of it, and the entry it was.
 
-use proto_schemas::{Priority, QueueName, WorkEntry};
+use proto_schemas::{Priority, WorkEntry};
 use redis_store::Stream;
 use redis_store::read::StreamEntry;
 
 /// The fields that a burial puts in front of an entry's own.
 const OWN: [&str; 4] = ["reason", "error", "worker", "source"];
-const STREAM_PREFIX: &str = "subtasks:";
 
 /// A dead letter.
 pub struct Letter {
@@ -58,9 +57,7 @@ impl Letter {
 }
 
 fn stream(source: &str) -> Option<Stream> {
-    let (key, _) = source.split_once(' ')?;
-    let (queue, priority) = key.strip_prefix(STREAM_PREFIX)?.rsplit_once(':')?;
-    Some(Stream { queue: QueueName::new(queue).ok()?, priority: priority.parse().ok()? })
+    Stream::of_key(source.split_once(' ')?.0)
 }
 
 #[cfg(test)]

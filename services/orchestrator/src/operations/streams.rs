@@ -42,7 +42,7 @@ async fn read_one(store: &Store, key: String, now_ms: u64) -> Result<StreamDocum
 }
 
 fn document(stream: String, state: StreamState, now_ms: u64) -> StreamDocument {
-    let is_work = stream.starts_with("subtasks:");
+    let is_work = Stream::of_key(&stream).is_some();
     let age = |id: &String| now_ms.saturating_sub(added_ms(id)) as f64 / 1_000.0;
     let ours =
         state.groups.iter().find(|group| group.name == if is_work { key::WORKERS_GROUP } else { key::PROJECTOR_GROUP });

@@ -47,7 +47,7 @@ async fn what_failed_without_a_connection_does_not_happen_later() {
     stage.redis.restart().unwrap();
     assert!(stage.store.wait_connected(5 * SECOND).await);
     for _ in 0..20 {
-        stage.store.ping().await.unwrap(); // whatever were queued would have been sent before these
+        stage.store.now_ms().await.unwrap(); // whatever were queued would have been sent before these
     }
     assert_eq!(stage.exact(), before);
 }
@@ -60,7 +60,7 @@ async fn while_there_is_no_connection_a_command_fails_at_once() {
     eventually(5 * SECOND, "it noticed", async || !stage.store.is_connected()).await;
     let begun = Instant::now();
     for _ in 0..50 {
-        assert!(matches!(hasty.ping().await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(hasty.now_ms().await, Err(StoreError::Unavailable(_))));
     }
     assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
 }
@@ -69,7 +69,7 @@ async fn while_there_is_no_connection_a_command_fails_at_once() {
 async fn what_was_sent_to_a_server_that_died_before_it_ran_does_not_happen_later() {
     let mut stage = durable().await;
     stage.submit("T", 1).await;
-    stage.store.ping().await.unwrap();
+    stage.store.now_ms().await.unwrap();
     let before = stage.exact();
     stage.raw(&["CLIENT", "PAUSE", "60000", "WRITE"]);
     let hasty = stage.store.with_patience(Duration::ZERO);
@@ -81,7 +81,7 @@ async fn what_was_sent_to_a_server_that_died_before_it_ran_does_not_happen_later
     stage.redis.restart().unwrap();
     assert!(stage.store.wait_connected(5 * SECOND).await);
     for _ in 0..20 {
-        stage.store.ping().await.unwrap();
+        stage.store.now_ms().await.unwrap();
     }
     assert_eq!(stage.exact(), before);
 }
@@ -101,7 +101,7 @@ async fn a_read_that_leases_is_sent_once_and_a_cut_leaves_its_entries_alone() {
     let answer = reading.await.unwrap();
     assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
     assert!(stage.store.wait_connected(5 * SECOND).await);
-    stage.store.ping().await.unwrap();
+    stage.store.now_ms().await.unwrap();
     assert_eq!(stage.exact(), before);
 }
 
@@ -122,7 +122,7 @@ async fn a_patient_command_outlives_a_restart() {
 async fn a_server_that_hangs_fails_a_command_in_time_and_answers_are_not_mixed_up_afterwards() {
     let stage = stage().await;
     let hasty = stage.store.with_patience(SECOND);
-    hasty.ping().await.unwrap();
+    hasty.now_ms().await.unwrap();
     stage.raw(&["CLIENT", "PAUSE", "4000", "ALL"]);
     let begun = Instant::now();
     let answer = hasty.submit(&submission("T", 1), ADMISSION).await;

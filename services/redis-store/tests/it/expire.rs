@@ -26,8 +26,8 @@ async fn past() -> Stage {
 async fn a_task_past_its_life_goes_with_everything_but_its_results() {
     let stage = past().await;
     assert_eq!(stage.raw(&["ZSCORE", "lifetimes", "T"]).integer(), 15);
-    assert_eq!(stage.store.past_lifetimes(14, 9).await.unwrap(), []);
-    assert_eq!(stage.store.past_lifetimes(15, 9).await.unwrap(), [task_id("T")]);
+    assert_eq!(stage.store.past_lifetimes(14, 0, 9).await.unwrap(), []);
+    assert_eq!(stage.store.past_lifetimes(15, 0, 9).await.unwrap(), [task_id("T")]);
     let before = stage.story();
     assert_eq!(expire(&stage).await.unwrap(), Expired::Removed);
     let gone = stage.since(&before);
@@ -45,8 +45,8 @@ async fn what_is_no_task_hides_none_and_goes() {
     for stranger in [&b"two words"[..], b"\xff\x00", b""] {
         stage.raw(&[b"ZADD", &b"lifetimes"[..], b"1", stranger]);
     }
-    assert_eq!(stage.store.past_lifetimes(15, 3).await.unwrap(), [], "a page of strangers");
-    assert_eq!(stage.store.past_lifetimes(15, 3).await.unwrap(), [task_id("T")]);
+    assert_eq!(stage.store.past_lifetimes(15, 0, 3).await.unwrap(), [], "a page of strangers");
+    assert_eq!(stage.store.past_lifetimes(15, 0, 3).await.unwrap(), [task_id("T")]);
     assert_eq!(stage.raw(&["ZCARD", "lifetimes"]).integer(), 2, "T and U");
 }
 

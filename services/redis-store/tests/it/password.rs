@@ -59,13 +59,13 @@ async fn a_wrong_password_is_named_in_the_log_and_never_printed() {
     let config = RedisConfig { url: url.into(), patience: Duration::ZERO };
     let store = Store::connect(&config).unwrap();
     eventually(5 * SECOND, "the reason is logged", async || log.text().contains("WRONGPASS")).await;
-    let error = store.ping().await.unwrap_err();
+    let error = store.now_ms().await.unwrap_err();
     assert!(error.is_transient(), "someone may set it right");
     let printed = format!("{} {config:?} {}", whole(&error), log.text());
     assert!(!printed.contains("secret"), "{printed}");
     stage.raw(&["CONFIG", "SET", "requirepass", "wrong-secret"]);
     assert!(store.wait_connected(5 * SECOND).await, "and then it is right");
-    store.ping().await.unwrap();
+    store.now_ms().await.unwrap();
     assert_eq!(log.text().matches("WRONGPASS").count(), 1, "{}", log.text());
 }
 
@@ -75,7 +75,7 @@ async fn a_right_password_and_a_user_are_accepted() {
     stage.raw(&["ACL", "SETUSER", "worker", "on", ">its-secret", "~*", "+@all"]);
     stage.raw(&["CONFIG", "SET", "requirepass", "right-secret"]);
     for user in [":right-secret", "worker:its-secret"] {
-        store_at(&format!("redis://{user}@127.0.0.1:{}/0", stage.redis.port()), 5 * SECOND).ping().await.unwrap();
+        store_at(&format!("redis://{user}@127.0.0.1:{}/0", stage.redis.port()), 5 * SECOND).now_ms().await.unwrap();
     }
 }
 

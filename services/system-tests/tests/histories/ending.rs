@@ -57,7 +57,7 @@ impl Worker {
         let store = world.store.clone();
         let mut call = Box::pin(store.settle(&self.name, &batch));
         poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_ready())).await;
-        store.ping().await.unwrap(); // sent behind it on the same connection
+        store.now_ms().await.unwrap(); // sent behind it on the same connection
         drop(call);
         for (lease, entry) in &leases {
             let result = Some(result(lease, &entry.subtask_id));
