@@ -52,7 +52,7 @@ fn explain(view: &TaskView, documents: Vec<SubtaskDocument>, world: &World) -> E
     let has_ended = |index: u32| documents.get(index as usize).is_none_or(|document| !is_open(document));
     let wait = |document: &&SubtaskDocument| {
         let definition = &view.task.subtasks[document.index as usize];
-        let mut wait = world.wait(view, document, definition);
+        let mut wait = world.wait(document, definition);
         wait.parents = wait.parents.map(|parents| parents.into_iter().filter(|index| !has_ended(*index)).collect());
         wait
     };
@@ -85,7 +85,7 @@ impl World {
         Ok(Self { fleet, due_ms, ready: streams.into_iter().zip(ready).collect(), unrecorded })
     }
 
-    fn wait(&self, view: &TaskView, document: &SubtaskDocument, definition: &SubtaskDefinition) -> WaitDocument {
+    fn wait(&self, document: &SubtaskDocument, definition: &SubtaskDefinition) -> WaitDocument {
         let due = self.due_ms.get(&document.subtask_id).copied().map(Timestamp::from_ms);
         let is = |cause, detail: String| WaitDocument {
             subtask_id: document.subtask_id.clone(),
@@ -119,14 +119,14 @@ impl World {
                 let detail = "it waits for subtasks that it depends on".to_owned();
                 WaitDocument { parents: Some(parents), ..is(WaitCause::Dependency, detail) }
             }
-            SubtaskStatus::Delayed => {
+            // One that is due has been moved to its stream, of which no fact tells.
+            SubtaskStatus::Delayed if due.is_some() => {
                 let (cause, detail) = match document.reason.as_deref() {
                     Some("retrying") => (WaitCause::Retry, "an attempt has failed: the next one waits for its time"),
                     Some("parked") => (WaitCause::Parked, "a worker that does not serve its kind has met it"),
                     _ => (WaitCause::RunAt, "its task may not start yet"),
                 };
-                let until = due.or_else(|| view.task.run_at_ms.map(Timestamp::from_ms));
-                WaitDocument { until, ..is(cause, detail.to_owned()) }
+                WaitDocument { until: due, ..is(cause, detail.to_owned()) }
             }
             _ => self.queued(definition, is),
         }

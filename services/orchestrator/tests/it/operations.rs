@@ -155,6 +155,10 @@ async fn a_task_says_what_each_of_its_subtasks_waits_for() {
     assert_eq!(waits(&stage, &id).await[0].0, "lost_worker", "who ran it was last heard of long ago");
     let until = now[2].1["until"].as_str().expect("a time");
     assert!(until > stage.task(&id).await["updated_at"].as_str().expect("a time"), "{until}");
+    stage.redis.command(&["ZADD", "delayed", "XX", "1", &format!("{id}-2")]);
+    stage.promote().await;
+    beat(&stage, "simulate", 1, false).await;
+    assert_eq!(waits(&stage, &id).await[2].0, "backlog", "its time has come, of which no fact tells");
     stage.post(&format!("/tasks/{id}/cancel"), "").await;
     let ended = get(&stage, &format!("/tasks/{id}/why")).await;
     assert_eq!((&ended["waits"], &ended["more"], &ended["status"]), (&json!([]), &json!(0), &json!("cancelled")));
