@@ -13,10 +13,24 @@ use futures::{StreamExt, stream};
 use redis_store::StoreError;
 use redis_store::submit::Idempotency;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Submissions under way at once: enough for the script calls to share round trips.
 const AT_ONCE: usize = 32;
+
+/// What the submissions of a batch have met.
+#[derive(Default)]
+struct Met {
+    /// Redis does not answer, or the replicas do not.
+    outage: AtomicBool,
+    /// Something was stored that too few replicas have.
+    unconfirmed: AtomicBool,
+    /// Seconds after which trying again makes sense, 0 if none was told.
+    retry_after: AtomicU32,
+}
+
+/// A batch as it was answered, and the seconds after which what was refused for a time may be sent again.
+pub struct Submitted(pub BatchAnswer, pub Option<u32>);
 
 /// Submits each; refuses the batch as a whole only if Redis took none of it, or if its key stands for another batch. Once
 /// Redis does not answer, or the replicas do not, what is left is not tried any more: each would wait in vain.
@@ -25,34 +39,48 @@ pub async fn submit(
     batch: NewBatch,
     idempotency: Option<Idempotency>,
     trail: &Trail,
-) -> Result<BatchAnswer, Refusal> {
+) -> Result<Submitted, Refusal> {
     if let Some(request) = &idempotency
         && !context.ask(context.store.claim_request(request)).await?
     {
         return Err(Refusal::IdempotencyKeyReused);
     }
-    let is_down = AtomicBool::new(false);
-    let (is_down, idempotency) = (&is_down, &idempotency);
+    let met = Met::default();
+    let (met, idempotency) = (&met, &idempotency);
     let submitted = stream::iter(batch.tasks.into_iter().enumerate()).map(async |(place, BatchItem(item))| {
-        let stored = match is_down.load(Ordering::Relaxed) {
+        let stored = match met.outage.load(Ordering::Relaxed) {
             true => Err(Refusal::StoreSilent),
             false => one(context, item, idempotency.as_ref().map(|it| of_place(it, place)), trail).await,
         };
-        if matches!(
-            stored,
-            Err(Refusal::StoreSilent | Refusal::NotReplicated | Refusal::Store(StoreError::Unavailable(_)))
-        ) {
-            is_down.store(true, Ordering::Relaxed);
+        if let Err(refusal) = &stored {
+            met.note(refusal);
         }
         told(context, stored, trail) // at once: what is wrong with a thousand of them is not kept beside the answer
     });
     let tasks: Vec<BatchResult> = submitted.buffered(AT_ONCE).collect().await;
     let accepted = tasks.iter().filter(|task| task.problem.is_none()).count() as u32;
     let _ = trail.became.set(in_words(accepted, &tasks));
-    if accepted == 0 && is_down.load(Ordering::Relaxed) {
+    if accepted == 0 && met.outage.load(Ordering::Relaxed) && !met.unconfirmed.load(Ordering::Relaxed) {
         return Err(Refusal::StoreSilent);
     }
-    Ok(BatchAnswer { accepted, refused: tasks.len() as u32 - accepted, tasks })
+    let retry_after = Some(met.retry_after.load(Ordering::Relaxed)).filter(|seconds| *seconds > 0);
+    Ok(Submitted(BatchAnswer { accepted, refused: tasks.len() as u32 - accepted, tasks }, retry_after))
+}
+
+impl Met {
+    fn note(&self, refusal: &Refusal) {
+        self.retry_after.fetch_max(refusal.retry_after().unwrap_or(0), Ordering::Relaxed);
+        match refusal {
+            Refusal::NotReplicated => {
+                self.unconfirmed.store(true, Ordering::Relaxed);
+                self.outage.store(true, Ordering::Relaxed);
+            }
+            Refusal::StoreSilent | Refusal::Store(StoreError::Unavailable(_)) => {
+                self.outage.store(true, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
 }
 
 async fn one(

@@ -30,6 +30,7 @@ mod host;
 mod judge;
 mod listen;
 mod places;
+mod rest;
 mod serve;
 mod socket;
 

@@ -17,7 +17,7 @@ use std::fmt::Write;
 
 const HEADER: &str = "idempotency-key";
 /// As [`read`] takes it; of a string in quotes the quotes do not count as characters of the key.
-const PATTERN: &str = r#"^("([ !#-\[\]-~]|\\["\\]){1,253}"|[A-Za-z0-9!#$%&'*+.^_`|~:/-]{1,255})$"#;
+const PATTERN: &str = r#"^("([ !#-\[\]-~]|\\["\\]){1,255}"|[A-Za-z0-9!#$%&'*+.^_`|~:/-]{1,255})$"#;
 const TOKEN_MARKS: &str = "!#$%&'*+-.^_`|~:/";
 
 /// The header `Idempotency-Key`, if it is there.

@@ -11,6 +11,7 @@ pub mod dependency;
 pub mod entry_id;
 pub mod event_stream;
 pub mod feed_message;
+pub mod header;
 pub mod json;
 pub mod kind;
 pub mod letter_selection;

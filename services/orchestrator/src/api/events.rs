@@ -9,10 +9,11 @@ use crate::feed::name::Names;
 use crate::refusal::Refusal;
 use crate::refusal::documented::{self, Answer, Refusals, Refused};
 use crate::wire::event_stream::{EventStream, TaskStream};
+use crate::wire::header::LastEventId;
 use crate::wire::task;
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use poem_openapi::param::{Header, Path, Query};
+use poem_openapi::param::{Path, Query};
 use proto_schemas::TaskId;
 use std::sync::Arc;
 
@@ -71,7 +72,7 @@ impl EventsApi {
         task_id: Path<String>,
         /// The id of the last message that was received; browsers send it by themselves.
         #[oai(name = "Last-Event-ID")]
-        last_event_id: Header<Option<String>>,
+        last_event_id: LastEventId,
         /// The same, for clients that cannot send the header; the header goes before.
         after: Query<Option<String>>,
     ) -> Result<TaskStream, Refused<FollowingOne>> {
@@ -95,7 +96,7 @@ impl EventsApi {
         types: Query<Option<String>>,
         /// The id of the last message that was received; browsers send it by themselves.
         #[oai(name = "Last-Event-ID")]
-        last_event_id: Header<Option<String>>,
+        last_event_id: LastEventId,
         /// The same, for clients that cannot send the header; the header goes before.
         after: Query<Option<String>>,
     ) -> Result<EventStream, Refused<FollowingAll>> {

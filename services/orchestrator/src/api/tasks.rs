@@ -3,6 +3,7 @@
 mod answers;
 
 use super::Tag;
+use crate::batch::{self, Submitted};
 use crate::body::{JsonBody, OptionalJsonBody};
 use crate::context::{self, Context};
 use crate::idempotency::IdempotencyKey;
@@ -16,15 +17,15 @@ use crate::submit::{self, Stored};
 use crate::traced::Opening;
 use crate::trail::SharedTrail;
 use crate::wire::answer::JsonText;
-use crate::wire::batch::{BatchAnswer, NewBatch};
+use crate::wire::batch::NewBatch;
 use crate::wire::new_task::NewTask;
 use crate::wire::parameter::{ErrorText, KindName, PageLimit, Since, StatusList, TaskCursor};
 use crate::wire::replay::NewReplay;
 use crate::wire::task::{self, TaskDocument};
 use crate::wire::task_list::TaskList;
-use crate::{batch, listing, replay};
+use crate::{listing, replay};
 use answers::{
-    Accepted, Cancelling, Found, Halted, Listing, Reading, Replayed, Replaying, Submitting, SubmittingSeveral,
+    Accepted, Answered, Cancelling, Found, Halted, Listing, Reading, Replayed, Replaying, Submitting, SubmittingSeveral,
 };
 use poem::web::Data;
 use poem_openapi::OpenApi;
@@ -80,7 +81,8 @@ impl TasksApi {
     /// Submit several tasks
     ///
     /// Each is stored or refused for itself, as if it had been sent alone; `tasks` tells which, by their places. Sent again
-    /// under the same Idempotency-Key with the same body, it answers the same tasks and stores what was not stored.
+    /// under the same Idempotency-Key with the same body, it answers the same tasks and stores what was not stored. The key
+    /// stands for this body from then on, also if all of it was refused.
     #[oai(path = "/tasks/batch", method = "post", operation_id = "submit_tasks")]
     async fn submit_several(
         &self,
@@ -91,9 +93,10 @@ impl TasksApi {
         #[oai(name = "Idempotency-Key")]
         key: IdempotencyKey,
         body: JsonBody<NewBatch>,
-    ) -> Result<JsonText<BatchAnswer>, Refused<SubmittingSeveral>> {
+    ) -> Result<Answered, Refused<SubmittingSeveral>> {
         let idempotency = key.of(body.fingerprint);
-        Ok(JsonText(batch::submit(&context, body.document, idempotency, &trail).await?))
+        let Submitted(answer, retry_after) = batch::submit(&context, body.document, idempotency, &trail).await?;
+        Ok(Answered::Tasks(JsonText(answer), retry_after))
     }
 
     /// List tasks

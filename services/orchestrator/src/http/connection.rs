@@ -3,6 +3,7 @@
 use super::answer::{Answer, Room, TakesRoom, TooLarge};
 use super::deadlines::{Busy, Deadlines};
 use super::fault::Fault;
+use super::rest::Rest;
 use super::socket::Socket;
 use crate::envelope;
 use crate::refusal::Refusal;
@@ -11,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use poem::http::uri::Scheme;
+use poem::http::{HeaderValue, header};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Endpoint, Request, Response};
 use std::convert::Infallible;
@@ -96,7 +98,16 @@ where
             envelope::refuse(&refusal)
         }
         None => {
-            shared.endpoint.get_response(Request::from((request, shared.address.clone(), peer, Scheme::HTTP))).await
+            let mut request = Request::from((request, shared.address.clone(), peer, Scheme::HTTP));
+            let rest = Rest::of(&mut request);
+            let mut response = shared.endpoint.get_response(request).await;
+            if let Some(rest) = rest
+                && !response.headers().contains_key(header::CONNECTION)
+                && !rest.is_over().await
+            {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
         }
     }
 }

@@ -23,10 +23,11 @@ pub struct Deadlines {
 
 impl Default for Deadlines {
     /// The catalogue of hostile input demands (ACCEPTANCE API-11) that a slow head is closed within 10 s, also by a timer
-    /// that is late, and a write that does not get on within 15 s. A connection is kept for 60 s, longer than the usual
-    /// pools of clients keep theirs open without a request.
+    /// that is late, and a write that does not get on within 15 s. A connection without a
+    /// request is kept for 120 s, longer than load balancers and pools of clients usually keep theirs (60 to 90 s): who closes
+    /// first must not be the one whom a request may be on its way to.
     fn default() -> Self {
-        Self { head: Duration::from_millis(9_500), idle: Duration::from_secs(60), write: Duration::from_secs(15) }
+        Self { head: Duration::from_millis(9_500), idle: Duration::from_secs(120), write: Duration::from_secs(15) }
     }
 }
 

@@ -7,12 +7,13 @@ use crate::wire::problem::Problem;
 use serde_json::{Value, json};
 
 /// Headers as the derived document writes them, and as they are.
-const NAMES: [(&str, &str); 5] = [
+const NAMES: [(&str, &str); 6] = [
     ("X-REQUEST-ID", "X-Request-Id"),
     ("LOCATION", "Location"),
     ("ETAG", "ETag"),
     ("IDEMPOTENCY-REPLAYED", "Idempotency-Replayed"),
     ("PREFERENCE-APPLIED", "Preference-Applied"),
+    ("RETRY-AFTER", "Retry-After"),
 ];
 /// Refused before anybody's allowance is looked at.
 const UNCOUNTED: [&str; 3] = ["414", "421", "431"];

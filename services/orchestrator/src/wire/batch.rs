@@ -37,7 +37,7 @@ pub struct BatchItem(pub Result<NewTask, Violations>);
 pub struct BatchAnswer {
     /// How many of the tasks are stored.
     pub accepted: u32,
-    /// How many are not.
+    /// How many are not, or are not known to be: `not_replicated` is stored, but not yet on as many replicas as it should be.
     pub refused: u32,
     /// One for each task, in their order.
     pub tasks: Vec<BatchResult>,
@@ -52,7 +52,7 @@ pub struct BatchResult {
     /// Where it is: `/tasks/{task_id}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
-    /// Why it is not stored.
+    /// Why it is not known to be stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }

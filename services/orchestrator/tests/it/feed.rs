@@ -1,6 +1,7 @@
 //! TASK-16: what a feed tells, while nothing goes wrong.
 
 use crate::follower::{Event, Follower, connect, follow, ids, names, places, tell};
+use crate::raw::Raw;
 use crate::stage::{stage, worker};
 use proto_schemas::FactKind;
 use serde_json::json;
@@ -166,6 +167,12 @@ async fn what_names_no_place_or_no_message_is_refused_by_its_name() {
         let query = stage.get(&format!("{path}?after={bad}")).await;
         assert_eq!(query.problem(400, "invalid_request")["errors"][0]["pointer"], "/after", "{bad}");
         assert!(!query.text.contains(bad) || bad.len() < 5, "nothing is repeated: {}", query.text);
+    }
+    for lines in ["Last-Event-ID: 5-0.0\u{a0}", "Last-Event-ID: 5-0.0\r\nLast-Event-ID: 6-0.0"] {
+        let mut raw = Raw::connect(&stage).await;
+        raw.send(format!("GET /events HTTP/1.1\r\nHost: x\r\n{lines}\r\n\r\n")).await;
+        let refused = raw.answer().await;
+        assert_eq!(refused.problem(400, "invalid_request")["errors"][0]["pointer"], "/Last-Event-ID", "{lines}");
     }
     stage.get("/events?after=5-0.0.end").await.problem(400, "invalid_request");
     let both = stage.send("GET", "/events?after=yesterday", &[("last-event-id", "5-0.0")], "".into()).await;

@@ -34,6 +34,7 @@ mod stopping;
 mod system;
 mod tasks;
 mod typed;
+mod unread;
 mod unwritable;
 mod waiting;
 mod webhooks;

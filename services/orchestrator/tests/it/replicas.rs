@@ -81,3 +81,14 @@ async fn many_at_once_share_their_waits() {
     let waits: u32 = waits.split(',').next().and_then(|text| text.parse().ok()).expect("a number");
     assert!((1..50).contains(&waits), "{waits}");
 }
+
+#[tokio::test]
+async fn a_batch_that_no_replica_has_says_so_of_each_task_that_is_stored() {
+    let stage = waiting_stage(Duration::from_millis(200)).await;
+    let answer = stage.post("/tasks/batch", format!(r#"{{"tasks":[{BODY},{BODY},{{}}]}}"#)).await;
+    assert_eq!((answer.status, answer.header("retry-after").is_empty()), (200, false), "{}", answer.text);
+    let batch = answer.json();
+    let codes: Vec<_> = (0..3).map(|at| batch["tasks"][at]["problem"]["code"].as_str().expect("a code")).collect();
+    assert_eq!(codes, ["not_replicated", "not_replicated", "invalid_request"]);
+    assert_eq!(stage.redis.command(&["ZCARD", "tasks"]).integer(), 2, "they are stored all the same");
+}

@@ -4,6 +4,7 @@ use crate::governor::Pressure;
 use crate::refusal::documented::{self, Answer, Refusals};
 use crate::refusal::{Refusal, sample};
 use crate::wire::answer::JsonText;
+use crate::wire::batch::BatchAnswer;
 use crate::wire::task::TaskDocument;
 use poem_openapi::ApiResponse;
 
@@ -43,6 +44,19 @@ pub enum Accepted {
         /// How long was waited for its end, if that was preferred.
         #[oai(header = "Preference-Applied")]
         Option<String>,
+    ),
+}
+
+/// A batch.
+#[derive(ApiResponse)]
+pub enum Answered {
+    /// The results of the batch, in its order.
+    #[oai(status = 200)]
+    Tasks(
+        JsonText<BatchAnswer>,
+        /// Seconds after which what was refused for a time makes sense to be sent again; absent if nothing was.
+        #[oai(header = "Retry-After")]
+        Option<u32>,
     ),
 }
 
