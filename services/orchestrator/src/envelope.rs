@@ -17,6 +17,15 @@ use std::sync::Arc;
 /// Every answer carries it.
 const REQUEST_ID: &str = "x-request-id";
 
+/// What an answer says of its request, whatever it answers.
+const KEPT: [HeaderName; 5] = [
+    header::VARY,
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("ratelimit-policy"),
+];
+
 /// Calls the endpoint; always answers, also when it panics.
 pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Request) -> poem::Result<Response> {
     let trail: SharedTrail = Arc::new(Trail::of(&request));
@@ -61,6 +70,21 @@ pub async fn wrap<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
 pub fn refuse(refusal: &Refusal) -> Response {
     let trail = Trail::default();
     let mut response = answer_with(refusal, &trail);
+    add_headers(response.headers_mut(), &trail);
+    response
+}
+
+/// The same in the place of an answer that is not sent: what that said of its request holds on.
+pub fn refuse_instead(answer: &HeaderMap, refusal: &Refusal) -> Response {
+    let told = answer.get(REQUEST_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let trail = match told {
+        Some(request_id) => Trail { request_id, ..Trail::default() },
+        None => Trail::default(),
+    };
+    let mut response = answer_with(refusal, &trail);
+    for (name, value) in KEPT.iter().filter_map(|name| Some((name, answer.get(name)?))) {
+        response.headers_mut().insert(name, value.clone());
+    }
     add_headers(response.headers_mut(), &trail);
     response
 }

@@ -41,7 +41,8 @@ pub struct GuardSettings {
     #[arg(long, env = "JWT_ISSUER", value_name = "ISSUER")]
     jwt_issuer: Option<String>,
 
-    /// How many requests a client may make in RATE_WINDOW_SECONDS, counted over all replicas of the API; 0 does not count.
+    /// How many requests a client may make in RATE_WINDOW_SECONDS, counted over all replicas of the API; 0 does not count. A
+    /// client is its key or the subject of its token, else the address of its connection: behind a proxy, that of the proxy.
     #[arg(
         long, env = "RATE_LIMIT",
         value_name = "REQUESTS", default_value = "0", value_parser = parse::whole::<u64>(0, 1_000_000)

@@ -65,7 +65,7 @@ where
             let room = if takes_room { shared.room.take(&answer.body().size_hint()) } else { Ok(None) };
             let room = room.unwrap_or_else(|TooLarge| {
                 (shared.refused)(Refusal::TooManyAnswers.code());
-                answer = envelope::refuse(&Refusal::TooManyAnswers).into();
+                answer = envelope::refuse_instead(answer.headers(), &Refusal::TooManyAnswers).into();
                 None
             });
             Ok::<_, Infallible>(answer.map(|body| Answer::new(body, room, in_flight)))
@@ -183,6 +183,8 @@ mod tests {
         let endpoint = make(move |_| async move { Ok::<_, poem::Error>(vec![b'x'; bytes]) }).map_to_response();
         let endpoint = endpoint.map(|mut response: Response| async move {
             response.extensions_mut().insert(TakesRoom);
+            response.headers_mut().insert("x-request-id", HeaderValue::from_static("one"));
+            response.headers_mut().insert(header::VARY, HeaderValue::from_static("Origin"));
             response
         });
         let (mut client, stream) = tokio::io::duplex(1 << 10);
@@ -206,6 +208,9 @@ mod tests {
         };
         let refused = text(ask(&room, 300 << 10).await).await;
         assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("too_many_answers"), "{refused}");
+        for kept in ["x-request-id: one\r\n", "vary: Origin\r\n", r#""request_id":"one""#] {
+            assert!(refused.contains(kept), "{refused}");
+        }
         assert!(text(ask(&room, 200 << 10).await).await.ends_with(&"x".repeat(200 << 10)), "a small one takes no room");
         let whole = text(slow).await;
         assert!(whole.contains("content-length: 512000") && whole.ends_with(&"x".repeat(500 << 10)));
