@@ -15,7 +15,7 @@ use redis_store::Store;
 use redis_store::submit::Admission;
 use redis_store::throttle::Allowance;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use task_core::egress::Egress;
 use task_core::{Planner, Rules};
 
@@ -104,8 +104,20 @@ impl Context {
     }
 
     /// Waits for what Redis answers, but not for ever. Everything that a request asks goes into one call.
-    pub async fn ask<T, E: Into<Refusal>>(&self, answer: impl Future<Output = Result<T, E>>) -> Result<T, Refusal> {
-        match tokio::time::timeout(STORE_DEADLINE, answer).await {
+    pub fn ask<T, E: Into<Refusal>>(
+        &self,
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, Refusal>> {
+        self.ask_since(Instant::now(), answer) // async around async would double the future
+    }
+
+    /// The same for one of several waits that have one deadline together: it counts from `began`.
+    pub async fn ask_since<T, E: Into<Refusal>>(
+        &self,
+        began: Instant,
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Refusal> {
+        match tokio::time::timeout(STORE_DEADLINE.saturating_sub(began.elapsed()), answer).await {
             Ok(answer) => answer.map_err(E::into),
             Err(_) => Err(Refusal::StoreSilent),
         }

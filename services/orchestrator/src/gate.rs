@@ -60,8 +60,10 @@ async fn admit(context: &Context, operation: &Operation, trail: &Trail, request:
     {
         let _ = trail.client.set(client.name.clone());
     }
-    // Whoever guesses uses up the allowance of their address.
-    throttle::take(context, trail, operation.scope).await?;
+    // Whoever guesses uses up the allowance of their address. Whose keys could not be read has waited for Redis already.
+    if matches!(asked, Ok(_) | Err(Refusal::Unauthenticated)) {
+        throttle::take(context, trail, operation.scope).await?;
+    }
     let client = asked?;
     client.must(operation.scope)?;
     Ok(client)

@@ -1,5 +1,6 @@
-//! What a client may ask for in a time, counted in Redis so that all replicas count together. While Redis does not answer,
-//! whoever wants to look may, and whoever wants to change something could not anyway.
+//! What a client may ask for in a time, counted in Redis so that all replicas count together. While Redis refuses writes it
+//! counts nothing, and whoever wants to look may. While it does not answer, nobody could be served anyway: they are told
+//! so here, because their handler would only wait a second time.
 
 use crate::context::Context;
 use crate::refusal::Refusal;
@@ -23,6 +24,9 @@ fn network(address: &str) -> String {
 /// Takes one request out of the allowance of whoever sends it: of the client, or of the address where nobody is asked.
 pub async fn take(context: &Context, trail: &Trail, scope: Scope) -> Result<(), Refusal> {
     let Some(of) = context.allowance else { return Ok(()) };
+    if scope == Scope::Read && context.gauge.seen().stop.is_some() {
+        return Ok(());
+    }
     let by_address = || format!("address:{}", network(&trail.address));
     let name = trail.client.get().cloned().unwrap_or_else(by_address);
     match context.ask(context.store.throttle(&name, of)).await {
@@ -34,7 +38,10 @@ pub async fn take(context: &Context, trail: &Trail, scope: Scope) -> Result<(), 
             let _ = trail.left.set(Left { of, requests: 0, reset });
             Err(Refusal::Throttled(reset.max(Duration::from_secs(1))))
         }
-        Err(_) if scope == Scope::Read => Ok(()),
+        // It is there and does not count, which the governor has not seen yet.
+        Err(Refusal::Store(error)) if scope == Scope::Read && (error.refuses_writes() || !error.is_transient()) => {
+            Ok(())
+        }
         Err(refusal) => Err(refusal),
     }
 }

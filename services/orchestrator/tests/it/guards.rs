@@ -29,7 +29,7 @@ async fn stage_with_auth() -> Stage {
 }
 
 /// A key that is kept; what a client sends, and its id.
-async fn key(stage: &Stage, scope: Scope) -> (String, String) {
+pub async fn key(stage: &Stage, scope: Scope) -> (String, String) {
     let new = NewKey::make("test", &[scope], 1, None).expect("randomness");
     stage.store.keep_api_key(&new.id, None, &new.kept).await.expect("an answer");
     (new.credentials, new.id)

@@ -1,6 +1,11 @@
 //! RUN-6 and TASK-7: Redis down, up, silent, out of memory.
 
-use crate::stage::{Stage, config, eventually, stage, stage_on, stage_with};
+use crate::guards::key;
+use crate::stage::{Stage, config, eventually, stage, stage_of, stage_on, stage_with};
+use futures::future::join_all;
+use orchestrator::Config;
+use orchestrator::auth::{AuthConfig, Scope};
+use redis_store::throttle::Allowance;
 use serde_json::json;
 use std::io;
 use std::process::Command;
@@ -10,19 +15,59 @@ use system_tests::redis::PrivateRedis;
 
 /// Reads and writes are both 503 in time and say when to come back.
 async fn assert_unavailable(stage: &Stage) {
-    let id = "01K5QJ0000ABCDEFGHJKMNPQRS";
-    for (method, path, body) in [
-        ("POST", "/tasks".to_owned(), r#"{"description":"d"}"#),
-        ("POST", "/assign-task/".to_owned(), r#"{"task_type":"test_task"}"#),
-        ("GET", format!("/tasks/{id}"), ""),
-        ("GET", format!("/result/{id}"), ""),
-    ] {
-        let started = Instant::now();
-        let answer = stage.send(method, &path, &[("content-type", "application/json")], body.into()).await;
-        assert!(started.elapsed() < Duration::from_secs(3), "{method} {path} took {:?}", started.elapsed());
-        assert_eq!(answer.problem(503, "redis_unavailable")["detail"], "Redis unavailable");
-        assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds <= 2));
+    for request in REQUESTS {
+        assert_unavailable_to(stage, "", request).await;
     }
+}
+
+const REQUESTS: [(&str, &str, &str); 4] = [
+    ("POST", "/tasks", r#"{"description":"d"}"#),
+    ("POST", "/assign-task/", r#"{"task_type":"test_task"}"#),
+    ("GET", "/tasks/01K5QJ0000ABCDEFGHJKMNPQRS", ""),
+    ("GET", "/result/01K5QJ0000ABCDEFGHJKMNPQRS", ""),
+];
+
+async fn assert_unavailable_to(stage: &Stage, authorization: &str, (method, path, body): (&str, &str, &'static str)) {
+    let started = Instant::now();
+    let headers = [("content-type", "application/json"), ("authorization", authorization)];
+    let answer = stage.send(method, path, &headers, body.into()).await;
+    assert!(started.elapsed() < Duration::from_secs(3), "{method} {path} took {:?}", started.elapsed());
+    assert_eq!(answer.problem(503, "redis_unavailable")["detail"], "Redis unavailable");
+    assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds <= 2));
+}
+
+/// The same where the gate asks Redis too, before the handler does: of several at once, those that wait for what another one
+/// reads included, and as long as what was read before the outage is remembered and longer.
+async fn assert_unavailable_behind(gate: Config, end: impl AsyncFnOnce(&mut Stage)) {
+    let mut stage = stage_of(gate).await;
+    let authorization = format!("Bearer {}", key(&stage, Scope::Write).await.0);
+    let headers = [("content-type", "application/json"), ("authorization", authorization.as_str())];
+    let accepted = stage.send("POST", "/tasks", &headers, r#"{"description":"d"}"#.into()).await;
+    assert_eq!(accepted.status, 202, "{}", accepted.text);
+    end(&mut stage).await;
+    for _ in 0..3 {
+        join_all(REQUESTS.map(|request| assert_unavailable_to(&stage, &authorization, request))).await;
+    }
+}
+
+/// And with the allowance, which is asked for after them.
+fn with_keys() -> Config {
+    Config { auth: AuthConfig { keys: true, jwt: None }, ..with_allowance() }
+}
+
+fn with_allowance() -> Config {
+    let allowance = Allowance { requests: 1_000, window: Duration::from_secs(60) };
+    Config { allowance: Some(allowance), ..config() }
+}
+
+/// Stops it for good: it still takes connections and commands, and answers nothing.
+async fn freeze(stage: &mut Stage) {
+    signal(stage, "-STOP");
+}
+
+fn signal(stage: &Stage, name: &str) {
+    let pid = stage.redis.pid().expect("it runs").to_string();
+    assert!(Command::new("kill").args([name, &pid]).status().expect("kill").success());
 }
 
 async fn accepts(stage: &Stage) -> bool {
@@ -67,22 +112,32 @@ async fn a_redis_that_never_answers_is_unavailable_in_time_whatever_the_patience
     let redis = PrivateRedis::start().expect("a redis of our own");
     let stage = stage_with(redis, config(), Duration::from_secs(30)).await;
     eventually(Duration::from_secs(5), || accepts(&stage)).await;
-    let signal = |name: &str| {
-        let pid = stage.redis.pid().expect("it runs").to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().expect("kill").success());
-    };
-    signal("-STOP");
+    signal(&stage, "-STOP");
     let started = Instant::now();
     let answer = stage.get("/tasks/01K5QJ0000ABCDEFGHJKMNPQRS").await;
     let took = started.elapsed();
     let posted = stage.post("/tasks", r#"{"description":"d"}"#).await;
     let ready = stage.get("/ready").await;
-    signal("-CONT");
+    signal(&stage, "-CONT");
     answer.problem(503, "redis_unavailable");
     posted.problem(503, "redis_unavailable");
     ready.problem(503, "not_ready");
     assert!(took < Duration::from_secs(3), "{took:?}");
     eventually(Duration::from_secs(15), || accepts(&stage)).await;
+}
+
+#[tokio::test]
+async fn an_allowance_that_nobody_counts_holds_up_no_answer() {
+    let frozen = Box::pin(assert_unavailable_behind(with_allowance(), freeze));
+    let killed = Box::pin(assert_unavailable_behind(with_allowance(), async |stage| stage.redis.kill()));
+    tokio::join!(frozen, killed);
+}
+
+#[tokio::test]
+async fn keys_that_nobody_can_read_hold_up_no_answer() {
+    let frozen = Box::pin(assert_unavailable_behind(with_keys(), freeze));
+    let killed = Box::pin(assert_unavailable_behind(with_keys(), async |stage| stage.redis.kill()));
+    tokio::join!(frozen, killed);
 }
 
 #[tokio::test]

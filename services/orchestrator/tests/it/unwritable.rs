@@ -2,7 +2,9 @@
 //! stored, then or later, and the next one is accepted as soon as Redis is well.
 
 use crate::stage::{Answer, Stage, config, eventually, stage_on};
+use orchestrator::Config;
 use proto_schemas::QueueName;
+use redis_store::throttle::Allowance;
 use serde_json::json;
 use std::time::{Duration, Instant};
 use system_tests::redis::PrivateRedis;
@@ -86,6 +88,21 @@ async fn a_redis_that_refuses_to_write_gets_nothing_and_says_when_to_come_back()
     check(&stage, "MASTERDOWN", UNAVAILABLE, &[&stale("no"), replica[0]], &[primary[0], &stale("yes")]).await;
     check(&stage, "NOREPLICAS", UNAVAILABLE, &[&replicas("1")], &[&replicas("0")]).await;
     check(&stage, "OOM", "redis_out_of_memory", &[&memory("1")], &[&memory("0")]).await;
+}
+
+#[tokio::test]
+async fn whoever_looks_does_not_wait_for_a_count_that_redis_refuses() {
+    let allowance = Some(Allowance { requests: 1, window: Duration::from_secs(3_600) });
+    let stage = stage_on(PrivateRedis::start().expect("a redis"), Config { allowance, ..config() }).await;
+    assert!(stage.store.wait_connected(SOON).await);
+    assert_eq!(stage.redis.command(&["REPLICAOF", "127.0.0.1", "1"]).text(), "OK");
+    eventually(SOON, || async { stage.get("/ready").await.json()["missing"] == json!(["redis_writable"]) }).await;
+    let began = Instant::now();
+    for _ in 0..2 {
+        assert_eq!(stage.get("/tasks").await.status, 200);
+    }
+    // The store tries a write again for two seconds.
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
