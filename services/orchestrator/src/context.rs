@@ -9,9 +9,11 @@ use crate::kinds::Kinds;
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 use crate::replicas::Replicas;
+use crate::shared_read::SharedRead;
 use crate::wire::system::SERVICE;
 use proto_schemas::ConsumerName;
 use redis_store::Store;
+use redis_store::server::ServerState;
 use redis_store::submit::Admission;
 use redis_store::throttle::Allowance;
 use std::sync::Arc;
@@ -22,11 +24,15 @@ use task_core::{Planner, Rules};
 /// No request waits longer than this for Redis, so that a client hears of an outage within 3 s. The patience of the
 /// store bounds its pauses between tries; this bounds the tries too, when Redis accepts a command and never answers.
 const STORE_DEADLINE: Duration = Duration::from_millis(2_500);
+/// Less than that: what a read in vain has shown is shared before those who wait for it are refused.
+const SERVER_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Shared by all handlers.
 pub struct Context {
     /// Redis.
     pub store: Store,
+    /// What the connected Redis is, and how many dead letters its bound has trimmed away.
+    pub server: SharedRead<(ServerState, u64)>,
     /// The kinds that are accepted.
     pub kinds: Kinds,
     /// What a queue may hold and how long a task may take.
@@ -69,6 +75,7 @@ impl Context {
         let (auth, allowance, cors_origins) = (Auth::new(config.auth), config.allowance, config.cors_origins);
         Self {
             store,
+            server: SharedRead::within(SERVER_DEADLINE),
             kinds,
             admission,
             gauge,

@@ -13,7 +13,7 @@
 //! and `letters` running again what has ended; [`feed`] what happens, as it happens, with `prefer` waiting for it in one request; `listing` looking through the tasks, `operations` at everything else; `webhooks` who is told of ends;
 //! `outcome` what came of it; `wire` the documents clients read and write; `body` from bytes to a request; `refusal` every
 //! way to say no; `trail` what becomes known of a request, `envelope` what all answers share, [`auth`] who asks, `noted`
-//! and `audit_log` what they changed, `metrics` what is counted of them and `traced` what they are in traces; `openapi` and `pages` the description for machines and for
+//! and `audit_log` what they changed, `metrics` what is counted of them, `shared_read` what many ask of Redis at once, and `traced` what they are in traces; `openapi` and `pages` the description for machines and for
 //! people.
 
 mod api;
@@ -47,6 +47,7 @@ mod replay;
 pub mod replicas;
 mod routes;
 pub mod server;
+mod shared_read;
 mod submit;
 mod traced;
 mod trail;

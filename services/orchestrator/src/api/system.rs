@@ -11,7 +11,8 @@ use crate::wire::metrics_page::MetricsPage;
 use crate::wire::system::{Alive, Health, Ready, Welcome};
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use std::error::Error;
+use redis_store::server::ServerState;
+use redis_store::{Store, StoreError};
 use std::sync::Arc;
 
 /// The operations on the service itself.
@@ -61,7 +62,7 @@ impl SystemApi {
 
     /// Readiness
     ///
-    /// Asks Redis who it is and what it promises; says what is missing or what should be changed, and what makes
+    /// Asks Redis who it is and what it promises, once a second for all who ask; says what is missing or what should be changed, and what makes
     /// submissions be refused. `missing` is `redis` where there is none, and `redis_writable` where it refuses to write: it
     /// is a replica, cannot save, or has too few replicas.
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
@@ -73,13 +74,17 @@ impl SystemApi {
         if seen.stop == Some(Stop::Unwritable) {
             return Err(Refusal::NotReady(vec!["redis_writable"]).into());
         }
-        let asked = async { tokio::try_join!(context.store.server_state(), context.store.dead_letters_count()) };
+        let asked = async { context.server.get(who(&context.store)).await.ok_or(Refusal::StoreSilent) };
         match context.ask(asked).await {
-            Ok((server, (_, trimmed))) => Ok(JsonText(Ready::on(server, seen, trimmed))),
-            Err(refusal) => {
-                tracing::debug!(error = &refusal as &(dyn Error + 'static), "redis does not say who it is");
-                Err(Refusal::NotReady(vec!["redis"]).into())
-            }
+            Ok((server, trimmed)) => Ok(JsonText(Ready::on(server, seen, trimmed))),
+            Err(_) => Err(Refusal::NotReady(vec!["redis"]).into()),
         }
     }
+}
+
+/// What the server is, and how many dead letters its bound has trimmed away.
+async fn who(store: &Store) -> Result<(ServerState, u64), StoreError> {
+    let asked = async { tokio::try_join!(store.server_state(), store.dead_letters_count()) };
+    let (server, (_, trimmed)) = Box::pin(asked).await?; // several commands at once are too much for a stack
+    Ok((server, trimmed))
 }

@@ -1,40 +1,32 @@
 //! What Redis holds, as a scrape reads it: one bounded read, of which all that ask within a second are given the same. If
 //! Redis does not answer within half a second, all there is to tell is that.
 
+use crate::shared_read::SharedRead;
 use redis_store::Store;
 use redis_store::gauges::{Gauges, StreamGauges};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use telemetry::Registry;
 use telemetry::metric::{self, Metric};
 use telemetry::registry::Gauges as Series;
-use tokio::sync::Mutex;
 
-const FRESH: Duration = Duration::from_secs(1);
 const DEADLINE: Duration = Duration::from_millis(500);
 
-/// The last read and when it was.
+/// The last read, as text.
 pub struct View {
     store: Store,
-    last: Mutex<Option<(Instant, String)>>,
+    read: SharedRead<String>,
 }
 
 impl View {
     /// Of what `store` leads to.
     pub fn new(store: Store) -> Self {
-        Self { store: store.with_patience(Duration::ZERO), last: Mutex::default() }
+        Self { store: store.with_patience(Duration::ZERO), read: SharedRead::within(DEADLINE) }
     }
 
-    /// As of now, or of a second ago. Whoever asks meanwhile waits for the same read.
+    /// As of now, or of a second ago.
     pub async fn text(&self) -> String {
-        let mut last = self.last.lock().await;
-        match &*last {
-            Some((at, text)) if at.elapsed() < FRESH => text.clone(),
-            _ => {
-                let gauges = tokio::time::timeout(DEADLINE, self.store.gauges()).await;
-                let text = text_of(gauges.ok().and_then(Result::ok).as_ref());
-                last.insert((Instant::now(), text)).1.clone()
-            }
-        }
+        let read = async { self.store.gauges().await.map(|gauges| text_of(Some(&gauges))) };
+        self.read.get(read).await.unwrap_or_else(|| text_of(None))
     }
 }
 

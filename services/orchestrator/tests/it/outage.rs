@@ -65,7 +65,7 @@ async fn freeze(stage: &mut Stage) {
     signal(stage, "-STOP");
 }
 
-fn signal(stage: &Stage, name: &str) {
+pub fn signal(stage: &Stage, name: &str) {
     let pid = stage.redis.pid().expect("it runs").to_string();
     assert!(Command::new("kill").args([name, &pid]).status().expect("kill").success());
 }

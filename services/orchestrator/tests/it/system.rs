@@ -1,10 +1,12 @@
 //! API-2, /livez and /ready, and the address.
 
+use crate::outage::signal;
 use crate::stage::{config, eventually, stage, stage_on};
+use futures::future::join_all;
 use orchestrator::governor::Limits;
 use orchestrator::{Config, OrchestratorError, Server};
-use serde_json::json;
-use std::time::Duration;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 use system_tests::redis::PrivateRedis;
 
 #[tokio::test]
@@ -63,15 +65,48 @@ async fn ready_says_what_redis_promises() {
     assert!(redis["version"].as_str().is_some_and(|text| text.contains('.')));
 
     stage.redis.command(&["CONFIG", "SET", "maxmemory", "100mb"]);
-    let bounded = stage.get("/ready").await.json()["redis"].clone();
-    assert_eq!((&bounded["maxmemory_bytes"], &bounded["warnings"]), (&json!(100 << 20), &json!([])));
+    let redis = async || stage.get("/ready").await.json()["redis"].clone();
+    let is_bounded = |redis: Value| redis["maxmemory_bytes"] == 100 << 20 && redis["warnings"] == json!([]);
+    eventually(Duration::from_secs(5), async || is_bounded(redis().await)).await;
     stage.redis.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
-    let warned = stage.get("/ready").await.json();
-    assert!(warned["redis"]["warnings"][0].as_str().is_some_and(|text| text.contains("noeviction")));
+    eventually(Duration::from_secs(5), async || redis().await["warnings"].to_string().contains("noeviction")).await;
 
     let stage = stage_on(PrivateRedis::start_aof_always().expect("a redis"), config()).await;
     assert!(stage.store.wait_connected(Duration::from_secs(5)).await);
     assert_eq!(stage.get("/ready").await.json()["redis"]["durability"], "always");
+}
+
+#[tokio::test]
+async fn however_many_ask_whether_it_is_ready_redis_is_asked_once_a_second() {
+    let stage = stage().await;
+    // Nobody else asks for a setting.
+    let reads = || {
+        let text = stage.redis.command(&["INFO", "commandstats"]).text();
+        let line = text.lines().find(|line| line.starts_with("cmdstat_config|get:")).expect("it was asked").to_owned();
+        line.split(['=', ',']).nth(1).and_then(|calls| calls.parse::<u64>().ok()).expect("a number")
+    };
+    stage.redis.command(&["CONFIG", "SET", "appendonly", "yes"]); // whose fsync is a setting to ask for
+    eventually(Duration::from_secs(5), async || stage.get("/ready").await.text.contains("everysec")).await;
+    let (before, began) = (reads(), Instant::now());
+    let answers = join_all((0..50).map(|_| stage.get("/ready"))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    let (after, seconds) = (reads(), began.elapsed().as_secs());
+    assert!(after - before <= 1 + seconds, "{} reads in {seconds} s", after - before);
+}
+
+#[tokio::test]
+async fn all_who_ask_a_redis_that_hangs_are_told_in_time_that_it_is_not_ready() {
+    let stage = stage().await;
+    let asked = || join_all((0..20).map(|_| stage.get("/ready")));
+    assert!(asked().await.iter().all(|answer| answer.status == 200));
+    signal(&stage, "-STOP");
+    for _ in 0..2 {
+        let began = Instant::now();
+        eventually(Duration::from_secs(5), async || asked().await.iter().all(|answer| answer.status == 503)).await;
+        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    }
+    signal(&stage, "-CONT");
+    eventually(Duration::from_secs(15), async || asked().await.iter().all(|answer| answer.status == 200)).await;
 }
 
 #[tokio::test]
