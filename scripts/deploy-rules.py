@@ -78,6 +78,8 @@ def is_hardened(service):
 rule("services and ports", *difference({name: one.get("ports", []) for name, one in services.items()}, PORTS))
 rule("every service has a health check", *(name for name, one in services.items() if not health_check(one)))
 rule("every service is hardened", *(name for name, one in services.items() if not is_hardened(one)))
+hosts = services["orchestrator"]["environment"].get("ALLOWED_HOSTS")
+rule("the API is asked under its own names alone", *difference(hosts, "localhost,127.0.0.1,orchestrator"))
 rule("workers can be scaled", *({"container_name", "hostname", "ports"} & services["worker"].keys()))
 
 command = services["redis"]["command"]

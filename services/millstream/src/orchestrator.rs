@@ -65,7 +65,7 @@ impl Orchestrator {
             task_ttl: self.life.task_ttl,
             replicas: self.orchestrator.replicas(),
             allowance: self.guard.allowance(),
-            is_for_this_machine: self.orchestrator.is_for_this_machine(&self.guard),
+            hosts: self.orchestrator.hosts(&self.guard),
             cors_origins: self.guard.cors_origins.clone(),
             feed: FeedSettings {
                 streams_max: self.orchestrator.sse_max as usize,

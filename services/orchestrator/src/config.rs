@@ -2,6 +2,7 @@
 
 use crate::auth::AuthConfig;
 use crate::feed::FeedSettings;
+use crate::gate::Hosts;
 use crate::governor::Limits;
 use crate::http::Deadlines;
 use crate::replicas::ReplicaOrder;
@@ -45,8 +46,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// How much each client may ask for; not bounded without it.
     pub allowance: Option<Allowance>,
-    /// Whether it asks nobody who they are because only this machine may ask.
-    pub is_for_this_machine: bool,
+    /// The names under which it may be asked.
+    pub hosts: Hosts,
     /// The origins, such as `https://example.org`, whose pages may ask and read.
     pub cors_origins: Vec<String>,
     /// How many may listen to the feed, and how it shows that it lives.
@@ -76,7 +77,7 @@ impl Default for Config {
             letters_time: Duration::from_secs(20),
             auth: AuthConfig::default(),
             allowance: None,
-            is_for_this_machine: false,
+            hosts: Hosts::Any,
             cors_origins: Vec::new(),
             feed: FeedSettings { streams_max: 2_000, keep_alive: Duration::from_secs(15), life: None },
             egress: Egress::default(),

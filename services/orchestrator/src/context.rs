@@ -4,6 +4,7 @@ use crate::audit_log::AuditLog;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::feed::Feed;
+use crate::gate::Hosts;
 use crate::governor::{Gauge, Pressure};
 use crate::kinds::Kinds;
 use crate::metrics::Metrics;
@@ -53,8 +54,8 @@ pub struct Context {
     pub auth: Option<Auth>,
     /// How much each client may ask for, if that is bounded.
     pub allowance: Option<Allowance>,
-    /// Whether nobody may ask under another name than this machine's.
-    pub is_for_this_machine: bool,
+    /// The names under which it may be asked.
+    pub hosts: Hosts,
     /// The origins whose pages may ask and read.
     pub cors_origins: Vec<String>,
     /// Where changes are written down.
@@ -86,7 +87,7 @@ impl Context {
             letters_time,
             auth,
             allowance,
-            is_for_this_machine: config.is_for_this_machine,
+            hosts: config.hosts,
             cors_origins,
             audit,
             egress: config.egress,

@@ -7,6 +7,8 @@ mod host;
 mod query;
 mod throttle;
 
+pub use host::Hosts;
+
 use crate::auth::Client;
 use crate::context::Context;
 use crate::http::TakesRoom;
@@ -34,9 +36,7 @@ pub async fn pass<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
     };
     let _ = trail.operation.set(operation);
     if operation.scope != Scope::Open {
-        if context.is_for_this_machine {
-            host::check(request.headers())?;
-        }
+        context.hosts.check(request.headers())?;
         let client = admit(&context, operation, &trail, &request).await?;
         request.set_data(client);
         query::check(operation, request.uri().query().unwrap_or_default())?;

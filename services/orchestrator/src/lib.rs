@@ -56,6 +56,7 @@ mod wire;
 
 pub use config::Config;
 pub use error::OrchestratorError;
+pub use gate::Hosts;
 pub use http::Deadlines;
 pub use openapi::openapi;
 pub use server::{Server, run};

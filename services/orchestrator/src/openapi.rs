@@ -17,7 +17,7 @@ const DESCRIPTION: &str = "Submit tasks, watch them, read what came of them. Eve
                            docs/errors.md lists them all. Beside what each operation says of itself, a path that leads \
                            nowhere is answered 404 `not_found`, and a method that a path does not know 405 \
                            `method_not_allowed` with the header `Allow`. 401 and 403 are answered only where AUTH is set, \
-                           421 only where it is not, and 429 `quota_exceeded` only where RATE_LIMIT is. Answers are JSON \
+                           421 only where it is not or ALLOWED_HOSTS is, and 429 `quota_exceeded` only where RATE_LIMIT is. Answers are JSON \
                            whatever `Accept` asks for; only event streams, metrics and pages are what their paths say.";
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| amended::amend(&service().spec()));

@@ -120,7 +120,7 @@ pub enum Refusal {
     /// Whoever sends it has used up their allowance, for so long.
     #[error("throttled")]
     Throttled(Duration),
-    /// Nobody is asked who they are, and it comes under another name than this machine's.
+    /// It comes under a name that is not one of the API's.
     #[error("misdirected")]
     Misdirected,
     /// The task has another revision than the client wants.

@@ -59,6 +59,11 @@ pub struct GuardSettings {
     /// The origins, such as `https://example.org`, whose pages may use the API from a browser, separated by commas.
     #[arg(long, env = "CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',', value_parser = parse::origin)]
     pub cors_origins: Vec<String>,
+
+    /// The names and addresses under which the API may be asked, separated by commas and without ports; probes and metrics
+    /// may be under any. Without it localhost and addresses, or any name where AUTH or ALLOW_ANONYMOUS is set.
+    #[arg(long, env = "ALLOWED_HOSTS", value_name = "HOSTS", value_delimiter = ',', value_parser = parse::host)]
+    pub allowed_hosts: Vec<String>,
 }
 
 impl GuardSettings {

@@ -3,6 +3,7 @@
 use super::{GuardSettings, parse};
 use crate::exit::{Exit, Failure};
 use clap::{ArgAction, Args, builder::BoolishValueParser};
+use orchestrator::Hosts;
 use orchestrator::replicas::ReplicaOrder;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
@@ -79,9 +80,14 @@ pub struct OrchestratorSettings {
 }
 
 impl OrchestratorSettings {
-    /// Whether the API is for this machine alone: nobody is asked who they are, and strangers are not allowed.
-    pub fn is_for_this_machine(&self, guard: &GuardSettings) -> bool {
-        !self.allow_anonymous && !guard.asks()
+    /// The names under which the API may be asked: those that are listed; else, if the API is for this machine alone, since
+    /// nobody is asked who they are and strangers are not allowed, its own.
+    pub fn hosts(&self, guard: &GuardSettings) -> Hosts {
+        match guard.allowed_hosts.as_slice() {
+            [] if self.allow_anonymous || guard.asks() => Hosts::Any,
+            [] => Hosts::Own,
+            names => Hosts::Named(names.to_vec()),
+        }
     }
 
     /// Which replicas are waited for, if any.
@@ -141,9 +147,8 @@ mod tests {
         ListenSettings { orchestrator_host: host.to_owned(), orchestrator_port: port }
     }
 
-    #[test]
-    fn strangers_need_to_be_allowed() {
-        let with = |allow_anonymous| OrchestratorSettings {
+    fn with(allow_anonymous: bool) -> OrchestratorSettings {
+        OrchestratorSettings {
             allow_anonymous,
             plan_rules: None,
             backlog_max: 1,
@@ -151,7 +156,21 @@ mod tests {
             sse_max: 1,
             wait_replicas: 0,
             wait_timeout: Duration::from_secs(1),
-        };
+        }
+    }
+
+    #[test]
+    fn names_that_are_listed_hold_whoever_may_ask() {
+        let (nobody, mut listed, one) = (GuardSettings::default(), GuardSettings::default(), "api.example".to_owned());
+        listed.allowed_hosts = vec![one.clone()];
+        assert_eq!((with(false).hosts(&nobody), with(true).hosts(&nobody)), (Hosts::Own, Hosts::Any));
+        for allow_anonymous in [false, true] {
+            assert_eq!(with(allow_anonymous).hosts(&listed), Hosts::Named(vec![one.clone()]));
+        }
+    }
+
+    #[test]
+    fn strangers_need_to_be_allowed() {
         for (host, allowed) in [("127.0.0.1", true), ("127.1.2.3", true), ("::1", true), ("localhost", true)]
             .into_iter()
             .chain([("0.0.0.0", false), ("::", false), ("10.0.0.1", false), ("example.org", false)])

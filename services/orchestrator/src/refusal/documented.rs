@@ -74,7 +74,11 @@ const GUARDED: [Answer; 6] = [
         "Authentication is on (setting AUTH), and the credentials lack the scope of this operation.",
         &[|| Refusal::Forbidden(Scope::Admin)],
     ),
-    (421, "Authentication is off, and the Host header names another machine.", &[|| Refusal::Misdirected]),
+    (
+        421,
+        "The Host header names none of ALLOWED_HOSTS or, where that is not set and authentication is off, another machine.",
+        &[|| Refusal::Misdirected],
+    ),
     (429, "The rate limit is exceeded (setting RATE_LIMIT).", &[|| Refusal::Throttled(Duration::from_secs(12))]),
     (503, "Redis is unavailable.", &[|| Refusal::StoreSilent]),
 ];

@@ -2,9 +2,9 @@
 
 use crate::follower::second_with;
 use crate::stage::{Answer, Stage, config, eventually, stage, stage_on};
-use orchestrator::Config;
 use orchestrator::auth::{AuthConfig, JwtConfig, NewKey, Scope};
 use orchestrator::feed::FeedSettings;
+use orchestrator::{Config, Hosts};
 use proto_schemas::QueueName;
 use redis_store::throttle::Allowance;
 use serde_json::Value;
@@ -288,6 +288,22 @@ async fn without_redis_who_may_look_is_still_told_of_the_outage_and_nobody_is_le
     send(&stage, "POST", "/tasks", "Bearer x").await.problem(401, "unauthenticated");
     stage.get("/tasks").await.problem(401, "unauthenticated");
     assert_eq!(stage.get("/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_page_that_has_its_own_name_lead_here_reads_nothing_and_probes_are_answered_under_any() {
+    let hosts = Hosts::Named(["localhost", "127.0.0.1", "orchestrator"].map(str::to_owned).into());
+    let stage = stage_of(Config { hosts, ..config() }).await;
+    let get = async |path: &str, host: &str| stage.send("GET", path, &[("host", host)], "".into()).await;
+    for (host, status) in
+        [("localhost:8000", 200), ("127.0.0.1:1", 200), ("orchestrator:8000", 200), ("evil.example:8000", 421)]
+    {
+        assert_eq!(get("/tasks", host).await.status, status, "{host}");
+        for open in ["/livez", "/health", "/ready", "/metrics"] {
+            assert_eq!(get(open, host).await.status, 200, "{open} of {host}");
+        }
+    }
+    get("/tasks", "172.18.0.3:8000").await.problem(421, "misdirected");
 }
 
 #[tokio::test]
