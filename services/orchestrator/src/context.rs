@@ -71,7 +71,7 @@ impl Context {
         let admission = Admission { backlog_max: config.backlog_max, deadline: config.task_deadline };
         let replicas = config.replicas.map(|order| Replicas::new(&store, order));
         let (kinds, rules) = (Kinds::new(config.kinds), config.plan_rules);
-        let metrics = Arc::new(Metrics::new(store.clone(), gauge.clone()));
+        let metrics = Arc::new(Metrics::new(store.clone(), gauge.clone(), audit.lost()));
         let (task_ttl, letters_time) = (config.task_ttl, config.letters_time);
         let (auth, allowance, cors_origins) = (Auth::new(config.auth), config.allowance, config.cors_origins);
         Self {

@@ -38,6 +38,7 @@ pub async fn pass<E: Endpoint<Output = Response>>(next: Arc<E>, mut request: Req
     if operation.scope != Scope::Open {
         context.hosts.check(request.headers())?;
         let client = admit(&context, operation, &trail, &request).await?;
+        let _ = trail.is_let_in.set(());
         request.set_data(client);
         query::check(operation, request.uri().query().unwrap_or_default())?;
     }

@@ -5,6 +5,7 @@ mod view;
 
 pub use measure::{ProblemCode, measure};
 
+use crate::audit_log::Lost;
 use crate::context::Context;
 use crate::governor::{Gauge, Pressure};
 use crate::wire::metrics_page::MetricsPage;
@@ -33,8 +34,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Those of a server on `store`, with what its governor sees.
-    pub fn new(store: Store, gauge: Arc<Gauge>) -> Self {
+    /// Those of a server on `store`, with what its governor sees and what its audit lacks.
+    pub fn new(store: Store, gauge: Arc<Gauge>, lost: Arc<Lost>) -> Self {
         let registry = Registry::new();
         registry.introduce(Service::Orchestrator, env!("CARGO_PKG_VERSION"));
         registry.follow(registry.counter(&metric::LOSSES), move || gauge.seen().losses);
@@ -43,6 +44,10 @@ impl Metrics {
             let store = store.clone();
             registry.follow(errors.with_label_values(&[class]), move || store.error_counts()[at].1);
         }
+        let notes = registry.counters(&metric::NOTES_LOST);
+        let dropped = lost.clone();
+        registry.follow(notes.with_label_values(&["suppressed"]), move || lost.suppressed());
+        registry.follow(notes.with_label_values(&["dropped"]), move || dropped.dropped());
         let (accepted, overloads) = (registry.counters(&metric::ACCEPTED), registry.counters(&metric::OVERLOADS));
         let pressures = [Pressure::Backlog, Pressure::Memory, Pressure::Unfolded];
         Self {

@@ -42,7 +42,13 @@ impl Noted {
         let object = self.trail.made.get().cloned().unwrap_or_else(|| plain(&self.path));
         let details = [&self.trail.meant, &self.trail.became].map(|it| it.get().map(String::as_str));
         let detail = details.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        context.audit.hand_in(Note { status, code: code.to_owned(), detail, ..note(operation, &self.trail, object) });
+        let note = Note { status, code: code.to_owned(), detail, ..note(operation, &self.trail, object) };
+        // Whoever was not let in has changed nothing, and may try without end.
+        if self.trail.is_let_in.get().is_none() || status == StatusCode::TOO_MANY_REQUESTS {
+            context.audit.hand_in_refusal(note);
+        } else {
+            context.audit.hand_in(note);
+        }
     }
 }
 

@@ -57,7 +57,7 @@ impl Server {
             async move { governor::run(store, &gauge, limits, shutdown).await }
         });
         let (audit, notes) = AuditLog::new();
-        let auditor = tokio::spawn(audit_log::run(store.clone(), notes));
+        let auditor = tokio::spawn(audit_log::run(store.clone(), notes, audit.lost()));
         let feed = Arc::new(Feed::new(store.clone(), self.config.feed, shutdown.clone()));
         let follower = tokio::spawn({
             let feed = feed.clone();

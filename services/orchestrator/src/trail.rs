@@ -17,6 +17,8 @@ pub struct Trail {
     pub address: String,
     /// Where it leads, if anywhere.
     pub operation: OnceLock<&'static Operation>,
+    /// That it has passed the gate.
+    pub is_let_in: OnceLock<()>,
     /// What it has made, as the path where that is read.
     pub made: OnceLock<String>,
     /// Which of several things it means, in words for the audit.
@@ -52,6 +54,7 @@ impl Default for Trail {
             request_id: Ulid::generate().to_string(),
             address: String::new(),
             operation: OnceLock::new(),
+            is_let_in: OnceLock::new(),
             made: OnceLock::new(),
             meant: OnceLock::new(),
             became: OnceLock::new(),

@@ -198,6 +198,8 @@ metrics! {
     OVERLOADS = Counter, "millstream_overload_refusals_total", ORCHESTRATOR, ["reason"], "it rises: add workers, memory or projectors";
     /// Event streams and waiting requests that are open.
     SSE_CLIENTS = Gauge, "millstream_sse_clients", ORCHESTRATOR, [], "it nears SSE_MAX";
+    /// Notes that the audit lacks, by reason: suppressed, as its client had ten refusals noted within the minute, or dropped, as Redis did not take it.
+    NOTES_LOST = Counter, "millstream_audit_notes_lost_total", ORCHESTRATOR, ["reason"], "`dropped` rises at all; `suppressed` rises: somebody is refused in a loop";
     /// How often Redis had lost everything while this process ran.
     LOSSES = Counter, "millstream_redis_losses_total", ORCHESTRATOR, [], "it rises at all";
 

@@ -1,7 +1,7 @@
 //! API-8: what of a request about several things stands in the audit.
 
-use crate::guards::audit;
-use crate::stage::{Stage, config, eventually, stage, stage_on};
+use crate::guards::{audit, key};
+use crate::stage::{Stage, config, eventually, stage, stage_of, stage_on};
 use orchestrator::Config;
 use orchestrator::auth::{AuthConfig, NewKey, Scope};
 use redis_store::throttle::Allowance;
@@ -127,6 +127,29 @@ async fn whoever_is_nobody_washes_nothing_out_also_when_they_are_told_to_wait() 
     let statuses: Vec<&str> = told.iter().map(|entry| entry["status"].as_str()).collect();
     assert_eq!(statuses, ["202", "429"]);
     assert!(told.iter().all(|entry| entry["client"] == format!("key:{}", new.id)), "{told:?}");
+}
+
+#[tokio::test]
+async fn whoever_is_refused_in_a_loop_washes_nothing_out() {
+    let auth = AuthConfig { keys: true, jwt: None };
+    let stage = stage_of(Config { auth, ..config() }).await;
+    let (credentials, id) = key(&stage, Scope::Write).await;
+    let authorization = format!("Bearer {credentials}");
+    let headers = [("content-type", "application/json"), ("authorization", authorization.as_str())];
+    let post = async |path: &str| stage.send("POST", path, &headers, r#"{"description":"d"}"#.into()).await.status;
+    for _ in 0..13 {
+        assert_eq!(post("/dead-letters/discard").await, 403);
+    }
+    assert_eq!((post("/tasks").await, post("/tasks").await), (202, 202));
+    let told = notes(&stage, 12).await;
+    let refusal = "discard_dead_letters /dead-letters/discard 403 forbidden ";
+    assert_eq!(told[..10].iter().map(line).collect::<Vec<_>>(), [refusal; 10]);
+    assert_eq!([&told[10]["detail"], &told[11]["detail"]], ["suppressed=3", ""]);
+    assert!(told.iter().all(|entry| entry["client"] == format!("key:{id}")), "{told:?}");
+    let metrics = stage.get("/metrics").await.text;
+    for series in [r#"millstream_audit_notes_lost_total{reason="suppressed"} 3"#, r#"{reason="dropped"} 0"#] {
+        assert!(metrics.lines().any(|line| line.ends_with(series)), "{series}: {metrics}");
+    }
 }
 
 /// The next id: a range that ends before it has this one.
