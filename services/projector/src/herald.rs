@@ -6,7 +6,8 @@
 //!
 //! What ends, is run again and ends once more before it was looked at is told once, of its last end. Above three fifths of
 //! Redis' memory nothing is submitted, and above four the log does not wait. No more deliveries are under way than their bound:
-//! what ends beyond that is not told, and counted.
+//! what ends beyond that is not told, and counted. A delivery gives its place back when the herald reads that it has ended;
+//! the worker that ends one does so sooner, and what neither frees is free after a day.
 
 use crate::config::Config;
 use crate::entry_id::EntryId;
@@ -113,7 +114,11 @@ impl Herald {
             entries: place.entries.map(|entries| entries + page.len() as u64),
         };
         let webhooks = self.live_webhooks().await?;
-        let (ends, now_ms) = (self.ends(&page).await?, self.store.now_ms().await?);
+        let (deliveries, mut ends): (Vec<_>, Vec<_>) =
+            self.ended(&page).await?.into_iter().partition(|head| head.kinds == [WEBHOOK_KIND]);
+        self.free(&webhooks, deliveries).await?;
+        ends.retain(|head| !self.told.contains(&end(head)));
+        let now_ms = self.store.now_ms().await?;
         let mut open = self.open(&webhooks, now_ms).await?;
         for (at, webhook) in webhooks.iter().enumerate() {
             let of_all = WEBHOOKS_OPEN_MAX.saturating_sub(open.iter().sum());
@@ -126,6 +131,13 @@ impl Herald {
         self.told.extend(ends.iter().map(end));
         self.store.told_up_to(&next).await?;
         Ok(is_full)
+    }
+
+    /// Gives back the places of deliveries that have ended, however they did. One does not say whose it is, so each webhook
+    /// is asked to forget it.
+    async fn free(&self, webhooks: &[KeptWebhook], deliveries: Vec<TaskHead>) -> Result<(), StoreError> {
+        let ended: Vec<TaskId> = deliveries.into_iter().map(|head| head.task.task_id).collect();
+        try_join_all(webhooks.iter().map(|webhook| self.store.end_deliveries(&webhook.id, &ended))).await.map(drop)
     }
 
     /// How many deliveries of each are under way.
@@ -153,10 +165,9 @@ impl Herald {
         let ids: Vec<TaskId> = new.iter().map(|delivery| delivery.task_id.clone()).collect();
         self.store.begin_deliveries(&webhook.id, &ids, now_ms).await?;
         self.submit(&known.into_iter().map(|(delivery, _)| delivery).collect::<Vec<_>>()).await?;
-        for was_there in self.submit(&new).await? {
-            // It has ended before, or it would have had a place: nobody would give this one back.
-            self.store.end_delivery(&webhook.id, &was_there).await?;
-        }
+        // What was there has ended before, or it would have had a place: nobody would give this one back.
+        let were_there = self.submit(&new).await?;
+        self.store.end_deliveries(&webhook.id, &were_there).await?;
         Ok(taken as u64)
     }
 
@@ -189,8 +200,8 @@ impl Herald {
         }
     }
 
-    /// The tasks of a page that have ended and were not told just now, deliveries left out. One whose hash a hand broke has not.
-    async fn ends(&self, page: &[EventEntry]) -> Result<Vec<TaskHead>, StoreError> {
+    /// The tasks of a page that have ended, deliveries among them. One whose hash a hand broke has not.
+    async fn ended(&self, page: &[EventEntry]) -> Result<Vec<TaskHead>, StoreError> {
         let tasks: HashSet<&TaskId> =
             page.iter().flat_map(|it| it.lines.iter().flatten()).map(|it| &it.task_id).collect();
         let tasks: Vec<TaskId> = tasks.into_iter().cloned().collect();
@@ -198,10 +209,7 @@ impl Herald {
         for some in tasks.chunks(SUBMITS_MAX) {
             heads.extend(self.store.task_heads(some).await?.into_iter().flatten());
         }
-        let is_news = |head: &TaskHead| {
-            head.task.status.is_terminal() && head.kinds != [WEBHOOK_KIND] && !self.told.contains(&end(head))
-        };
-        heads.retain(is_news);
+        heads.retain(|head| head.task.status.is_terminal());
         heads.sort_by_cached_key(|head| (head.task.finished_at_ms, head.task.task_id.clone()));
         Ok(heads)
     }

@@ -104,9 +104,14 @@ impl Store {
         self.command("ZADD", args).await.map(drop)
     }
 
-    /// A delivery of a webhook has ended. Idempotent.
-    pub async fn end_delivery(&self, id: &str, delivery: &TaskId) -> Result<(), StoreError> {
-        self.command("ZREM", value::args([&*key::webhook_open(id), delivery.as_str()])).await.map(drop)
+    /// Some deliveries have ended; those of other webhooks may be among them. Idempotent.
+    pub async fn end_deliveries(&self, id: &str, deliveries: &[TaskId]) -> Result<(), StoreError> {
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        let mut args = value::args([&*key::webhook_open(id)]);
+        args.extend(deliveries.iter().flat_map(|delivery| value::args([delivery.as_str()])));
+        self.command("ZREM", args).await.map(drop)
     }
 
     /// Has the log wait for webhooks, from its first entry on. Idempotent.

@@ -113,7 +113,7 @@ async fn what_was_told_and_not_acknowledged_is_not_delivered_twice() {
         assert_eq!(deliveries(&stage).await.len(), 1);
         assert_eq!(stage.store.open_deliveries("wh_1", 0).await.expect("an answer"), open);
         next.stop().await;
-        stage.store.end_delivery("wh_1", &delivery).await.expect("an answer");
+        stage.store.end_deliveries("wh_1", std::slice::from_ref(&delivery)).await.expect("an answer");
     }
 }
 

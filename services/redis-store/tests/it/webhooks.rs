@@ -66,8 +66,10 @@ async fn what_is_under_way_is_counted_once_until_it_ends_or_is_too_old() {
     assert_eq!(count(5).await, 3);
     assert_eq!(stage.store.are_open("wh_1", &[id("C"), id("D"), id("A")]).await.unwrap(), [true, false, true]);
     assert!(stage.store.are_open("wh_1", &[]).await.unwrap().is_empty());
-    stage.store.end_delivery("wh_1", &id("C")).await.unwrap();
-    stage.store.end_delivery("wh_1", &id("C")).await.unwrap();
+    stage.store.end_deliveries("wh_1", &[]).await.unwrap();
+    assert_eq!(count(5).await, 3);
+    stage.store.end_deliveries("wh_1", &[id("C"), id("D")]).await.unwrap();
+    stage.store.end_deliveries("wh_1", &[id("C")]).await.unwrap();
     assert_eq!(count(5).await, 2);
     assert_eq!(count(6).await, 0);
     stage.store.begin_deliveries("wh_1", &[id("D")], 7).await.unwrap();

@@ -9,6 +9,8 @@ use system_tests::receiver::{Delivery, Receiver};
 use system_tests::stack::{Plan, SOON};
 
 const TASKS: usize = 40;
+/// How many deliveries to one webhook may be under way.
+const PLACES: i64 = 5_000;
 
 #[test]
 fn every_end_is_told_whoever_dies_and_its_copies_have_one_id() {
@@ -77,5 +79,26 @@ fn workers_may_share_out_who_works_and_who_delivers() {
     let deleted = format!("/webhooks/{}", made.json()["webhook_id"].as_str().expect("an id"));
     assert_eq!(stack.client.get(&deleted).status, 200);
     deliverer.stop();
+    stack.audit();
+}
+
+#[test]
+fn a_delivery_that_is_cancelled_makes_room_for_the_next_end() {
+    let receiver = Receiver::start(&["503 Service Unavailable\r\nRetry-After: 3600", "200 OK"]);
+    let stack = Plan::workers(1).set("WEBHOOK_ALLOW", receiver.address()).start();
+    let made = stack.client.post("/webhooks", &json!({"url": format!("http://{}/", receiver.address())}));
+    let open = format!("webhooks:open:{}", made.json()["webhook_id"].as_str().expect("an id"));
+    for number in 1..PLACES {
+        stack.redis.command(&["ZADD", &open, "9e15", &format!("other-{number}")]);
+    }
+    stack.client.submit(&body::simulated(1));
+    let waiting = eventually(SOON, "a delivery that waits", || receiver.deliveries().pop());
+    assert_eq!(stack.redis.command(&["ZCARD", &open]).integer(), PLACES, "there is room for no other");
+    let cancelled = stack.client.post(&format!("/tasks/{}/cancel", waiting.headers["webhook-id"]), &json!({}));
+    assert_eq!(cancelled.status, 200, "{}", cancelled.body);
+    eventually(SOON, "there is room", || (stack.redis.command(&["ZCARD", &open]).integer() < PLACES).then_some(()));
+    let next = stack.client.submit(&body::simulated(1));
+    let told = eventually(SOON, "the next end is told", || receiver.deliveries().into_iter().nth(1));
+    assert_eq!(event(&told)["subject"].as_str(), Some(&*next));
     stack.audit();
 }

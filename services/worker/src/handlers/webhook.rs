@@ -13,6 +13,7 @@ use proto_schemas::webhook::{WEBHOOK_KIND, WEBHOOK_QUEUE};
 use redis_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::slice;
 use std::time::{Duration, Instant};
 use task_core::backoff;
 use task_core::egress::Egress;
@@ -72,8 +73,9 @@ impl Handler for Webhook {
             Err(HandlerError::Retryable(_) | HandlerError::RetryAfter(..)) => ctx.attempt() >= ctx.max_attempts(),
         };
         if is_over {
-            // What is not forgotten here is after a day, and takes a place until then.
-            let _ = self.store.end_delivery(&input.webhook_id, ctx.task_id()).await;
+            // At once: a herald that is behind would find no room until it has read of this end. What is not freed here
+            // (cancelled, timed out at last, buried), it frees then.
+            let _ = self.store.end_deliveries(&input.webhook_id, slice::from_ref(ctx.task_id())).await;
         }
         delivered
     }
