@@ -1,11 +1,14 @@
-//! The log of a process: text or JSON, to stderr or to a file that rotates by size.
+//! The log of a process: text or JSON, an event a line, to stderr or to a file that rotates by size.
 //!
 //! Lines are written by a thread of their own; when it cannot keep up, lines are dropped rather than work delayed.
 //! What was logged before [`LogGuard`] is dropped is written.
 
+mod one_line;
+
 use file_rotate::compression::Compression;
 use file_rotate::suffix::AppendCount;
 use file_rotate::{ContentLimit, FileRotate};
+use one_line::OneLine;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
@@ -75,7 +78,7 @@ pub fn init(config: LogConfig) -> Result<LogGuard, LogError> {
     let registry = tracing_subscriber::registry().with(filter);
     let started = match config.format {
         LogFormat::Text => registry
-            .with(tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(writer))
+            .with(tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(OneLine(writer)))
             .try_init(),
         LogFormat::Json => registry
             .with(

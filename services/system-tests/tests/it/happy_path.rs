@@ -116,6 +116,18 @@ fn three_workers_share_a_small_burst_and_a_backlog_and_run_nothing_twice() {
     stack.audit();
 }
 
+#[test]
+fn a_description_of_several_lines_is_one_line_of_the_log() {
+    let stack = Plan::workers(1).start();
+    let forged = "2026-01-01T00:00:00.000000Z ERROR all is lost";
+    let description = format!("\"naïve\"\r\n{forged}\n");
+    let id = stack.client.submit(&json!({ "description": "d", "subtasks": [{ "description": description }] }));
+    stack.await_status(&id, "completed");
+    let line = format!(r#"[worker-1] Processing: "naïve"\r\n{forged}\n (Task: {id})"#);
+    stack.workers[0].wait_line(SOON, &line);
+    assert_eq!(stack.workers[0].log().all(forged).len(), 1, "it stands in that line alone");
+}
+
 fn workers_of(stack: &Stack, id: &str, count: usize) -> HashSet<String> {
     let worker = |index: usize| {
         let result: Value = serde_json::from_str(&stack.result(&format!("{id}-{index}"))).expect("a result");
