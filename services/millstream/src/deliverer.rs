@@ -5,7 +5,7 @@ use ::worker::handlers::Webhook;
 use ::worker::{Config, Handlers, WorkerError};
 use proto_schemas::webhook::{WEBHOOK_KIND, WEBHOOK_QUEUE};
 use proto_schemas::{Kind, Priority, QueueName};
-use redis_store::{Store, Stream};
+use redis_store::{Store, StoreError, Stream};
 use std::time::Duration;
 use task_core::egress::Egress;
 use telemetry::Pulse;
@@ -27,15 +27,21 @@ pub fn kind() -> Kind {
 }
 
 /// Waits until there is something to deliver, and delivers from then on until `shutdown`, or until its worker finds itself
-/// unhealthy.
-pub async fn run(main: Config, egress: Egress, store: Store, shutdown: CancellationToken) -> Result<(), WorkerError> {
+/// unhealthy; from then on `pulse`, that of the process, tells of it too.
+pub async fn run(
+    main: Config,
+    egress: Egress,
+    store: Store,
+    pulse: &Pulse,
+    shutdown: CancellationToken,
+) -> Result<(), WorkerError> {
     if shutdown.run_until_cancelled(until_wanted(&store)).await.is_none() {
         return Ok(());
     }
     let worker_id = format!("{}.webhooks", main.worker_id);
     let config = Config { worker_id, slots: SLOTS, kinds: Vec::new(), ..main };
     let handlers = handlers(&store, &egress);
-    ::worker::run(config, handlers, store, Pulse::default(), shutdown).await
+    ::worker::run(config, handlers, store, pulse.beside(), shutdown).await
 }
 
 /// Returns once there are webhooks, or deliveries to one that was deleted.
@@ -43,8 +49,10 @@ async fn until_wanted(store: &Store) {
     let stream = Stream { queue: queue(), priority: Priority::Medium };
     loop {
         let asked = async { tokio::try_join!(store.webhooks_count(), store.stream_length(&stream)) };
-        if asked.await.is_ok_and(|(webhooks, deliveries)| webhooks + deliveries > 0) {
-            return; // of an error the store has told
+        match asked.await {
+            Ok((0, 0)) => {}
+            Ok(_) | Err(StoreError::WrongType(_)) => return, // which its worker tells of
+            Err(_) => {}                                     // which the store has told of
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -85,12 +85,13 @@ impl Worker {
             let stop = shutdown.child_token();
             let main = async {
                 let _stop = stop.clone().drop_guard();
-                ::worker::run(config.clone(), handlers, store.clone(), pulse, stop.clone()).await
+                ::worker::run(config.clone(), handlers, store.clone(), pulse.clone(), stop.clone()).await
             };
             let beside = async {
                 match delivers {
                     Deliveries::Beside => {
-                        let ended = deliverer::run(config.clone(), egress.clone(), store.clone(), stop.clone()).await;
+                        let (config, egress, store) = (config.clone(), egress.clone(), store.clone());
+                        let ended = deliverer::run(config, egress, store, &pulse, stop.clone()).await;
                         stop.cancel();
                         ended
                     }

@@ -1,5 +1,6 @@
 //! `millstream healthcheck`: what a container engine asks.
 
+use serde_json::json;
 use std::time::Duration;
 use system_tests::body;
 use system_tests::eventually::eventually;
@@ -70,6 +71,23 @@ fn a_projector_that_can_fold_nothing_is_unhealthy_until_it_can() {
     stack.redis.command(&["DEL", "tasks:failed"]);
     await_verdict(&stack, "projector", projector, 0);
     stack.await_status(&id, "completed");
+}
+
+#[test]
+fn a_worker_that_cannot_deliver_to_webhooks_is_unhealthy_though_it_works() {
+    let stack = Plan::workers(1).start();
+    let worker = &stack.workers[0];
+    let made = stack.client.post("/webhooks", &json!({ "url": "https://hooks.example.org/" }));
+    assert_eq!(made.status, 201, "{}", made.body);
+    worker.wait_line(SOON, ".webhooks] ready");
+    await_verdict(&stack, "worker", worker, 0);
+    // All keys but those of the queue of deliveries.
+    stack.redis.command(&["ACL", "SETUSER", "default", "resetkeys", "~[^s]*", "~subtasks:default:*"]);
+    await_verdict(&stack, "worker", worker, 1);
+    let id = stack.client.submit(&body::simulated(1));
+    stack.await_status(&id, "completed");
+    stack.redis.command(&["ACL", "SETUSER", "default", "allkeys"]);
+    await_verdict(&stack, "worker", worker, 0);
 }
 
 fn await_verdict(stack: &Stack, role: &str, process: &Process, code: i32) {
