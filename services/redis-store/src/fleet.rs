@@ -4,10 +4,14 @@ use crate::client::Store;
 use crate::error::StoreError;
 use crate::heartbeat::{HEARTBEAT_TTL, Heartbeat};
 use crate::key::{self, Stream};
+use crate::read::PendingEntry;
 use crate::value::{self, RawEntry};
 use futures::future::try_join_all;
-use proto_schemas::{ConsumerName, FactKind, Progress, WorkEntry};
+use proto_schemas::{ConsumerName, FactKind, Kind, Progress, SubtaskId, TaskId, WorkEntry};
 use std::collections::HashMap;
+
+/// Entries of a stream that are read at the same time: each may have a payload of 64 KiB.
+const READS_MAX: usize = 32;
 
 /// A worker as it said of itself last.
 #[derive(Debug, Clone)]
@@ -31,10 +35,32 @@ pub struct LeasedEntry {
     pub idle_ms: u64,
     /// How often it was delivered.
     pub deliveries: u64,
-    /// What it says; `None` if it cannot be read or is gone meanwhile.
-    pub entry: Option<WorkEntry>,
+    /// What it is for; `None` if it cannot be read or is gone meanwhile.
+    pub work: Option<LeasedWork>,
     /// When its handler began, in ms of the Unix epoch; `None` until that is folded.
     pub started_ms: Option<u64>,
+}
+
+/// What a leased entry is for. Its payload is left out, because thousands of entries are listed at once.
+#[derive(Debug, Clone)]
+pub struct LeasedWork {
+    /// Its task.
+    pub task_id: TaskId,
+    /// Its subtask.
+    pub subtask_id: SubtaskId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// How many workers have died with it.
+    pub crashes: u32,
+}
+
+impl From<WorkEntry> for LeasedWork {
+    fn from(entry: WorkEntry) -> Self {
+        let WorkEntry { task_id, subtask_id, kind, attempt, crashes, .. } = entry;
+        Self { task_id, subtask_id, kind, attempt, crashes }
+    }
 }
 
 impl Store {
@@ -59,22 +85,28 @@ impl Store {
         Ok(beat.map(|beat| FleetWorker { consumer, beat }))
     }
 
-    /// What is leased of a stream, oldest first, at most `count` entries, each with what it says.
+    /// What is leased of a stream, oldest first, at most `count` entries, each with what it is for.
     pub async fn leased(&self, stream: &Stream, count: usize) -> Result<Vec<LeasedEntry>, StoreError> {
         let pending = self.pending_page(stream, "-", count).await?;
-        let leased = pending.into_iter().map(async |row| {
-            let entry = self.leased_entry(stream, &row.entry_id).await?;
-            let started_ms = match &entry {
-                Some(entry) => self.started_ms(entry, &row.consumer).await?,
-                None => None,
-            };
-            let (entry_id, consumer, idle_ms, deliveries) = (row.entry_id, row.consumer, row.idle_ms, row.deliveries);
-            Ok(LeasedEntry { stream: stream.clone(), entry_id, consumer, idle_ms, deliveries, entry, started_ms })
-        });
-        try_join_all(leased).await
+        let mut leased = Vec::with_capacity(pending.len());
+        for some in pending.chunks(READS_MAX) {
+            leased.extend(try_join_all(some.iter().map(|row| self.leased_entry(stream, row))).await?);
+        }
+        Ok(leased)
     }
 
-    async fn leased_entry(&self, stream: &Stream, entry_id: &str) -> Result<Option<WorkEntry>, StoreError> {
+    async fn leased_entry(&self, stream: &Stream, row: &PendingEntry) -> Result<LeasedEntry, StoreError> {
+        let entry = self.work_entry(stream, &row.entry_id).await?;
+        let started_ms = match &entry {
+            Some(entry) => self.started_ms(entry, &row.consumer).await?,
+            None => None,
+        };
+        let PendingEntry { entry_id, consumer, idle_ms, deliveries } = row.clone();
+        let (stream, work) = (stream.clone(), entry.map(LeasedWork::from));
+        Ok(LeasedEntry { stream, entry_id, consumer, idle_ms, deliveries, work, started_ms })
+    }
+
+    async fn work_entry(&self, stream: &Stream, entry_id: &str) -> Result<Option<WorkEntry>, StoreError> {
         let found = self.command("XRANGE", value::args([&*stream.key(), entry_id, entry_id])).await?;
         Ok(value::array(found, "XRANGE")?.into_iter().next().and_then(|entry| {
             let raw = RawEntry::decode(entry, "XRANGE").ok()?;

@@ -81,13 +81,13 @@ fn document(FleetWorker { consumer, beat }: FleetWorker, leases: Vec<LeasedEntry
 
 fn lease(leased: LeasedEntry, now_ms: u64) -> LeaseDocument {
     let age_ms = now_ms.saturating_sub(added_ms(&leased.entry_id));
-    let entry = leased.entry.as_ref();
+    let work = leased.work.as_ref();
     LeaseDocument {
-        task_id: entry.map(|entry| entry.task_id.to_string()),
-        subtask_id: entry.map(|entry| entry.subtask_id.to_string()),
-        kind: entry.map(|entry| entry.kind.to_string()),
-        attempt: entry.map(|entry| entry.attempt),
-        crashes: entry.map(|entry| entry.crashes),
+        task_id: work.map(|work| work.task_id.to_string()),
+        subtask_id: work.map(|work| work.subtask_id.to_string()),
+        kind: work.map(|work| work.kind.to_string()),
+        attempt: work.map(|work| work.attempt),
+        crashes: work.map(|work| work.crashes),
         consumer: leased.consumer,
         stream: leased.stream.key(),
         entry_id: leased.entry_id,

@@ -3,6 +3,7 @@
 use crate::stage::{Stage, stage, worker};
 use redis_store::heartbeat::Heartbeat;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::time::Duration;
 
 const MEDIUM: &str = "subtasks:default:medium";
@@ -124,6 +125,18 @@ async fn workers_say_who_they_are_and_what_they_have_leased() {
         (left["workers"].as_array().map(Vec::len), left["unowned"].as_array().map(Vec::len)),
         (Some(0), Some(1))
     );
+}
+
+#[tokio::test]
+async fn every_lease_is_told_however_many_there_are() {
+    let stage = stage().await;
+    let subtasks = vec![json!({ "description": "d" }); 70];
+    stage.submit(&json!({ "description": "d", "subtasks": subtasks }).to_string()).await;
+    stage.fetch(70).await;
+    let unowned = get(&stage, "/workers").await["unowned"].clone();
+    let leases = unowned.as_array().expect("a list").iter();
+    let subtasks: HashSet<&str> = leases.map(|lease| lease["subtask_id"].as_str().expect("an id")).collect();
+    assert_eq!(subtasks.len(), 70);
 }
 
 #[tokio::test]
