@@ -131,7 +131,9 @@ fn headers(response: &mut Node, is_counted: bool) {
         if let Some((_, ours)) = NAMES.iter().find(|(derived, _)| derived == name) {
             (*ours).clone_into(name);
         }
-        match SHARED.iter().any(|(shared, _)| shared == name) {
+        // An operation may say something of its own of one.
+        let says_that = |text: &str| header.text("description").is_none_or(|own| own == text);
+        match SHARED.iter().any(|(shared, text)| shared == name && says_that(text)) {
             true => *header = json!({ "$ref": format!("#/components/headers/{name}") }).into(),
             false => dress(name, header),
         }
