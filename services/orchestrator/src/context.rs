@@ -14,6 +14,7 @@ use crate::shared_read::SharedRead;
 use crate::wire::system::SERVICE;
 use proto_schemas::ConsumerName;
 use redis_store::Store;
+use redis_store::fleet::LeasedEntry;
 use redis_store::server::ServerState;
 use redis_store::submit::Admission;
 use redis_store::throttle::Allowance;
@@ -26,7 +27,7 @@ use task_core::{Planner, Rules};
 /// store bounds its pauses between tries; this bounds the tries too, when Redis accepts a command and never answers.
 const STORE_DEADLINE: Duration = Duration::from_millis(2_500);
 /// Less than that: what a read in vain has shown is shared before those who wait for it are refused.
-const SERVER_DEADLINE: Duration = Duration::from_secs(2);
+const SHARED_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Shared by all handlers.
 pub struct Context {
@@ -34,6 +35,8 @@ pub struct Context {
     pub store: Store,
     /// What the connected Redis is, and how many dead letters its bound has trimmed away.
     pub server: SharedRead<(ServerState, u64)>,
+    /// What is leased of all streams: each entry is read whole.
+    pub leases: SharedRead<Vec<LeasedEntry>>,
     /// The kinds that are accepted.
     pub kinds: Kinds,
     /// What a queue may hold and how long a task may take.
@@ -76,7 +79,8 @@ impl Context {
         let (auth, allowance, cors_origins) = (Auth::new(config.auth), config.allowance, config.cors_origins);
         Self {
             store,
-            server: SharedRead::within(SERVER_DEADLINE),
+            server: SharedRead::within(SHARED_DEADLINE),
+            leases: SharedRead::within(SHARED_DEADLINE),
             kinds,
             admission,
             gauge,

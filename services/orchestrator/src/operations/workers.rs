@@ -5,7 +5,6 @@ use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::wire::time::Timestamp;
 use crate::wire::worker::{LeaseDocument, WorkerDocument, WorkerList};
-use proto_schemas::QueueName;
 use redis_store::fleet::{FleetWorker, LeasedEntry};
 use redis_store::{Store, StoreError, Stream};
 use std::collections::HashMap;
@@ -21,14 +20,14 @@ const QUEUES_MAX: usize = 100;
 
 /// The workers, by name.
 pub async fn workers(context: &Context) -> Result<WorkerList, Refusal> {
-    context.ask(read(&context.store)).await
+    context.ask(read(context)).await
 }
 
-async fn read(store: &Store) -> Result<WorkerList, StoreError> {
-    let (now_ms, mut queues) = tokio::try_join!(store.now_ms(), store.queues())?;
-    queues.sort();
-    queues.truncate(QUEUES_MAX);
-    let ((fleet, total), leased) = tokio::try_join!(store.fleet(now_ms, WORKERS_MAX), leased(store, &queues))?;
+async fn read(context: &Context) -> Result<WorkerList, Refusal> {
+    let store = &context.store;
+    let leased = context.leases.get(leased(store)).await.ok_or(Refusal::StoreSilent)?;
+    let now_ms = store.now_ms().await?;
+    let (fleet, total) = store.fleet(now_ms, WORKERS_MAX).await?;
     let mut by_consumer: HashMap<String, Vec<LeasedEntry>> = HashMap::new();
     for entry in leased {
         by_consumer.entry(entry.consumer.clone()).or_default().push(entry);
@@ -47,7 +46,10 @@ async fn read(store: &Store) -> Result<WorkerList, StoreError> {
 }
 
 /// One stream after the other, so that a long list of them stays short of its bound.
-async fn leased(store: &Store, queues: &[QueueName]) -> Result<Vec<LeasedEntry>, StoreError> {
+async fn leased(store: &Store) -> Result<Vec<LeasedEntry>, StoreError> {
+    let mut queues = store.queues().await?;
+    queues.sort();
+    queues.truncate(QUEUES_MAX);
     let mut leased = Vec::new();
     for stream in queues.iter().flat_map(Stream::of) {
         let count = LEASES_MAX.min(LEASES_OF_ALL_MAX - leased.len());

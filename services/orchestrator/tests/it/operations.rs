@@ -1,10 +1,11 @@
 //! API-12 and FLOW-5: what XINFO and XPENDING say, workers with what they run, and why a task does not go on.
 
-use crate::stage::{Stage, stage, worker};
+use crate::stage::{Stage, eventually, stage, worker};
+use futures::future::join_all;
 use redis_store::heartbeat::Heartbeat;
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const MEDIUM: &str = "subtasks:default:medium";
 
@@ -18,6 +19,12 @@ async fn stream(stage: &Stage, key: &str) -> Value {
     let all = get(stage, "/streams").await;
     let streams = all["streams"].as_array().expect("a list");
     streams.iter().find(|it| it["stream"] == key).expect("the stream is listed").clone()
+}
+
+/// The workers once they look like this: what is leased may be a second old.
+async fn workers_once(stage: &Stage, is_so: impl Fn(&Value) -> bool) -> Value {
+    eventually(Duration::from_secs(10), async || is_so(&get(stage, "/workers").await)).await;
+    get(stage, "/workers").await
 }
 
 /// Says what the worker of the stage would say.
@@ -86,7 +93,7 @@ async fn workers_say_who_they_are_and_what_they_have_leased() {
     assert_eq!(get(&stage, "/workers").await, json!({ "workers": [], "total": 0, "unowned": [] }));
     let id = stage.submit(r#"{"description":"d","subtasks":[{"description":"a"},{"description":"b"}]}"#).await;
     let entries = stage.fetch(1).await;
-    let unowned = get(&stage, "/workers").await["unowned"].clone();
+    let unowned = workers_once(&stage, |all| all["unowned"] != json!([])).await["unowned"].clone();
     assert_eq!(
         (&unowned[0]["subtask_id"], &unowned[0]["consumer"]),
         (&json!(format!("{id}-0")), &json!(worker().as_str()))
@@ -112,11 +119,12 @@ async fn workers_say_who_they_are_and_what_they_have_leased() {
     assert_eq!(lease["running_seconds"], Value::Null, "it was fetched and has not begun");
     stage.start(&entries[0]).await;
     stage.fold().await;
-    let lease = &get(&stage, "/workers").await["workers"][0]["leases"][0];
-    assert!(lease["running_seconds"].as_f64() <= lease["age_seconds"].as_f64() && lease["running_seconds"].is_f64());
+    let has_begun = |all: &Value| all["workers"][0]["leases"][0]["running_seconds"].is_f64();
+    let lease = &workers_once(&stage, has_begun).await["workers"][0]["leases"][0];
+    assert!(lease["running_seconds"].as_f64() <= lease["age_seconds"].as_f64());
     let progress = format!("0 2 0 5 started {}", worker()); // of another attempt
     stage.redis.command(&["HSET", &format!("outcomes:{id}"), "~0", &progress]);
-    assert_eq!(get(&stage, "/workers").await["workers"][0]["leases"][0]["running_seconds"], Value::Null);
+    workers_once(&stage, |all| !has_begun(all)).await;
     beat(&stage, "simulate", 1, true).await;
     assert_eq!(get(&stage, "/workers").await["workers"][0]["draining"], true);
     stage.store.leave(&worker()).await.expect("an answer");
@@ -125,6 +133,25 @@ async fn workers_say_who_they_are_and_what_they_have_leased() {
         (left["workers"].as_array().map(Vec::len), left["unowned"].as_array().map(Vec::len)),
         (Some(0), Some(1))
     );
+}
+
+#[tokio::test]
+async fn however_many_ask_what_is_leased_redis_is_asked_once_a_second() {
+    let stage = stage().await;
+    stage.submit(r#"{"description":"d"}"#).await;
+    stage.fetch(1).await;
+    let reads = || {
+        let text = stage.redis.command(&["INFO", "commandstats"]).text();
+        let line = text.lines().find(|line| line.starts_with("cmdstat_xpending:")).expect("it was asked").to_owned();
+        line.split(['=', ',']).nth(1).and_then(|calls| calls.parse::<u64>().ok()).expect("a number")
+    };
+    let began = Instant::now();
+    get(&stage, "/workers").await;
+    let one = reads();
+    let answers = join_all((0..50).map(|_| stage.get("/workers"))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    let seconds = began.elapsed().as_secs();
+    assert!(reads() <= one * (1 + seconds), "{} in {seconds} s, and {one} at first", reads());
 }
 
 #[tokio::test]
