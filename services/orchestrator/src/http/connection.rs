@@ -103,7 +103,7 @@ where
             let mut response = shared.endpoint.get_response(request).await;
             if let Some(rest) = rest
                 && !response.headers().contains_key(header::CONNECTION)
-                && !rest.is_over().await
+                && !rest.drained().await
             {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }

@@ -42,8 +42,8 @@ impl Rest {
         Some(rest)
     }
 
-    /// Whether it is read to its end by now, or by dropping a little.
-    pub async fn is_over(mut self) -> bool {
+    /// Drops what is left, if that is little and comes soon; whether the body is at its end.
+    pub async fn drained(mut self) -> bool {
         if self.lock().is_awaited {
             return false;
         }
