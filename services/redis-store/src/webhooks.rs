@@ -98,10 +98,12 @@ impl Store {
         if deliveries.is_empty() {
             return Ok(());
         }
-        let now_ms = now_ms.to_string();
-        let mut args = value::args([&*key::webhook_open(id), "NX"]);
+        let (key, now_ms) = (key::webhook_open(id), now_ms.to_string());
+        let mut args = value::args([&*key, "NX"]);
         args.extend(deliveries.iter().flat_map(|delivery| value::args([&*now_ms, delivery.as_str()])));
-        self.command("ZADD", args).await.map(drop)
+        self.command("ZADD", args).await?;
+        // None is open for longer, and nobody would remove what is begun beside the end of its webhook.
+        self.command("PEXPIRE", value::args([&*key, &limit::WEBHOOK_DEADLINE_MS.to_string()])).await.map(drop)
     }
 
     /// Some deliveries have ended; those of other webhooks may be among them. Idempotent.

@@ -75,6 +75,9 @@ async fn what_is_under_way_is_counted_once_until_it_ends_or_is_too_old() {
     stage.store.begin_deliveries("wh_1", &[id("D")], 7).await.unwrap();
     stage.store.remove_webhook("wh_1").await.unwrap();
     assert_eq!(count(0).await, 0);
+    stage.store.begin_deliveries("wh_1", &[id("E")], 8).await.unwrap();
+    let left_ms = stage.raw(&["PTTL", "webhooks:open:wh_1"]).integer();
+    assert!((1..=86_400_000).contains(&left_ms), "what is begun after its end is gone after a day: {left_ms}");
 }
 
 #[tokio::test]
