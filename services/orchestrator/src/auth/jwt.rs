@@ -138,11 +138,13 @@ mod tests {
         JwtConfig::hs256(&SECRET.into(), "millstream".to_owned(), issuer.map(str::to_owned)).unwrap()
     }
 
+    /// With these claims instead of good ones; one that is null is left out.
     fn signed(algorithm: Algorithm, secret: &str, changes: Value) -> String {
         let mut claims = json!({ "sub": "me@example", "aud": "millstream", "exp": get_current_timestamp() + 60, "scope": "read write x" });
         for (name, value) in changes.as_object().unwrap() {
             claims[name] = value.clone();
         }
+        claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
         encode(&Header::new(algorithm), &claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
     }
 
@@ -169,7 +171,9 @@ mod tests {
             json!({ "exp": now - 60 }),
             json!({ "nbf": now + 60 }),
             json!({ "nbf": "99999999999" }),
+            json!({ "exp": Value::Null }),
             json!({ "aud": "other" }),
+            json!({ "aud": Value::Null }),
             json!({ "iss": "other" }),
             json!({ "iss": Value::Null }),
             json!({ "sub": Value::Null }),
@@ -201,6 +205,8 @@ mod tests {
         let verifier = Verifier::new(by_key);
         let client = verifier.client(RS256_TOKEN).unwrap();
         assert_eq!(client, Client { name: "jwt:me".to_owned(), scopes: vec![Scope::Read] });
+        let of_another = JwtConfig::rs256(RS256_KEY.as_bytes(), "other".to_owned(), None).unwrap();
+        assert_eq!(Verifier::new(of_another).client(RS256_TOKEN), None);
         assert_eq!(verifier.client(&RS256_TOKEN[..RS256_TOKEN.len() - 4]), None);
         // Whoever has the public key could sign with it as if it were a shared secret.
         assert_eq!(verifier.client(&signed(Algorithm::HS256, RS256_KEY, json!({}))), None);
