@@ -3,7 +3,7 @@
 use crate::raw::{Raw, get, post};
 use crate::stage::{Stage, config, eventually, stage, stage_of};
 use orchestrator::{Config, Deadlines};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SHORT: Duration = Duration::from_millis(300);
 /// Longer than any test waits.
@@ -19,6 +19,13 @@ fn with_deadlines(change: impl FnOnce(&mut Deadlines)) -> Config {
 
 async fn check_good(stage: &Stage) {
     assert_eq!(Raw::connect(stage).await.get("/health").await.status, 200);
+}
+
+/// A connection within the value of a header, which goes on with every look at whether it is open.
+async fn endless_head(stage: &Stage) -> Raw {
+    let mut raw = Raw::connect(stage).await;
+    raw.send("GET /health HTTP/1.1\r\nHost: x\r\nX: ").await;
+    raw
 }
 
 /// Heads that do not pass, and how they are answered.
@@ -199,14 +206,17 @@ async fn a_thousand_requests_in_one_write_are_answered_in_order() {
 async fn five_hundred_heads_that_do_not_come_are_given_up_while_others_are_served() {
     allow_files(2_048);
     let stage = stage_of(with_deadlines(|deadlines| deadlines.head = SHORT)).await;
-    let mut slow = Vec::new();
-    for number in 0..500 {
+    let (mut silent, mut dripping) = (Vec::new(), Vec::new());
+    for number in 0..250 {
         let mut raw = Raw::connect(&stage).await;
         raw.send(&get("/health")[..number % 20]).await; // some of them nothing at all
-        slow.push(raw);
+        silent.push(raw);
+        dripping.push(endless_head(&stage).await);
     }
     let all_closed = async {
-        for raw in &mut slow {
+        // Each look sends another byte of each head: one that comes in drops is given no more time.
+        eventually(SOON, || async { dripping.iter().filter(|raw| raw.is_open()).count() == 0 }).await;
+        for raw in &mut silent {
             assert!(raw.is_closed().await);
         }
     };
@@ -223,6 +233,15 @@ async fn five_hundred_heads_that_do_not_come_are_given_up_while_others_are_serve
         () = others => {}
     }
     assert!(answered > 0);
+}
+
+#[tokio::test]
+async fn a_head_that_drips_is_given_up_after_ten_seconds() {
+    let stage = stage().await;
+    let started = Instant::now();
+    let raw = endless_head(&stage).await;
+    eventually(SOON, || async { !raw.is_open() }).await;
+    assert!((9..11).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
