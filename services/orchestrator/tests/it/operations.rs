@@ -104,6 +104,8 @@ async fn workers_say_who_they_are_and_what_they_have_leased() {
     let one = &all["workers"][0];
     for (field, value) in [
         ("worker_id", json!("worker-1")),
+        ("host", json!("host")),
+        ("pid", json!(7)),
         ("consumer", json!(worker().as_str())),
         ("kinds", json!(["simulate", "test_task"])),
         ("slots", json!(4)),
@@ -117,6 +119,20 @@ async fn workers_say_who_they_are_and_what_they_have_leased() {
     assert_eq!((&lease["stream"], &lease["deliveries"]), (&json!(MEDIUM), &json!(1)));
     assert!(lease["idle_seconds"].as_f64() <= lease["age_seconds"].as_f64());
     assert_eq!(lease["running_seconds"], Value::Null, "it was fetched and has not begun");
+    // FLOW-5: owner, idle time and delivery count, as XPENDING tells them.
+    let entry_id = entries[0].entry_id.as_str();
+    let consumer = worker().to_string();
+    let claim = ["XCLAIM", MEDIUM, "workers", &consumer, "0", entry_id];
+    stage.redis.command(&[&claim[..], &["IDLE", "40000", "RETRYCOUNT", "3", "JUSTID"]].concat());
+    let idle = workers_once(&stage, |all| all["workers"][0]["leases"][0]["deliveries"] == 3).await;
+    let idle = idle["workers"][0]["leases"][0]["idle_seconds"].as_f64().expect("a number");
+    assert!((40.0..60.0).contains(&idle), "{idle}");
+    let pending = stage.redis.command(&["XPENDING", MEDIUM, "workers", "-", "+", "1"]).items()[0].items().to_vec();
+    assert_eq!((pending[1].text(), pending[3].integer()), (consumer, 3));
+    let silent_since = stage.store.now_ms().await.expect("a time") - 20_000;
+    stage.redis.command(&["HSET", &format!("worker:{}", worker()), "heartbeat_at", &silent_since.to_string()]);
+    let age = get(&stage, "/workers").await["workers"][0]["heartbeat_age_seconds"].as_f64().expect("a number");
+    assert!((20.0..30.0).contains(&age), "{age}");
     stage.start(&entries[0]).await;
     stage.fold().await;
     let has_begun = |all: &Value| all["workers"][0]["leases"][0]["running_seconds"].is_f64();

@@ -22,6 +22,7 @@ mod orchestrator_death;
 mod poison;
 mod priorities;
 mod projector_death;
+mod protection;
 mod redis_death;
 mod reload;
 mod replay;
