@@ -6,8 +6,9 @@
 //! language.
 //!
 //! In reading order: [`limit`] the numbers; [`id`] what may stand in a key; [`status`] the words; [`entry`] a work
-//! entry, with [`parent`] what it depends on; [`fact`] a line of the log; [`record`] what an outcome is kept as; [`task`] the document people read;
-//! [`result`] what a subtask left behind; [`api_key`] who may ask, [`webhook`] who is told.
+//! entry, with [`parent`] what it depends on; [`fact`] a line of the log; [`record`] what an outcome is kept as;
+//! [`task`] the document people read; [`result`] what a subtask left behind; [`api_key`] who may ask, [`webhook`] who
+//! is told.
 
 pub mod api_key;
 pub mod entry;

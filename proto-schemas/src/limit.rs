@@ -64,8 +64,8 @@ pub const ATTEMPTS_MAX: u32 = 100;
 pub const CRASHES_CAP: u32 = 4 * CRASHES_MAX;
 /// Deliveries that mark an entry as running alone in its worker: only such a crash buries it.
 pub const ALONE_DELIVERIES: u64 = 1_000;
-/// Times that an entry of the log was given out to be folded after which nobody waits for it: it cannot be, until a person has
-/// looked.
+/// Times that an entry of the log was given out to be folded after which nobody waits for it: it cannot be, until a
+/// person has looked.
 pub const FOLD_DELIVERIES_MAX: u64 = 20;
 /// Subtasks that one subtask may depend on.
 pub const PARENTS_MAX: usize = 50;

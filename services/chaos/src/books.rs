@@ -1,4 +1,5 @@
-//! Everything a verdict is made from: the ledgers, and Redis at rest. Plain values, so that every law is a pure function.
+//! Everything a verdict is made from: the ledgers, and Redis at rest. Plain values, so that every law is a pure
+//! function.
 
 use crate::clock::Moment;
 use crate::fault::{Kind, Realm};
@@ -15,8 +16,8 @@ use crate::workload::canary::Song;
 use crate::workload::order::Script;
 use std::collections::HashMap;
 
-/// What `everysec` may lose, in ms before the power fails: a second, and the second that a write may wait for a sync. It may
-/// be more where the clock of Redis was turned, or it was killed before. What the shim saw counts.
+/// What `everysec` may lose, in ms before the power fails: a second, and the second that a write may wait for a sync.
+/// It may be more where the clock of Redis was turned, or it was killed before. What the shim saw counts.
 pub const WINDOW_MS: u64 = 2_000;
 
 /// The books of one run.

@@ -1,7 +1,7 @@
 //! What can be broken: the kinds, how often each is drawn, and who inflicts it.
 //!
-//! [`deck`] draws them from the seed and [`campaign`] asks for them; [`process`], [`network`] and [`store`] inflict them, each on a realm of its own, so
-//! that two faults of different realms may overlap.
+//! [`deck`] draws them from the seed and [`campaign`] asks for them; [`process`], [`network`] and [`store`] inflict
+//! them, each on a realm of its own, so that two faults of different realms may overlap.
 
 pub mod campaign;
 pub mod deck;

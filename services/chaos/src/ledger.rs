@@ -2,8 +2,8 @@
 //! broken and when.
 //!
 //! In the order in which a task meets them: [`submission`], [`run`], [`effect`], [`sighting`], [`telling`]; beside them
-//! [`fault`]. All times are of the one [`crate::clock`]. What other processes write is appended line by line, each with one
-//! write(2), so that it survives whatever kills them.
+//! [`fault`]. All times are of the one [`crate::clock`]. What other processes write is appended line by line, each with
+//! one write(2), so that it survives whatever kills them.
 
 pub mod effect;
 pub mod fault;

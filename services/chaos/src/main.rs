@@ -3,11 +3,11 @@
 //! `chaos run` is the conductor; `chaos worker` and `chaos sink` are processes that it starts beside the real
 //! `millstream`. Everything is drawn from one seed, so a run can be had again, as far as the machine lets it.
 //!
-//! In reading order: [`run`] the phases; [`installation`] what is broken, with [`member`], [`disk`], [`proxy`], [`shim`],
-//! [`guard`] and [`probe`]; [`crew`] who works beside it; [`workload`] what it is given to do, with [`handler`],
-//! [`workhand`] and [`sink`]; [`fault`] how it is broken, and [`stall`] what breaks by itself; [`ledger`] what is known of
-//! it all, with [`scribe`] that copies the log; [`drain`] and [`snapshot`] how it ends; [`books`], [`law`], [`verdict`],
-//! [`report`] what it is worth.
+//! In reading order: [`run`] the phases; [`installation`] what is broken, with [`member`], [`disk`], [`proxy`],
+//! [`shim`], [`guard`] and [`probe`]; [`crew`] who works beside it; [`workload`] what it is given to do, with
+//! [`handler`], [`workhand`] and [`sink`]; [`fault`] how it is broken, and [`stall`] what breaks by itself; [`ledger`]
+//! what is known of it all, with [`scribe`] that copies the log; [`drain`] and [`snapshot`] how it ends; [`books`],
+//! [`law`], [`verdict`], [`report`] what it is worth.
 //!
 //! Invariants. No ledger is read from Redis. Every process runs in a group that ends with this one, and is only
 //! ever signalled by its pid. All traffic stays on 127.0.0.1. Every loop is bounded in time.

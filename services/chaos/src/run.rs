@@ -1,5 +1,5 @@
-//! `chaos run`: builds the installation, lets the load run, breaks things for as long as it was told, heals, drains, and
-//! judges.
+//! `chaos run`: builds the installation, lets the load run, breaks things for as long as it was told, heals, drains,
+//! and judges.
 
 use crate::books::Books;
 use crate::clock::now;

@@ -1,8 +1,9 @@
-//! Copies the log while it is written, as a consumer group of its own: what is copied stays known when Redis runs short of
-//! memory and the log is cut, and nothing may be cut that this group has not acknowledged.
+//! Copies the log while it is written, as a consumer group of its own: what is copied stays known when Redis runs short
+//! of memory and the log is cut, and nothing may be cut that this group has not acknowledged.
 //!
-//! An entry is acknowledged after it was copied, so a read that was lost is read again; what was copied twice is known by
-//! its id. Where a profile lets Redis lose what it had acknowledged, the copy knows more than the log, and is not used.
+//! An entry is acknowledged after it was copied, so a read that was lost is read again; what was copied twice is known
+//! by its id. Where a profile lets Redis lose what it had acknowledged, the copy knows more than the log, and is not
+//! used.
 
 use crate::clock::now;
 use crate::error::{ChaosError, io};

@@ -77,8 +77,8 @@ impl Shim {
         file.write_all_at(&(ms * 1_000).to_ne_bytes(), 0).map_err(io("writing the shim's clock"))
     }
 
-    /// Cuts the newest append-only file in `folder` to what was synced of it; its server must have ended. The others were
-    /// closed when it was begun, and a server does not start if one of them is short.
+    /// Cuts the newest append-only file in `folder` to what was synced of it; its server must have ended. The others
+    /// were closed when it was begun, and a server does not start if one of them is short.
     pub fn lose_power(&self, folder: &Path) -> Result<Torn, ChaosError> {
         let slots = std::fs::read(&self.synced).map_err(io("reading the shim's slots"))?;
         let files = std::fs::read_dir(folder).map_err(io("listing the append-only files"))?.flatten();

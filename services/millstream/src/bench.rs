@@ -4,7 +4,8 @@
 //! command. A run ends only when every task hash is complete (or gone, its life over) and the audit is clean.
 //!
 //! In reading order: [`stage`] the processes; [`counters`] what they used; [`load`] what is submitted; [`drain`],
-//! [`latency`], [`limit`], [`makespan`], [`memory`], [`api`] the measurements; [`environment`], [`report`] what is printed.
+//! [`latency`], [`limit`], [`makespan`], [`memory`], [`api`] the measurements; [`environment`], [`report`] what is
+//! printed.
 
 mod api;
 mod counters;

@@ -1,5 +1,5 @@
-//! Delivers to webhooks, beside the work of a worker process and apart from it: as another worker with slots of its own, so
-//! that an endpoint which hangs holds up no work, and not before there is anything to deliver.
+//! Delivers to webhooks, beside the work of a worker process and apart from it: as another worker with slots of its
+//! own, so that an endpoint which hangs holds up no work, and not before there is anything to deliver.
 
 use ::worker::handlers::Webhook;
 use ::worker::{Config, Handlers, WorkerError};
@@ -26,8 +26,8 @@ pub fn kind() -> Kind {
     Kind::new(WEBHOOK_KIND).expect("the kind of deliveries is a token")
 }
 
-/// Waits until there is something to deliver, and delivers from then on until `shutdown`, or until its worker finds itself
-/// unhealthy; from then on `pulse`, that of the process, tells of it too.
+/// Waits until there is something to deliver, and delivers from then on until `shutdown`, or until its worker finds
+/// itself unhealthy; from then on `pulse`, that of the process, tells of it too.
 pub async fn run(
     main: Config,
     egress: Egress,

@@ -1,4 +1,5 @@
-//! `millstream keys`: makes, lists, rotates and revokes the keys of the API. It speaks to Redis, because somebody has to make the first.
+//! `millstream keys`: makes, lists, rotates and revokes the keys of the API. It speaks to Redis, because somebody has
+//! to make the first.
 
 use crate::exit::Exit;
 use crate::note::CommandNote;

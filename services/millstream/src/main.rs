@@ -2,8 +2,9 @@
 //!
 //! This file parses and wires. Each sub-command is a file of its name: a struct of its arguments with one `run` that
 //! answers how the program ends. The roles (`up`, `orchestrator`, `worker`, `projector`) and the operators' commands
-//! (`audit`, `rebuild`, `keys`, `redis-cli`, `bench`) know Redis; the client commands (`submit`, `watch`, `get`, `cancel`,
-//! `replay`, `dead-letters`) speak only HTTP. Absent on purpose: a configuration file beside `.env`, unsafe code, a daemon mode.
+//! (`audit`, `rebuild`, `keys`, `redis-cli`, `bench`) know Redis; the client commands (`submit`, `watch`, `get`,
+//! `cancel`, `replay`, `dead-letters`) speak only HTTP. Absent on purpose: a configuration file beside `.env`, unsafe
+//! code, a daemon mode.
 
 mod audit;
 mod bench;
@@ -44,8 +45,8 @@ use exit::Exit;
 use settings::InForce;
 use std::process::ExitCode;
 
-/// With the system's allocator a fifth of a worker's time went into small pieces of memory, and more into giving them back.
-/// It asks for no huge pages (`no_thp`): with them an idle process took three times the memory and was no faster.
+/// With the system's allocator a fifth of a worker's time went into small pieces of memory, and more into giving them
+/// back. It asks for no huge pages (`no_thp`): with them an idle process took three times the memory and was no faster.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,6 +1,7 @@
-//! What an operator's command leaves in the audit, where what clients change through the API stands too: who ran it, on what,
-//! and what came of it. It is written right behind the change; what takes longer is noted before it begins as well, since
-//! whoever stops it has changed something by then. A note that cannot be written undoes nothing: it is said on stderr.
+//! What an operator's command leaves in the audit, where what clients change through the API stands too: who ran it, on
+//! what, and what came of it. It is written right behind the change; what takes longer is noted before it begins as
+//! well, since whoever stops it has changed something by then. A note that cannot be written undoes nothing: it is said
+//! on stderr.
 
 use chrono::{SecondsFormat, Utc};
 use redis_store::Store;

@@ -43,8 +43,8 @@ enum Deliveries {
 }
 
 impl Worker {
-    /// Runs until a signal, or until the worker finds itself unhealthy. A handler that cannot be stopped ends the process at
-    /// once, whatever its other threads do: nothing else would end that handler.
+    /// Runs until a signal, or until the worker finds itself unhealthy. A handler that cannot be stopped ends the
+    /// process at once, whatever its other threads do: nothing else would end that handler.
     pub fn run(self, in_force: InForce) -> anyhow::Result<Exit> {
         let WorkerSettings { worker_id, worker_slots, worker_kinds, lease, simulate_seconds, result_ttl } = self.worker;
         let (deliveries, kinds): (Vec<Kind>, Vec<Kind>) =

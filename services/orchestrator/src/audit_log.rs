@@ -1,7 +1,8 @@
-//! The audit of the API: who changed what, and what was refused to whom, as entries of the stream `audit`. Woken by each
-//! change; writes what has come together meanwhile in one call, and goes on trying while Redis is away or full. Answers do not wait
-//! for it: if the process dies, what it was about to write is lost; if Redis does not keep up, the newest are dropped, and the
-//! log says how many. Of a client that is refused again and again not every refusal is noted.
+//! The audit of the API: who changed what, and what was refused to whom, as entries of the stream `audit`. Woken by
+//! each change; writes what has come together meanwhile in one call, and goes on trying while Redis is away or full.
+//! Answers do not wait for it: if the process dies, what it was about to write is lost; if Redis does not keep up, the
+//! newest are dropped, and the log says how many. Of a client that is refused again and again not every refusal is
+//! noted.
 
 mod restraint;
 

@@ -1,5 +1,5 @@
-//! Who asks. Off until it is configured; then a request that is not open needs `Authorization: Bearer` with an API key or a
-//! signed token (JWT), whichever the settings allow, and whoever it is needs the scope of the operation.
+//! Who asks. Off until it is configured; then a request that is not open needs `Authorization: Bearer` with an API key
+//! or a signed token (JWT), whichever the settings allow, and whoever it is needs the scope of the operation.
 //!
 //! What a client sends as its credentials is compared in constant time, and stands in no log and in no answer.
 

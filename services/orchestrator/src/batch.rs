@@ -32,8 +32,8 @@ struct Met {
 /// A batch as it was answered, and the seconds after which what was refused for a time may be sent again.
 pub struct Submitted(pub BatchAnswer, pub Option<u32>);
 
-/// Submits each; refuses the batch as a whole only if Redis took none of it, or if its key stands for another batch. Once
-/// Redis does not answer, or the replicas do not, what is left is not tried any more: each would wait in vain.
+/// Submits each; refuses the batch as a whole only if Redis took none of it, or if its key stands for another batch.
+/// Once Redis does not answer, or the replicas do not, what is left is not tried any more: each would wait in vain.
 pub async fn submit(
     context: &Context,
     batch: NewBatch,

@@ -94,7 +94,8 @@ impl<'a, T: Readable> ApiExtractor<'a> for OptionalJsonBody<T> {
     }
 }
 
-/// Reads one document; on failure tells the first thing that keeps it from being JSON, or everything else that is wrong.
+/// Reads one document; on failure tells the first thing that keeps it from being JSON, or everything else that is
+/// wrong.
 pub fn parse<T: Readable>(bytes: &[u8]) -> Result<T, Refusal> {
     let text = std::str::from_utf8(bytes).map_err(|_| Refusal::NotUtf8)?;
     if depth::exceeds(text) {

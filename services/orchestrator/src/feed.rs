@@ -1,10 +1,11 @@
 //! The feed: what happens to tasks, told to whoever listens, while it happens.
 //!
-//! The facts are those of the log. One [`tailer`] reads it for all, and only while somebody listens; the [`hub`] hands on
-//! what it reads to its [`audience`], by task; a [`listener`] first sends what the log holds behind the place where its client was
-//! ([`replay`], or the [`ring`] for what is new), then what it is told. Places are those of the log ([`cursor`]), so a client
-//! goes on at any orchestrator. That a task has ended is no fact: the [`lookout`] sees it, all tasks of a moment at once.
-//! Nobody waits for a listener, and no listener costs Redis anything while it only listens.
+//! The facts are those of the log. One [`tailer`] reads it for all, and only while somebody listens; the [`hub`] hands
+//! on what it reads to its [`audience`], by task; a [`listener`] first sends what the log holds behind the place where
+//! its client was ([`replay`], or the [`ring`] for what is new), then what it is told. Places are those of the log
+//! ([`cursor`]), so a client goes on at any orchestrator. That a task has ended is no fact: the [`lookout`] sees it,
+//! all tasks of a moment at once. Nobody waits for a listener, and no listener costs Redis anything while it only
+//! listens.
 
 mod audience;
 pub mod cursor;

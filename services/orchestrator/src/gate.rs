@@ -1,6 +1,6 @@
-//! What a request has to pass before its handler sees it: it must lead somewhere, its query must be one that the operation
-//! knows, whoever sends it must be allowed to and have something left of their allowance. A request that fails here has cost
-//! a look at its head, and its body is not read.
+//! What a request has to pass before its handler sees it: it must lead somewhere, its query must be one that the
+//! operation knows, whoever sends it must be allowed to and have something left of their allowance. A request that
+//! fails here has cost a look at its head, and its body is not read.
 
 pub mod cors;
 mod host;
@@ -61,7 +61,8 @@ async fn admit(context: &Context, operation: &Operation, trail: &Trail, request:
     {
         let _ = trail.client.set(client.name.clone());
     }
-    // Whoever guesses uses up the allowance of their address. Whose keys could not be read has waited for Redis already.
+    // Whoever guesses uses up the allowance of their address. Whose keys could not be read has waited for Redis
+    // already.
     if matches!(asked, Ok(_) | Err(Refusal::Unauthenticated)) {
         throttle::take(context, trail, operation.scope).await?;
     }

@@ -1,7 +1,7 @@
-//! The governor. A timer wakes it once a second; it reads how full Redis is, how far the projectors are behind and which
-//! epoch holds, and writes what submissions and `/ready` look at. Where Redis refuses writes by itself, submissions hear
-//! that from Redis and `/ready` from here. If the governor dies, nothing is refused early any more and Redis itself refuses
-//! at its bound; while Redis does not answer, nothing is known and so nothing is refused either.
+//! The governor. A timer wakes it once a second; it reads how full Redis is, how far the projectors are behind and
+//! which epoch holds, and writes what submissions and `/ready` look at. Where Redis refuses writes by itself,
+//! submissions hear that from Redis and `/ready` from here. If the governor dies, nothing is refused early any more and
+//! Redis itself refuses at its bound; while Redis does not answer, nothing is known and so nothing is refused either.
 
 use redis_store::{Store, StoreError};
 use std::error::Error;

@@ -11,13 +11,13 @@
 //! | a head that two servers could read in two ways | none | 400 | RFC 9112, 11.2 |
 //! | time for a head, between requests, for a write | [`Deadlines`] | closed | API-11 |
 //! | body, its time, all bodies together | 1 MiB, 10 s, 64 MiB | 413, 408, 503 | `body::read` |
-//! | answers to readers of more than 256 KiB, all together, until they are read | 128 MiB | 503 | eight of the largest |
+//! | answers to readers over 256 KiB, together, until they are read | 128 MiB | 503 | eight of the largest |
 //! | bytes in hyper's buffers | 64 KiB each way | waits | four heads |
 //!
-//! In reading order: `listen` takes the address; `serve` takes connections, within the `places` there are; `connection` is the life of one;
-//! `answer` what is sent;
-//! `socket` is what hyper reads and writes through, with the `deadlines`; `framing` finds where messages end, with `head`
-//! and `chunks`; `judge` and `host` decide on a head; `fault` is what is told to whom has sent a bad one.
+//! In reading order: `listen` takes the address; `serve` takes connections, within the `places` there are; `connection`
+//! is the life of one; `answer` what is sent; `socket` is what hyper reads and writes through, with the `deadlines`;
+//! `framing` finds where messages end, with `head` and `chunks`; `judge` and `host` decide on a head; `fault` is what
+//! is told to whom has sent a bad one.
 
 mod answer;
 mod chunks;

@@ -1,10 +1,10 @@
-//! Which kinds are accepted, and where their subtasks wait: those that every worker of Millstream serves, and those that
-//! some worker has announced within the last seven days.
+//! Which kinds are accepted, and where their subtasks wait: those that every worker of Millstream serves, and those
+//! that some worker has announced within the last seven days.
 //!
 //! What workers announce is remembered for a second, so that submissions do not ask Redis for it each time; a kind that
-//! is not among what is remembered is asked for before it is refused. What Redis said within the last minute is accepted
-//! even if it says so no more: after a loss of all data workers take up to ten seconds to announce themselves again, and
-//! what a client is told to be wrong, it does not send again.
+//! is not among what is remembered is asked for before it is refused. What Redis said within the last minute is
+//! accepted even if it says so no more: after a loss of all data workers take up to ten seconds to announce themselves
+//! again, and what a client is told to be wrong, it does not send again.
 
 use crate::context::Context;
 use crate::refusal::Refusal;

@@ -1,9 +1,9 @@
 //! Dead letters as an operator deals with them: looked through page by page, given back, thrown away.
 //!
-//! A list walks backwards from its cursor and stops after a thousand letters, so a filter that matches few makes a short
-//! page with a cursor, never a slow one. What works on many letters walks the same way until its time is over, and its
-//! answer has the cursor too: what it has dealt with, or cannot, is never in the way of what is older. A letter that is
-//! buried meanwhile is not among them.
+//! A list walks backwards from its cursor and stops after a thousand letters, so a filter that matches few makes a
+//! short page with a cursor, never a slow one. What works on many letters walks the same way until its time is over,
+//! and its answer has the cursor too: what it has dealt with, or cannot, is never in the way of what is older. A letter
+//! that is buried meanwhile is not among them.
 
 mod discard;
 mod letter;

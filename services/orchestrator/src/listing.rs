@@ -1,5 +1,5 @@
-//! Looking through the tasks, newest first. A list walks the indexes from its cursor and stops after a thousand members, so a
-//! filter that matches few makes a short page with a cursor, never a slow one.
+//! Looking through the tasks, newest first. A list walks the indexes from its cursor and stops after a thousand
+//! members, so a filter that matches few makes a short page with a cursor, never a slow one.
 
 mod error_text;
 

@@ -1,4 +1,5 @@
-//! What this service counts, and its page: its own counters, and beside them what Redis holds, read when it is asked for.
+//! What this service counts, and its page: its own counters, and beside them what Redis holds, read when it is asked
+//! for.
 
 mod measure;
 mod view;

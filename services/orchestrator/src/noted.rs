@@ -1,5 +1,5 @@
-//! What a request leaves in the audit: who asked for which change, on what, and what came of it. Never what it carried: of its
-//! path and of its filters stand there words that can be ids, kinds and reasons, and `*` for anything else.
+//! What a request leaves in the audit: who asked for which change, on what, and what came of it. Never what it carried:
+//! of its path and of its filters stand there words that can be ids, kinds and reasons, and `*` for anything else.
 
 use crate::auth::Client;
 use crate::context::Context;
@@ -15,8 +15,8 @@ use std::sync::Arc;
 /// What many servers write down for a client that hung up.
 const CLIENT_GONE: u16 = 499;
 
-/// Sees to it that a change is in the audit, or the wish for one: also if its client hangs up before it is answered, and what
-/// becomes of it is not known here.
+/// Sees to it that a change is in the audit, or the wish for one: also if its client hangs up before it is answered,
+/// and what becomes of it is not known here.
 pub struct Noted {
     context: Option<Arc<Context>>,
     trail: SharedTrail,

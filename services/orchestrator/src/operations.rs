@@ -1,5 +1,5 @@
-//! What operators look at: streams with what is the matter with them, workers with what they run, and why a task does not go
-//! on. Everything here reads, a bounded number of commands a request, and decides nothing.
+//! What operators look at: streams with what is the matter with them, workers with what they run, and why a task does
+//! not go on. Everything here reads, a bounded number of commands a request, and decides nothing.
 
 mod streams;
 mod unrecorded;

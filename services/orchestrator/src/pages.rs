@@ -8,8 +8,8 @@ use poem::{Response, handler};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
-/// The pages bring their styles inline; whatever they try beyond this server is stopped by the browser, and so is any script
-/// but their own.
+/// The pages bring their styles inline; whatever they try beyond this server is stopped by the browser, and so is any
+/// script but their own.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; font-src data:; \
                       connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; \
                       script-src";

@@ -1,5 +1,5 @@
-//! What a client has seen already (RFC 9110, 13.1): `If-None-Match` and `If-Match` name the revision of a task as its entity
-//! tag, `"<revision>"`, or `"<revision>-delayed"` before its time.
+//! What a client has seen already (RFC 9110, 13.1): `If-None-Match` and `If-Match` name the revision of a task as its
+//! entity tag, `"<revision>"`, or `"<revision>-delayed"` before its time.
 
 use crate::body::violation::{Pointer, Violations};
 use crate::refusal::Refusal;

@@ -1,7 +1,8 @@
 //! Every way to say no, and the one place that puts it into words.
 //!
 //! Clients see what they can act on; causes go to the log. Status policy: 400 cannot be parsed or has the wrong shape,
-//! 409 not in this state, 422 refused by a rule, 413, 414, 415 and 431 the envelope, 429 too much work, 503 Redis or us.
+//! 409 not in this state, 422 refused by a rule, 413, 414, 415 and 431 the envelope, 429 too much work, 503 Redis or
+//! us.
 
 pub mod documented;
 mod foreign;

@@ -39,8 +39,8 @@ pub async fn task(
     }
 }
 
-/// What runs again with what is selected: beside all that belongs to it, completed parents whose results are gone by now.
-/// Without them a child would start with nothing.
+/// What runs again with what is selected: beside all that belongs to it, completed parents whose results are gone by
+/// now. Without them a child would start with nothing.
 pub async fn chosen(context: &Context, view: &TaskView, selection: Selection<'_>) -> Result<Vec<Again>, Refusal> {
     let (plan, outcomes) = (&view.task.subtasks, &view.outcomes);
     let mut items = again(plan, outcomes, selection);

@@ -38,8 +38,8 @@ impl Replicas {
         Self { store: store.connect_again(), order, answered: AtomicU64::new(0), waited: Mutex::default() }
     }
 
-    /// Waits for the replicas of a submission that was answered just now; answers whether enough of them have it. Without
-    /// an answer they do not.
+    /// Waits for the replicas of a submission that was answered just now; answers whether enough of them have it.
+    /// Without an answer they do not.
     pub async fn have_it(&self) -> bool {
         let mine = self.answered.fetch_add(1, Ordering::SeqCst) + 1;
         let mut waited = self.waited.lock().await;

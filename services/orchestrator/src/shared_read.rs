@@ -1,5 +1,5 @@
-//! A read of Redis that all share who ask within a second, so that anybody may ask as often as they like and Redis hears of it
-//! once a second.
+//! A read of Redis that all share who ask within a second, so that anybody may ask as often as they like and Redis
+//! hears of it once a second.
 
 use redis_store::StoreError;
 use std::error::Error;
@@ -20,8 +20,8 @@ impl<T: Clone> SharedRead<T> {
         Self { deadline, last: Mutex::default() }
     }
 
-    /// What `read` answers, or what it answered less than a second ago; `None` if Redis did not answer in time. Whoever asks
-    /// meanwhile waits for the same read.
+    /// What `read` answers, or what it answered less than a second ago; `None` if Redis did not answer in time. Whoever
+    /// asks meanwhile waits for the same read.
     pub async fn get(&self, read: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
         let mut last = self.last.lock().await;
         if let Some((_, known)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {

@@ -1,8 +1,8 @@
 //! What a request is in traces: a span of its own, and the beginning of the trace of each task that it submits.
 //!
-//! A request that submits one task is the first span of that task's trace, unless its client has a trace already: then it
-//! stands in the client's, and the two are linked, for nobody behind Redis could find the task's trace otherwise. A request
-//! with many tasks has a trace of its own, which each of theirs names.
+//! A request that submits one task is the first span of that task's trace, unless its client has a trace already: then
+//! it stands in the client's, and the two are linked, for nobody behind Redis could find the task's trace otherwise. A
+//! request with many tasks has a trace of its own, which each of theirs names.
 
 use crate::refusal::Refusal;
 use crate::routes::operation::Operation;

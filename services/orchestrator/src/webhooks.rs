@@ -1,5 +1,5 @@
-//! Making, showing and forgetting webhooks, and the secrets that their deliveries are signed with. Who is told of what, and
-//! how, is the projector's and the worker's.
+//! Making, showing and forgetting webhooks, and the secrets that their deliveries are signed with. Who is told of what,
+//! and how, is the projector's and the worker's.
 
 use crate::body::violation::{Class, Pointer, Violations};
 use crate::context::Context;

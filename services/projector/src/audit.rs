@@ -1,11 +1,11 @@
 //! Checks the books against the laws of the design: token conservation, counters, statuses, indexes, plans, streams.
 //!
-//! A running system changes under the reader, so one pass only suspects. It reads in the direction in which a token moves, `delayed`, then
-//! work streams, then `delayed` again, then unfolded facts, then records, so that a moving token is seen at least once;
-//! what came during the pass proves no second token. The plan of a task is read last, with its records: what leaves a plan
-//! changes the revision. What a pass suspects is reported if a second one after a pause finds it again and the task has
-//! the same revision. A violation in a task that never rests is therefore found once it rests. A pass that suspects
-//! nothing ends the audit.
+//! A running system changes under the reader, so one pass only suspects. It reads in the direction in which a token
+//! moves, `delayed`, then work streams, then `delayed` again, then unfolded facts, then records, so that a moving token
+//! is seen at least once; what came during the pass proves no second token. The plan of a task is read last, with its
+//! records: what leaves a plan changes the revision. What a pass suspects is reported if a second one after a pause
+//! finds it again and the task has the same revision. A violation in a task that never rests is therefore found once it
+//! rests. A pass that suspects nothing ends the audit.
 //!
 //! It walks `tasks` and the streams, never the keyspace, page by page. In memory it holds a few words for each work
 //! entry, delayed member and unfolded fact, which admission bounds, and for each suspicion.

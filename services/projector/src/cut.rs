@@ -59,8 +59,8 @@ pub(crate) fn is_tight(used_memory: u64, maxmemory: u64) -> bool {
     maxmemory > 0 && used_memory > maxmemory / 5 * 4
 }
 
-/// Decides what may go now. Nothing that a group has yet to acknowledge is ever below the answer; only webhooks are not waited
-/// for while memory is tight, because that is what their deliveries would take.
+/// Decides what may go now. Nothing that a group has yet to acknowledge is ever below the answer; only webhooks are not
+/// waited for while memory is tight, because that is what their deliveries would take.
 pub(crate) fn cut(log: &LogState, retention: Retention) -> Result<Cut, Held> {
     let is_there = |name: &str| log.groups.iter().any(|group| group.name == name);
     let required = log.required.iter().map(String::as_str).chain([key::PROJECTOR_GROUP]);

@@ -1,13 +1,14 @@
-//! Tells webhooks of the ends of tasks: for each end and each webhook that wants it, it submits a task of one subtask that
-//! delivers, tried again like any other. Twice a second, if no other projector does, it reads the log on from where it was
-//! told last, up to what is folded: what a fact did to its task is seen then. The id of a delivery follows from the webhook,
-//! the task and the time of its end, so that telling the same twice stores it once. Its place in the log is that of a group,
-//! for which the log waits. If it dies, another goes on from there. Without any webhook it only looks whether there is one.
+//! Tells webhooks of the ends of tasks: for each end and each webhook that wants it, it submits a task of one subtask
+//! that delivers, tried again like any other. Twice a second, if no other projector does, it reads the log on from
+//! where it was told last, up to what is folded: what a fact did to its task is seen then. The id of a delivery follows
+//! from the webhook, the task and the time of its end, so that telling the same twice stores it once. Its place in the
+//! log is that of a group, for which the log waits. If it dies, another goes on from there. Without any webhook it only
+//! looks whether there is one.
 //!
-//! What ends, is run again and ends once more before it was looked at is told once, of its last end. Above three fifths of
-//! Redis' memory nothing is submitted, and above four the log does not wait. No more deliveries are under way than their bound:
-//! what ends beyond that is not told, and counted. A delivery gives its place back when the herald reads that it has ended;
-//! the worker that ends one does so sooner, and what neither frees is free after a day.
+//! What ends, is run again and ends once more before it was looked at is told once, of its last end. Above three fifths
+//! of Redis' memory nothing is submitted, and above four the log does not wait. No more deliveries are under way than
+//! their bound: what ends beyond that is not told, and counted. A delivery gives its place back when the herald reads
+//! that it has ended; the worker that ends one does so sooner, and what neither frees is free after a day.
 
 use crate::config::Config;
 use crate::entry_id::EntryId;
@@ -133,8 +134,8 @@ impl Herald {
         Ok(is_full)
     }
 
-    /// Gives back the places of deliveries that have ended, however they did. One does not say whose it is, so each webhook
-    /// is asked to forget it.
+    /// Gives back the places of deliveries that have ended, however they did. One does not say whose it is, so each
+    /// webhook is asked to forget it.
     async fn free(&self, webhooks: &[KeptWebhook], deliveries: Vec<TaskHead>) -> Result<(), StoreError> {
         let ended: Vec<TaskId> = deliveries.into_iter().map(|head| head.task.task_id).collect();
         try_join_all(webhooks.iter().map(|webhook| self.store.end_deliveries(&webhook.id, &ended))).await.map(drop)
@@ -146,8 +147,8 @@ impl Herald {
         try_join_all(webhooks.iter().map(|webhook| self.store.open_deliveries(&webhook.id, since_ms))).await
     }
 
-    /// Submits the deliveries of some ends to a webhook, as many as there is room for, and answers how many. What has a place
-    /// already, because this page was begun before, keeps it.
+    /// Submits the deliveries of some ends to a webhook, as many as there is room for, and answers how many. What has a
+    /// place already, because this page was begun before, keeps it.
     async fn tell(
         &mut self,
         webhook: &KeptWebhook,

@@ -3,13 +3,13 @@
 //! Invariants. Nothing here decides how a fact counts: the fold script does, and it absorbs repetition, disorder and
 //! any number of projectors beside each other. An entry of the log is acknowledged by the fold itself and by nothing
 //! else, so a projector that dies between any two lines leaves its entries pending and another folds them. Nothing is
-//! trimmed that a group has not acknowledged. No loop ends on an error. Absent on purpose: a leader, a state of its own,
-//! a place where a subtask's status is kept outside Redis.
+//! trimmed that a group has not acknowledged. No loop ends on an error. Absent on purpose: a leader, a state of its
+//! own, a place where a subtask's status is kept outside Redis.
 //!
 //! In reading order, the path of an entry: `folder` reads, `fold` insists, `claimer` takes over what another left.
-//! Beside it, all of one shape: `trimmer` with its rule in `cut`, `expirer`, `collector`, `sweeper`, `herald`. All count into `metrics`; `traced` is what a fold is in traces. For operators:
-//! [`mod@audit`] checks the laws of the design, [`mod@rebuild`] counts again from records and log, [`mod@repair`] mends what
-//! an audit has confirmed.
+//! Beside it, all of one shape: `trimmer` with its rule in `cut`, `expirer`, `collector`, `sweeper`, `herald`. All
+//! count into `metrics`; `traced` is what a fold is in traces. For operators: [`mod@audit`] checks the laws of the
+//! design, [`mod@rebuild`] counts again from records and log, [`mod@repair`] mends what an audit has confirmed.
 
 pub mod audit;
 mod chunk;
@@ -51,8 +51,8 @@ const LEAVE_LIMIT: Duration = Duration::from_millis(300);
 
 /// Runs every loop of one projector until `shutdown`, then stops within two seconds; an error never ends it.
 ///
-/// `pulse` beats each time the log was read and can be folded. Dropping the future at any point loses nothing: what was read and not
-/// folded stays pending until a projector takes it over.
+/// `pulse` beats each time the log was read and can be folded. Dropping the future at any point loses nothing: what was
+/// read and not folded stays pending until a projector takes it over.
 pub async fn run(config: Config, store: Store, pulse: Pulse, shutdown: CancellationToken) {
     let fold = Arc::new(fold::Fold::new(&config, store.clone()));
     let loops = async {

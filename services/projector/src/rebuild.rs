@@ -2,9 +2,9 @@
 //! and nothing is taken from the projectors at work, whose folds may come before, between and after.
 //!
 //! Three walks over the log. The first opens the generations again that it tells of, or their facts would be ignored.
-//! The second folds what was cancelled, because a cancel is recorded at once and beats whatever was still on its way. The
-//! third folds everything. Where there are generations it is done once more after another count: the end of an earlier
-//! generation moves no counter, so only a count sees its time.
+//! The second folds what was cancelled, because a cancel is recorded at once and beats whatever was still on its way.
+//! The third folds everything. Where there are generations it is done once more after another count: the end of an
+//! earlier generation moves no counter, so only a count sees its time.
 
 use crate::chunk::chunks;
 use crate::task_pages::TaskPages;

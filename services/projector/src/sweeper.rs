@@ -1,10 +1,11 @@
-//! Proves that what is open can go on. Once a minute, at first after a random part of it, it audits the open tasks and logs
-//! each violation as an error: a subtask for which nothing stands, and whatever else the audit knows, is named by a projector
-//! that runs, before anybody has missed it. What waits for something that never comes, such as a queue without a worker,
-//! breaks no law and is not named here. It reads and never repairs: that is for `millstream audit --repair` and whoever has
-//! seen what broke. More than 200,000 open subtasks are too many to read every minute: then it says so once and waits until
-//! there are fewer. One projector sweeps for all: whoever is first sets a mark that lasts for most of a minute. If it dies,
-//! the mark ends and another one sweeps; each names what it has not named itself.
+//! Proves that what is open can go on. Once a minute, at first after a random part of it, it audits the open tasks and
+//! logs each violation as an error: a subtask for which nothing stands, and whatever else the audit knows, is named by
+//! a projector that runs, before anybody has missed it. What waits for something that never comes, such as a queue
+//! without a worker, breaks no law and is not named here. It reads and never repairs: that is for `millstream audit
+//! --repair` and whoever has seen what broke. More than 200,000 open subtasks are too many to read every minute: then
+//! it says so once and waits until there are fewer. One projector sweeps for all: whoever is first sets a mark that
+//! lasts for most of a minute. If it dies, the mark ends and another one sweeps; each names what it has not named
+//! itself.
 
 use crate::audit::law::Violation;
 use crate::audit::report::Report;

@@ -1,5 +1,5 @@
-//! What folding is in traces: a span for each task of a call, in the task's own trace. A line of the log carries no trace
-//! context, and needs none: which trace a task has follows from its id.
+//! What folding is in traces: a span for each task of a call, in the task's own trace. A line of the log carries no
+//! trace context, and needs none: which trace a task has follows from its id.
 
 use proto_schemas::TaskId;
 use redis_store::events::EventEntry;

@@ -1,8 +1,8 @@
 //! Keeps the log short. Every ten seconds it reads how far each group is, how large the log is and how full Redis is,
 //! and trims from the old end what the rule in [`crate::cut`] lets go, in bounded steps. It trims by id, so an entry
-//! that comes meanwhile is never counted against another. In the same round it reads how many dead letters their bound has
-//! trimmed away, and warns when it were more than the last time, or any at the start: what people may miss is never lost
-//! in silence. If it dies, the log is longer until any projector's next round.
+//! that comes meanwhile is never counted against another. In the same round it reads how many dead letters their bound
+//! has trimmed away, and warns when it were more than the last time, or any at the start: what people may miss is never
+//! lost in silence. If it dies, the log is longer until any projector's next round.
 
 use crate::config::Config;
 use crate::cut::{Cut, Held, LogState, Retention, cut, is_tight};

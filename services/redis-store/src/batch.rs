@@ -1,4 +1,5 @@
-//! The streams and outcomes hashes that the items of one call name: each key is passed once, and items name it by number.
+//! The streams and outcomes hashes that the items of one call name: each key is passed once, and items name it by
+//! number.
 
 use crate::key::{self, Stream};
 use proto_schemas::TaskId;

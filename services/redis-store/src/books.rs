@@ -41,8 +41,8 @@ impl Store {
         Ok(Some(Books { task, has_generations, outcomes, plan }))
     }
 
-    /// Every task that has not ended, the queued ones first: one that starts meanwhile may come twice, none is left out.
-    /// The caller has made sure that they are not too many.
+    /// Every task that has not ended, the queued ones first: one that starts meanwhile may come twice, none is left
+    /// out. The caller has made sure that they are not too many.
     pub async fn open_tasks(&self) -> Result<Vec<TaskId>, StoreError> {
         let mut open = Vec::new();
         for status in OPEN {

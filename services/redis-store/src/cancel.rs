@@ -25,7 +25,8 @@ pub struct CancelOrder {
 /// The answer to a cancel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cancelled {
-    /// This call ended it: so many subtasks were recorded cancelled. How it ended, unless a hand has broken its counters.
+    /// This call ended it: so many subtasks were recorded cancelled. How it ended, unless a hand has broken its
+    /// counters.
     Cancelled(u64, Option<TaskEnd>),
     /// It had ended before.
     Already(TaskStatus),
@@ -81,8 +82,8 @@ impl Store {
         Ok(tasks.iter().zip(scores).filter(|(_, score)| score.is_some()).map(|(task, _)| task.clone()).collect())
     }
 
-    /// The tasks that carry that hint, or `None` if they are more than `count`. Sent once, for whoever asks beside a read
-    /// and can ask again.
+    /// The tasks that carry that hint, or `None` if they are more than `count`. Sent once, for whoever asks beside a
+    /// read and can ask again.
     pub async fn cancelled_if_few(&self, count: usize) -> Result<Option<HashSet<TaskId>>, StoreError> {
         let args = value::args([key::CANCELLED, "0", &count.to_string()]);
         let found = value::words(self.command_once("ZRANGE", args, Duration::ZERO).await?, "ZRANGE")?;
@@ -90,8 +91,9 @@ impl Store {
         Ok(is_few.then(|| found.into_iter().filter_map(|id| TaskId::new(id).ok()).collect()))
     }
 
-    /// Which of a cancelled task's subtasks, each an index and a generation, have ended; answers in their order. Those that
-    /// have a record, and all if the task is over with its records: what lies in a stream may be older than its task's life.
+    /// Which of a cancelled task's subtasks, each an index and a generation, have ended; answers in their order. Those
+    /// that have a record, and all if the task is over with its records: what lies in a stream may be older than its
+    /// task's life.
     pub async fn ended_among(&self, task_id: &TaskId, subtasks: &[(u32, u32)]) -> Result<Vec<bool>, StoreError> {
         if subtasks.is_empty() {
             return Ok(Vec::new());

@@ -49,8 +49,8 @@ const SAME_ERROR_EVERY: Duration = Duration::from_secs(60);
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Store {
-    /// Starts connecting and returns at once; it keeps reconnecting for ever and logs what prevents it, the same at most
-    /// once a minute. Must be called inside a tokio runtime, to whose threads the connection then belongs.
+    /// Starts connecting and returns at once; it keeps reconnecting for ever and logs what prevents it, the same at
+    /// most once a minute. Must be called inside a tokio runtime, to whose threads the connection then belongs.
     pub fn connect(config: &RedisConfig) -> Result<Self, StoreError> {
         let url = config.url.expose_secret();
         if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {

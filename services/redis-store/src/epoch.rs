@@ -16,8 +16,8 @@ impl Store {
         Ok(self.command("HGET", value::args([key::META, "epoch"])).await?.into_string())
     }
 
-    /// Waits until `replicas` have everything that was written before this call, at most `limit`; answers how many have.
-    /// Needs a connection of its own ([`Store::connect_again`]), because it holds up all that comes after it.
+    /// Waits until `replicas` have everything that was written before this call, at most `limit`; answers how many
+    /// have. Needs a connection of its own ([`Store::connect_again`]), because it holds up all that comes after it.
     pub async fn wait_replicas(&self, replicas: u32, limit: std::time::Duration) -> Result<u64, StoreError> {
         let connections = self.connections();
         // WAIT speaks of what its own connection wrote last: so it writes, behind everything that is meant.

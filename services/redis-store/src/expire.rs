@@ -17,9 +17,9 @@ pub enum Expired {
 }
 
 impl Store {
-    /// Tasks whose time in `lifetimes` is over at `now_ms`, at most `count`, oldest first, without the `skip` oldest: those
-    /// that had to be left alone. What is no id at all is removed: nothing can be past its life, and a page of nothing else
-    /// would hide the tasks behind it.
+    /// Tasks whose time in `lifetimes` is over at `now_ms`, at most `count`, oldest first, without the `skip` oldest:
+    /// those that had to be left alone. What is no id at all is removed: nothing can be past its life, and a page of
+    /// nothing else would hide the tasks behind it.
     pub async fn past_lifetimes(&self, now_ms: u64, skip: usize, count: usize) -> Result<Vec<TaskId>, StoreError> {
         let (now_ms, skip, count) = (now_ms.to_string(), skip.to_string(), count.to_string());
         let args = value::args([key::LIFETIMES, "-inf", &now_ms, "LIMIT", &skip, &count]);

@@ -36,8 +36,8 @@ pub struct Folded {
 }
 
 impl Store {
-    /// Folds entries of the log and acknowledges them, in one script call; in several if it is too much work for one, of
-    /// which the last acknowledges: an error before it leaves every entry to be folded again. That changes nothing.
+    /// Folds entries of the log and acknowledges them, in one script call; in several if it is too much work for one,
+    /// of which the last acknowledges: an error before it leaves every entry to be folded again. That changes nothing.
     pub async fn fold(
         &self,
         by: &ConsumerName,

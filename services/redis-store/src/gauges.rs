@@ -1,7 +1,7 @@
-//! What a scrape asks for: how much there is of everything that is counted in Redis, in three pipelined steps however much
-//! there is. Nothing is walked: indexes and streams are asked for their sizes, workers and queues by the lists of them, up
-//! to a bound. It is no snapshot: two of these numbers may be a moment apart. What a key of another type, or a right that
-//! is missing, keeps from being read is `None`, and the rest is there.
+//! What a scrape asks for: how much there is of everything that is counted in Redis, in three pipelined steps however
+//! much there is. Nothing is walked: indexes and streams are asked for their sizes, workers and queues by the lists of
+//! them, up to a bound. It is no snapshot: two of these numbers may be a moment apart. What a key of another type, or a
+//! right that is missing, keeps from being read is `None`, and the rest is there.
 
 mod streams;
 mod workers;

@@ -33,8 +33,8 @@ pub struct Heartbeat {
 }
 
 impl Store {
-    /// Says that `consumer` is alive. Idempotent. Its place in `workers` comes first, so that whoever dies in between is
-    /// collected; without memory, what it said last lives on.
+    /// Says that `consumer` is alive. Idempotent. Its place in `workers` comes first, so that whoever dies in between
+    /// is collected; without memory, what it said last lives on.
     pub async fn beat(&self, consumer: &ConsumerName, beat: &Heartbeat) -> Result<(), StoreError> {
         let key = key::worker(consumer.as_str());
         let hash = value::args([
@@ -68,7 +68,8 @@ impl Store {
         self.command("DEL", value::args([&key::worker(consumer.as_str())])).await.map(drop)
     }
 
-    /// Consumers whose last beat is older than [`HEARTBEAT_TTL`], oldest first, at most 100. What is no name is removed.
+    /// Consumers whose last beat is older than [`HEARTBEAT_TTL`], oldest first, at most 100. What is no name is
+    /// removed.
     pub async fn silent_consumers(&self, now_ms: u64) -> Result<Vec<ConsumerName>, StoreError> {
         let before = now_ms.saturating_sub(HEARTBEAT_TTL.as_millis() as u64).to_string();
         let args = value::args([key::WORKERS, "-inf", &before, "LIMIT", "0", "100"]);

@@ -1,4 +1,5 @@
-//! Texts that are kept by id in a hash, and replaced only by whoever has read what stands there: the API's keys, and webhooks.
+//! Texts that are kept by id in a hash, and replaced only by whoever has read what stands there: the API's keys, and
+//! webhooks.
 
 use crate::client::Store;
 use crate::error::StoreError;

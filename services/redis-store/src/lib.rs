@@ -8,8 +8,9 @@
 //! In reading order: [`key`] the names; [`client`] the connection and its patience; then one file for each script, in
 //! the order of a task's path, [`submit`] to [`expire`]; in [`books`] everything of one task, and what mends it where a
 //! hand broke it: [`reopen`], [`recount`], [`relist`], [`adopt`], [`exorcise`], [`undelay`], [`retell`], [`restore`];
-//! [`api_keys`], [`throttle`] and [`note`] what guards the API; [`webhooks`] who is told of ends; [`read`] and [`listing`] what people ask for, [`stream_state`]
-//! and [`fleet`] what operators do, [`gauges`] what a scrape does; [`tail`] the log for whoever follows it; [`task_end`] what whoever ends a task is told; [`server`] what the
+//! [`api_keys`], [`throttle`] and [`note`] what guards the API; [`webhooks`] who is told of ends; [`read`] and
+//! [`listing`] what people ask for, [`stream_state`] and [`fleet`] what operators do, [`gauges`] what a scrape does;
+//! [`tail`] the log for whoever follows it; [`task_end`] what whoever ends a task is told; [`server`] what the
 //! connected Redis is and promises.
 
 pub mod adopt;

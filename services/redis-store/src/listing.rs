@@ -71,12 +71,13 @@ pub struct Places {
 /// A time beyond this is a stranger's.
 const CREATED_MS_MAX: u64 = 1_000_000_000_000_000;
 
-/// How often an index is read on where nothing that was read is of use: entries of the very ms of the place before, of which
-/// a submission's time allows a few dozen, and what a hand put there.
+/// How often an index is read on where nothing that was read is of use: entries of the very ms of the place before, of
+/// which a submission's time allows a few dozen, and what a hand put there.
 const TURNS_MAX: usize = 10;
 
 impl Store {
-    /// The next places of a span, at most `count`, newest first. A command for each status, and a few more where strangers are.
+    /// The next places of a span, at most `count`, newest first. A command for each status, and a few more where
+    /// strangers are.
     pub async fn newest_tasks(&self, span: &Span, count: usize) -> Result<Places, StoreError> {
         let indexes: Vec<String> = match span.statuses[..] {
             [] => vec![key::TASKS.to_owned()],
@@ -134,8 +135,8 @@ impl Store {
     }
 }
 
-/// The places of several indexes as of one. What lies behind the last place of an index that goes on is left for the next
-/// time: something newer may be there.
+/// The places of several indexes as of one. What lies behind the last place of an index that goes on is left for the
+/// next time: something newer may be there.
 fn merge(read: Vec<Places>, count: usize) -> Places {
     let known_to = read.iter().filter_map(|it| it.next.as_ref()).max().cloned();
     let mut places: Vec<Place> = read.into_iter().flat_map(|it| it.places).collect();

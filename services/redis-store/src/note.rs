@@ -10,7 +10,8 @@ const AUDIT_LENGTH_MAX: u64 = 100_000;
 /// Entries of one call.
 pub const NOTES_MAX: usize = 128;
 
-/// An id of ours has 29 at most, half a key of the API 64, the secret of a webhook 44 with a sign that is none of a word.
+/// An id of ours has 29 at most, half a key of the API 64, the secret of a webhook 44 with a sign that is none of a
+/// word.
 const WORD_BYTES_MAX: usize = 48;
 
 /// Of several of a sort so many are named.
@@ -40,8 +41,8 @@ pub struct Note {
     pub detail: String,
 }
 
-/// A text of a client's as it may stand in a note: as it is if it can be an id, a kind or a reason, else `*`. No credentials
-/// are that: those of ours are longer.
+/// A text of a client's as it may stand in a note: as it is if it can be an id, a kind or a reason, else `*`. No
+/// credentials are that: those of ours are longer.
 pub fn word(text: &str) -> &str {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     let is_word = (1..=WORD_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_part);
@@ -57,7 +58,8 @@ pub fn words<'a>(texts: impl ExactSizeIterator<Item = &'a str>) -> String {
 }
 
 impl Store {
-    /// Appends at most [`NOTES_MAX`] entries. Sent again after a lost reply it has them twice, under the same request ids.
+    /// Appends at most [`NOTES_MAX`] entries. Sent again after a lost reply it has them twice, under the same request
+    /// ids.
     pub async fn note(&self, notes: &[Note]) -> Result<(), StoreError> {
         let mut args = value::args([&AUDIT_LENGTH_MAX.to_string(), &notes.len().to_string()]);
         for note in notes {

@@ -84,7 +84,8 @@ impl Store {
         value::number(&self.command("ZCARD", value::args([key::DELAYED])).await?, "ZCARD")
     }
 
-    /// When each of some subtasks is due, ms of the Unix epoch, in their order; `None` of what does not wait for its time.
+    /// When each of some subtasks is due, ms of the Unix epoch, in their order; `None` of what does not wait for its
+    /// time.
     pub async fn due_times(&self, subtasks: &[SubtaskId]) -> Result<Vec<Option<u64>>, StoreError> {
         if subtasks.is_empty() {
             return Ok(Vec::new());
@@ -101,8 +102,8 @@ impl Store {
         Ok(score.as_f64().map(|ms| ms as u64))
     }
 
-    /// Adds queues that a script has named; whether more are known now than the call had `sent`. A call of another clone
-    /// may have learnt them first.
+    /// Adds queues that a script has named; whether more are known now than the call had `sent`. A call of another
+    /// clone may have learnt them first.
     pub(crate) fn learn_queues(&self, names: &str, sent: &[QueueName]) -> bool {
         let mut queues = self.queues_lock();
         queues.extend(names.split(' ').filter_map(|name| QueueName::new(name).ok()));

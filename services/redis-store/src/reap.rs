@@ -43,8 +43,8 @@ pub struct Reaped {
 pub struct Rule {
     /// What was idle for so long was left by a dead worker.
     pub lease: Duration,
-    /// By Redis' clock, ms of the Unix epoch: a call that Redis runs later does nothing. It hung in an outage, and so did
-    /// the renewals of those it would call dead.
+    /// By Redis' clock, ms of the Unix epoch: a call that Redis runs later does nothing. It hung in an outage, and so
+    /// did the renewals of those it would call dead.
     pub not_after_ms: Option<u64>,
 }
 

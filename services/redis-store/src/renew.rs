@@ -9,8 +9,8 @@ use proto_schemas::{ConsumerName, limit};
 use std::collections::HashSet;
 
 impl Store {
-    /// Marks an entry that `consumer` holds as running alone in its worker, so that a crash is its own fault; whether it
-    /// is still pending. Safe to send twice; only the owner may call it, right before the run.
+    /// Marks an entry that `consumer` holds as running alone in its worker, so that a crash is its own fault; whether
+    /// it is still pending. Safe to send twice; only the owner may call it, right before the run.
     pub async fn mark_alone(
         &self,
         consumer: &ConsumerName,

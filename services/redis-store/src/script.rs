@@ -1,4 +1,5 @@
-//! The scripts as data: name, source with the shared prelude in front (and what those about a task as a whole share), digest.
+//! The scripts as data: name, source with the shared prelude in front (and what those about a task as a whole share),
+//! digest.
 
 use fred::types::scripts::Script;
 use std::sync::LazyLock;

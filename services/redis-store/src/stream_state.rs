@@ -73,8 +73,8 @@ impl Store {
         Ok(Some(state))
     }
 
-    /// How many entries of each of some work streams nobody has read, in their order: what is settled is deleted, so that it
-    /// is what lies there and is not leased.
+    /// How many entries of each of some work streams nobody has read, in their order: what is settled is deleted, so
+    /// that it is what lies there and is not leased.
     pub async fn ready_counts(&self, streams: &[Stream]) -> Result<Vec<u64>, StoreError> {
         let count = async |stream: &Stream| {
             let key = stream.key();

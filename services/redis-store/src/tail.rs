@@ -1,5 +1,5 @@
-//! The log as whoever follows it reads it, without a group: where it begins and ends, a page of it, what comes next, and
-//! how far it is folded.
+//! The log as whoever follows it reads it, without a group: where it begins and ends, a page of it, what comes next,
+//! and how far it is folded.
 
 use crate::client::Store;
 use crate::error::StoreError;

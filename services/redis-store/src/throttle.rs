@@ -24,8 +24,8 @@ pub enum Throttled {
 }
 
 impl Store {
-    /// Takes one request out of the allowance of `client`. Sent again after a lost reply it takes two: a limit that errs on
-    /// the side of the limit.
+    /// Takes one request out of the allowance of `client`. Sent again after a lost reply it takes two: a limit that
+    /// errs on the side of the limit.
     pub async fn throttle(&self, client: &str, allowance: Allowance) -> Result<Throttled, StoreError> {
         let window_ms = allowance.window.as_millis().to_string();
         let args = value::args([&allowance.requests.to_string(), &window_ms]);

@@ -6,15 +6,15 @@ use crate::key;
 use crate::value::{self, RawEntry};
 use std::collections::HashMap;
 
-/// So many places, evenly over the time of what is unread, stand for all of it: neither its begin nor its end alone, where
-/// a burst of long entries would say too much of the rest, and hide it once it is overtaken.
+/// So many places, evenly over the time of what is unread, stand for all of it: neither its begin nor its end alone,
+/// where a burst of long entries would say too much of the rest, and hide it once it is overtaken.
 const PLACES: u64 = 8;
 /// Entries that are read at each.
 const AT_EACH: &str = "4";
 
 impl Store {
-    /// About how many facts the projectors have yet to fold: entries that they have not acknowledged, times the lines that
-    /// a sample of the unread ones has on average; of the newest, where all are read.
+    /// About how many facts the projectors have yet to fold: entries that they have not acknowledged, times the lines
+    /// that a sample of the unread ones has on average; of the newest, where all are read.
     pub async fn unfolded_facts(&self) -> Result<u64, StoreError> {
         let newest = self.log_ends("XREVRANGE", ["+", "-"], AT_EACH).await?;
         let Some(last) = newest.first() else { return Ok(0) };
@@ -66,8 +66,8 @@ impl Store {
         Ok(None)
     }
 
-    /// Where the server does not know its lag (Redis 6.2, or a hand deleted entries): the part of the log's time that the
-    /// group has not come to.
+    /// Where the server does not know its lag (Redis 6.2, or a hand deleted entries): the part of the log's time that
+    /// the group has not come to.
     async fn unread_by_time(&self, read: Option<&String>, last: &str, length: u64) -> Result<u64, StoreError> {
         let first = self.log_ends("XRANGE", ["-", "+"], "1").await?;
         let first = first.first().map_or(0, |entry| ms_of(&entry.id));

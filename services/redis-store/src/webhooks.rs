@@ -1,5 +1,5 @@
-//! Who is told of the ends of tasks, in one hash by id, and which deliveries are under way to whom; and how far the log has been
-//! told, as a group of its own that nobody reads through: its place is set, and holds the log until then.
+//! Who is told of the ends of tasks, in one hash by id, and which deliveries are under way to whom; and how far the log
+//! has been told, as a group of its own that nobody reads through: its place is set, and holds the log until then.
 
 use crate::client::Store;
 use crate::error::StoreError;

@@ -1,7 +1,8 @@
 //! One process of the real binary: started with settings, listened to, signalled, and gone with the test.
 //!
-//! Its environment is PATH, its settings and a mark, so that a test finds the descendants it left behind. Beside it stands a watcher, a shell that reads from a pipe held by this process: whichever way the test
-//! ends, the pipe closes and the process is killed.
+//! Its environment is PATH, its settings and a mark, so that a test finds the descendants it left behind. Beside it
+//! stands a watcher, a shell that reads from a pipe held by this process: whichever way the test ends, the pipe closes
+//! and the process is killed.
 
 mod log;
 mod mark;

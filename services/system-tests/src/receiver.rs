@@ -31,8 +31,8 @@ pub struct Delivery {
 }
 
 impl Receiver {
-    /// Gives each request the next of `answers` (a status, perhaps headers, each line ending before `\r\n`), and the last
-    /// one to all that follow.
+    /// Gives each request the next of `answers` (a status, perhaps headers, each line ending before `\r\n`), and the
+    /// last one to all that follow.
     pub fn start(answers: &[&str]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");

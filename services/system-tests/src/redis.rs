@@ -95,7 +95,8 @@ impl PrivateRedis {
         Ok(())
     }
 
-    /// The same, and returns while the server is still reading its data: it answers `LOADING` until [`PrivateRedis::await_ready`].
+    /// The same, and returns while the server is still reading its data: it answers `LOADING` until
+    /// [`PrivateRedis::await_ready`].
     pub fn restart_into_loading(&mut self) -> io::Result<()> {
         self.server = Some(self.spawn_again()?.loading(self.port)?);
         Ok(())

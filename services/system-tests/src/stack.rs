@@ -217,8 +217,8 @@ pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
-/// The first of `count` ports in a row that nobody listens on, from below those that the system gives to connections: of
-/// them it takes none in between.
+/// The first of `count` ports in a row that nobody listens on, from below those that the system gives to connections:
+/// of them it takes none in between.
 pub fn free_ports(count: u16) -> u16 {
     let base = 20_000 + (std::process::id() as u16).wrapping_mul(16) % 12_000;
     let listens = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_err();

@@ -18,6 +18,8 @@ const FLOORS: [&[&str]; 5] = [
 const DEVELOPMENT: [&str; 2] = ["system-tests", "chaos"];
 const LINES_MAX: usize = 400;
 const LINES_ASKED: usize = 300;
+/// As in `rustfmt.toml`.
+const WIDTH_MAX: usize = 120;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace")
@@ -144,6 +146,17 @@ fn no_file_is_longer_than_a_noun_deserves() {
     }
     let too_long: Vec<_> = lengths.iter().filter(|(_, lines)| *lines > LINES_MAX).collect();
     assert!(too_long.is_empty(), "split along a name: {too_long:?}");
+}
+
+/// rustfmt wraps the code and leaves the comments to us.
+#[test]
+fn no_comment_is_wider_than_the_code_may_be() {
+    for path in files(".rs") {
+        let text = read(&path);
+        let comments = text.lines().filter(|line| line.trim_start().starts_with("//"));
+        let wide: Vec<&str> = comments.filter(|line| line.chars().count() > WIDTH_MAX).collect();
+        assert!(wide.is_empty(), "{}: {wide:?}", shown(&path));
+    }
 }
 
 #[test]

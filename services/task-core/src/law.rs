@@ -5,11 +5,11 @@
 //! acknowledgement that finds nothing pending is the fence everywhere: nothing else is written for that entry.
 //!
 //! In reading order: [`stream`] and [`books`] the model, with [`dependencies`] a task's plan, [`body`] an entry that
-//! waits and [`dead_letter`] one that gave up; [`identity`] and [`entry`] what a script reads out of an entry and changes
-//! in it; then a transition a file, in the order of a task's path: [`submit`], [`start`], [`settle`], [`retry`], [`bury`],
-//! [`hand_back`], [`reap`], [`promote`], [`fold`] and [`release`], [`cancel`], [`requeue`], [`exhume`], [`expire`],
-//! [`collect_consumer`]; last those that mend what a hand broke: [`reopen`], [`recount`], [`relist`], [`adopt`],
-//! [`exorcise`], [`undelay`], [`retell`], [`restore`].
+//! waits and [`dead_letter`] one that gave up; [`identity`] and [`entry`] what a script reads out of an entry and
+//! changes in it; then a transition a file, in the order of a task's path: [`submit`], [`start`], [`settle`],
+//! [`retry`], [`bury`], [`hand_back`], [`reap`], [`promote`], [`fold`] and [`release`], [`cancel`], [`requeue`],
+//! [`exhume`], [`expire`], [`collect_consumer`]; last those that mend what a hand broke: [`reopen`], [`recount`],
+//! [`relist`], [`adopt`], [`exorcise`], [`undelay`], [`retell`], [`restore`].
 
 pub mod adopt;
 pub mod body;

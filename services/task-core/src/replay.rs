@@ -3,8 +3,8 @@
 //! A set that runs again is closed in both directions. Down: whoever depends on one of them and did not complete was
 //! skipped or cancelled for it, and runs again after it. Up: a parent that did not complete and whose edge asks for
 //! completion runs again first, because its child could not have started without it. And where one of them ended
-//! everything that was open, because an edge of it says `fail_fast`, all that was cancelled for that runs again too. What
-//! has not ended is left as it is: it still has its own token.
+//! everything that was open, because an edge of it says `fail_fast`, all that was cancelled for that runs again too.
+//! What has not ended is left as it is: it still has its own token.
 
 use proto_schemas::record::{field_of, generation_field};
 use proto_schemas::{OnFailure, Outcome, Record, SubtaskDefinition};

@@ -1,7 +1,7 @@
-//! A small HTTP server for services without an API: `GET /metrics` and `GET /livez`, and nothing else. `/livez` says that
-//! the process answers, never whether Redis does. It is bounded, because it may be reachable by more than its scraper: 16
-//! connections, one request on each, 8 KiB of head, five seconds from the first byte to the last. Whoever comes while all
-//! are in use waits. If it dies, nothing but the view is lost.
+//! A small HTTP server for services without an API: `GET /metrics` and `GET /livez`, and nothing else. `/livez` says
+//! that the process answers, never whether Redis does. It is bounded, because it may be reachable by more than its
+//! scraper: 16 connections, one request on each, 8 KiB of head, five seconds from the first byte to the last. Whoever
+//! comes while all are in use waits. If it dies, nothing but the view is lost.
 
 use crate::registry::{CONTENT_TYPE, Registry};
 use http_body_util::Full;

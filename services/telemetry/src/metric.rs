@@ -1,8 +1,8 @@
 //! The one list of metrics: name, help, shape, labels, who serves it, and what its movement asks of a person.
 //!
-//! Names begin with `millstream_` and end with their base unit (`_seconds`, `_bytes`), with `_total` if they count, or with
-//! what they count. No label holds an id: every label's values are words of the code, or bounded where they are read.
-//! `docs/metrics.md` is this list as a page; tests hold the two together.
+//! Names begin with `millstream_` and end with their base unit (`_seconds`, `_bytes`), with `_total` if they count, or
+//! with what they count. No label holds an id: every label's values are words of the code, or bounded where they are
+//! read. `docs/metrics.md` is this list as a page; tests hold the two together.
 
 use std::fmt::Write;
 
@@ -101,14 +101,14 @@ impl Service {
 /// A constant for each metric, whose documentation is its help, and the list of all of them.
 macro_rules! metrics {
     ($(
-        #[doc = $help:literal]
+        $(#[doc = $help:literal])+
         $constant:ident = $shape:expr, $name:literal, $services:ident, [$($label:literal),*] $(, $alert:literal)?;
     )*) => {
         $(
-            #[doc = $help]
+            $(#[doc = $help])+
             pub const $constant: Metric = Metric {
                 name: $name,
-                help: $help,
+                help: concat!($($help),+),
                 shape: $shape,
                 labels: &[$($label),*],
                 services: $services,
@@ -145,7 +145,8 @@ metrics! {
     RETRIES = Counter, "millstream_retries_total", WORKER, ["kind", "reason"];
     /// Subtasks that gave up and became dead letters, by why.
     BURIED = Counter, "millstream_buried_total", WORKER, ["reason"], "it rises: see `millstream dead-letters`";
-    /// Recordings of attempts by their script (settle, retry, bury) and its answer: recorded, dropped because the subtask had ended, or stale because another attempt has the right.
+    /// Recordings of attempts by their script (settle, retry, bury) and its answer: recorded, dropped because the
+    /// subtask had ended, or stale because another attempt has the right.
     RECORDINGS = Counter, "millstream_recordings_total", WORKER, ["script", "answer"], "`stale` rises steadily: workers outlive their leases";
     /// Attempts that one call of a script records.
     BATCH = Histogram(BATCH_ITEMS), "millstream_settle_batch_items", WORKER, ["script"];
@@ -153,16 +154,20 @@ metrics! {
     RENEWALS = Counter, "millstream_renewals_total", WORKER, [];
     /// Leases that were lost: taken by a reaper, or given up after 0.8 of a lease in which Redis did not answer.
     LEASES_LOST = Counter, "millstream_leases_lost_total", WORKER, ["cause"], "it rises: a worker or Redis stands still for longer than a lease";
-    /// Entries that dead workers left: returned with one crash more, buried after too many, malformed, or ghosts, which someone had deleted.
+    /// Entries that dead workers left: returned with one crash more, buried after too many, malformed, or ghosts, which
+    /// someone had deleted.
     REAPED = Counter, "millstream_reaped_total", WORKER, ["outcome"], "`returned` rises without a deployment: workers die; `ghost` rises at all";
     /// What waited for its time and was moved into its stream, by any round of this worker.
     PROMOTED = Counter, "millstream_promoted_total", WORKER, [];
-    /// Entries given back unrun: parked for want of a handler, or handed back by a worker that stops or cannot read them.
+    /// Entries given back unrun: parked for want of a handler, or handed back by a worker that stops or cannot read
+    /// them.
     GIVEN_BACK = Counter, "millstream_given_back_total", WORKER, ["cause"], "`parked` rises steadily: a kind has no worker";
 
-    /// Tasks that have ended, by the kind of their subtasks, or `several`, and by how. What is run again ends again; an outage may leave some out.
+    /// Tasks that have ended, by the kind of their subtasks, or `several`, and by how. What is run again ends again; an
+    /// outage may leave some out.
     TASKS_ENDED = Counter, "millstream_tasks_ended_total", ENDERS, ["kind", "status"], "`failed` in a part that is not usual for the kind";
-    /// Time from a task's submission to its last outcome, by the kind of its subtasks, or `several`, and by how it ended; a delay and earlier runs count.
+    /// Time from a task's submission to its last outcome, by the kind of its subtasks, or `several`, and by how it
+    /// ended; a delay and earlier runs count.
     TASK_DURATION = Histogram(TASK_SECONDS), "millstream_task_duration_seconds", ENDERS, ["kind", "status"], "its 95th percentile exceeds what your users were promised";
 
     /// Facts that were folded: counted, progressed, duplicate, or ignored because nothing of that name exists.
@@ -173,7 +178,8 @@ metrics! {
     FOLD = Histogram(ANSWER_SECONDS), "millstream_fold_seconds", PROJECTOR, [];
     /// Entries of the log taken over from a projector that did not acknowledge them.
     CLAIMED = Counter, "millstream_claimed_events_total", PROJECTOR, [];
-    /// Times that an entry of the log could not be folded because a key of its task, or one of all tasks, holds something else.
+    /// Times that an entry of the log could not be folded because a key of its task, or one of all tasks, holds
+    /// something else.
     POISONED = Counter, "millstream_poisoned_events_total", PROJECTOR, [], "it rises: a person must look, the log names the entry";
     /// Entries of the log that were trimmed.
     TRIMMED = Counter, "millstream_trimmed_events_total", PROJECTOR, [];
@@ -198,7 +204,8 @@ metrics! {
     OVERLOADS = Counter, "millstream_overload_refusals_total", ORCHESTRATOR, ["reason"], "it rises: add workers, memory or projectors";
     /// Event streams and waiting requests that are open.
     SSE_CLIENTS = Gauge, "millstream_sse_clients", ORCHESTRATOR, [], "it nears SSE_MAX";
-    /// Notes that the audit lacks, by reason: suppressed, as its client had ten refusals noted within the minute, or dropped, as Redis did not take it.
+    /// Notes that the audit lacks, by reason: suppressed, as its client had ten refusals noted within the minute, or
+    /// dropped, as Redis did not take it.
     NOTES_LOST = Counter, "millstream_audit_notes_lost_total", ORCHESTRATOR, ["reason"], "`dropped` rises at all; `suppressed` rises: somebody is refused in a loop";
     /// How often Redis had lost everything while this process ran.
     LOSSES = Counter, "millstream_redis_losses_total", ORCHESTRATOR, [], "it rises at all";
@@ -223,7 +230,8 @@ metrics! {
     GROUP_LAG = Gauge, "millstream_group_lag_entries", ORCHESTRATOR, ["stream", "group"];
     /// Whether Redis knows how many entries a group has not read; after a deletion it may not.
     GROUP_LAG_KNOWN = Gauge, "millstream_group_lag_known", ORCHESTRATOR, ["stream", "group"];
-    /// Age of the oldest entry that a group has read and not acknowledged, its wait before it was read included; 0 if there is none.
+    /// Age of the oldest entry that a group has read and not acknowledged, its wait before it was read included; 0 if
+    /// there is none.
     GROUP_OLDEST = Gauge, "millstream_group_oldest_pending_age_seconds", ORCHESTRATOR, ["stream", "group"];
     /// Subtasks that wait for their time: retries, schedules, and what is parked.
     DELAYED = Gauge, "millstream_delayed_subtasks", ORCHESTRATOR, [];

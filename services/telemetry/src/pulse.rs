@@ -24,8 +24,8 @@ impl Pulse {
         self.last_ms.store(self.born.elapsed().as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// The pulse of a second loop, which counts from the first time this is asked on: then this one is as old as the older
-    /// of the two.
+    /// The pulse of a second loop, which counts from the first time this is asked on: then this one is as old as the
+    /// older of the two.
     pub fn beside(&self) -> Self {
         self.beside.get_or_init(Self::default).clone()
     }

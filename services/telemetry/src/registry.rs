@@ -1,5 +1,5 @@
-//! What one service counts, and its text for a scrape. There is no registry of the process: who counts is given handles,
-//! who is asked has the registry they came from. A handle is a few atomics; whoever is called often keeps it.
+//! What one service counts, and its text for a scrape. There is no registry of the process: who counts is given
+//! handles, who is asked has the registry they came from. A handle is a few atomics; whoever is called often keeps it.
 
 use crate::metric::{BUILD_INFO, Metric, START_TIME, Service, Shape};
 use prometheus::core::Collector;

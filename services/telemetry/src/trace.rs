@@ -1,13 +1,13 @@
 //! Traces, sent as OTLP over HTTP; off unless [`init`] was called, and then a call site costs one load of an atomic.
 //!
-//! **One task is one trace, and everybody knows which**: its trace id is the 16 bytes of the task's ULID, and the id of the
-//! span that accepted it is the last eight of them. So whoever has a task's id, and be it in a line of the log of facts, can
-//! put a span into its trace, and all decide alike whether it is sampled. Work entries carry the same as a `traceparent`, for
-//! workers and handlers that know nothing of this rule.
+//! **One task is one trace, and everybody knows which**: its trace id is the 16 bytes of the task's ULID, and the id of
+//! the span that accepted it is the last eight of them. So whoever has a task's id, and be it in a line of the log of
+//! facts, can put a span into its trace, and all decide alike whether it is sampled. Work entries carry the same as a
+//! `traceparent`, for workers and handlers that know nothing of this rule.
 //!
-//! A span is a value that is sent when it is dropped; nothing is ambient, and no thread or task has a current span. The SDK's
-//! batch processor has a thread and a bounded queue: what does not fit is dropped, nobody waits. In reading order: [`place`]
-//! where a span stands, [`span`] what is measured, `exporter` what happens when nobody listens.
+//! A span is a value that is sent when it is dropped; nothing is ambient, and no thread or task has a current span. The
+//! SDK's batch processor has a thread and a bounded queue: what does not fit is dropped, nobody waits. In reading
+//! order: [`place`] where a span stands, [`span`] what is measured, `exporter` what happens when nobody listens.
 
 mod exporter;
 pub mod place;
@@ -75,7 +75,8 @@ pub struct Tracer {
 #[derive(Debug)]
 pub struct TraceGuard;
 
-/// Starts the traces of this process; once. Nothing is connected yet, and a collector that never comes is a warning a minute.
+/// Starts the traces of this process; once. Nothing is connected yet, and a collector that never comes is a warning a
+/// minute.
 pub fn init(config: TraceConfig) -> Result<TraceGuard, TraceError> {
     let exporter = SpanExporter::builder()
         .with_http()

@@ -59,8 +59,8 @@ impl Limit {
 }
 
 impl Attempt {
-    /// Runs the handler and answers what is to be recorded; nothing if the lease was lost. Returns only when the handler
-    /// is gone.
+    /// Runs the handler and answers what is to be recorded; nothing if the lease was lost. Returns only when the
+    /// handler is gone.
     pub(crate) async fn run(self: &Arc<Self>, shared: &Shared) -> Option<Ending> {
         let parents = parents::read(shared, &self.entry, &self.lost).await?;
         if self.was_cancelled_meanwhile(shared).await {
@@ -133,7 +133,8 @@ impl Attempt {
         if self.lost.is_cancelled() { None } else { Some(stopped) }
     }
 
-    /// Waits for the limit. A deadline is a time of Redis' clock: if that was turned back meanwhile, there is a later limit.
+    /// Waits for the limit. A deadline is a time of Redis' clock: if that was turned back meanwhile, there is a later
+    /// limit.
     async fn pass(&self, shared: &Shared, limit: Limit, timeout_at: Instant) -> Option<Limit> {
         tokio::time::sleep_until(limit.at.into()).await;
         if limit.cause == LimitCause::Timeout {

@@ -1,8 +1,8 @@
 //! Stops what was cancelled. Every 500 ms, while anything runs, it asks which of the running tasks carry the hint of a
-//! cancel, then which of their attempts have a record, and stops those. The hint alone stops nothing: it may be older than a
-//! replay of its task. It runs on the renewer's thread, because handlers may block their own. It writes nothing: the record
-//! stands already, and the settle of a stopped attempt only gives its entry back. If the process dies, the next reader of
-//! the entry asks before it starts.
+//! cancel, then which of their attempts have a record, and stops those. The hint alone stops nothing: it may be older
+//! than a replay of its task. It runs on the renewer's thread, because handlers may block their own. It writes nothing:
+//! the record stands already, and the settle of a stopped attempt only gives its entry back. If the process dies, the
+//! next reader of the entry asks before it starts.
 
 use crate::shared::Shared;
 use proto_schemas::{TaskId, WorkEntry};

@@ -1,5 +1,5 @@
-//! Redis' clock, as far as this worker knows it. Deadlines are times of that clock; the worker's own only carries on from
-//! the last answer, so the two may be hours apart.
+//! Redis' clock, as far as this worker knows it. Deadlines are times of that clock; the worker's own only carries on
+//! from the last answer, so the two may be hours apart.
 
 use crate::pause::Pause;
 use redis_store::{Store, StoreError};
@@ -23,8 +23,8 @@ impl Clock {
         Ok(now_ms)
     }
 
-    /// Asks what decides about a deadline, however long Redis is away: since an older answer the clock may have been turned.
-    /// `None` if the lease is lost meanwhile.
+    /// Asks what decides about a deadline, however long Redis is away: since an older answer the clock may have been
+    /// turned. `None` if the lease is lost meanwhile.
     pub(crate) async fn ask_surely(&self, store: &Store, lost: &CancellationToken) -> Option<u64> {
         let mut pause = Pause::new();
         loop {

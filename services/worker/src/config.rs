@@ -25,8 +25,8 @@ pub struct Config {
     /// How long running attempts may finish after SIGTERM before they are handed back.
     pub grace: Duration,
     /// Called, on a thread of its own, when a handler that does not await cannot be stopped after its limit: everything
-    /// else was handed back by then, and only the end of the process ends that handler. By default nothing is done: [`run`]
-    /// returns an error as soon as the runtime lets it.
+    /// else was handed back by then, and only the end of the process ends that handler. By default nothing is done:
+    /// [`run`] returns an error as soon as the runtime lets it.
     ///
     /// [`run`]: crate::run
     pub wedged: fn(),

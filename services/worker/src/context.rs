@@ -18,7 +18,8 @@ pub struct Context {
     parents: Arc<Parents>,
     deadline: Instant,
     cancelled: CancellationToken,
-    /// A child of that, made for whoever asks for it: whatever a handler does with it, it cannot cancel its own subtask.
+    /// A child of that, made for whoever asks for it: whatever a handler does with it, it cannot cancel its own
+    /// subtask.
     given: OnceLock<CancellationToken>,
     /// Where it stands in traces, if they are on.
     place: Option<Place>,
@@ -80,14 +81,15 @@ impl Context {
         self.entry.crashes
     }
 
-    /// What the subtasks that this one depends on have left, by name: an output, or the error of one that may fail, or `None`
-    /// of one that completed and whose result has expired. One that ended without its handler, such as by a crash of its
-    /// workers or because it was skipped, has the reason as its error and no worker.
+    /// What the subtasks that this one depends on have left, by name: an output, or the error of one that may fail, or
+    /// `None` of one that completed and whose result has expired. One that ended without its handler, such as by a
+    /// crash of its workers or because it was skipped, has the reason as its error and no worker.
     pub fn parents(&self) -> &BTreeMap<String, Option<SubtaskResult>> {
         &self.parents
     }
 
-    /// The output of the parent called `name`. An error that no attempt can mend if it has none, or one of another shape.
+    /// The output of the parent called `name`. An error that no attempt can mend if it has none, or one of another
+    /// shape.
     pub fn output_of<T: DeserializeOwned>(&self, name: &str) -> Result<T, HandlerError> {
         let fatal = |what: String| HandlerError::Fatal(format!("the parent {name} {what}"));
         let parent = self.parents.get(name).ok_or_else(|| fatal("is none of this subtask".to_owned()))?;
@@ -101,15 +103,15 @@ impl Context {
         self.deadline
     }
 
-    /// Fires when the task was cancelled, the time of the attempt is over, its right to write is lost, or the worker wants
-    /// to stop. The attempt is dropped at its next await anyway; listen to stop what an await does not.
+    /// Fires when the task was cancelled, the time of the attempt is over, its right to write is lost, or the worker
+    /// wants to stop. The attempt is dropped at its next await anyway; listen to stop what an await does not.
     pub fn cancelled(&self) -> &CancellationToken {
         self.given.get_or_init(|| self.cancelled.child_token())
     }
 
     /// The trace context of this attempt, as W3C Trace Context writes it: give it to whatever you call as the header
-    /// `traceparent`, so that what happens there is part of the trace of the task. Where traces are off it is what the entry
-    /// carries, if it does.
+    /// `traceparent`, so that what happens there is part of the trace of the task. Where traces are off it is what the
+    /// entry carries, if it does.
     pub fn traceparent(&self) -> Option<String> {
         let carried = || self.entry.traceparent.as_deref().and_then(Place::parse);
         self.place.or_else(carried).map(|place| place.to_string())

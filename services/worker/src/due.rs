@@ -1,5 +1,5 @@
-//! When the promoter has to look: at the times of the retries that this worker has scheduled, and, in a second whose round
-//! is this worker's, at the time of whatever is due first. All else is left to whoever has a later round.
+//! When the promoter has to look: at the times of the retries that this worker has scheduled, and, in a second whose
+//! round is this worker's, at the time of whatever is due first. All else is left to whoever has a later round.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -51,8 +51,8 @@ enum Again {
 }
 
 impl Ending {
-    /// Completed and cancelled attempts settle; of the failed, the last one and one that no attempt can mend are buried,
-    /// and the others tried again.
+    /// Completed and cancelled attempts settle; of the failed, the last one and one that no attempt can mend are
+    /// buried, and the others tried again.
     pub(crate) fn judge(shared: &Shared, attempt: &Attempt, ended: Ended) -> Self {
         match ended {
             Ended::Answered(Ok(output)) if output.len() <= limit::RESULT_BYTES_MAX => {

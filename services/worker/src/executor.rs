@@ -75,8 +75,8 @@ impl Executor {
         &self.executions
     }
 
-    /// Runs each of `batch`, which is held, to its end; the slot of each is free when its outcome is on its way. What was
-    /// cancelled while it waited does not begin: asks what was, unless it is known that at `sound_at` nothing was.
+    /// Runs each of `batch`, which is held, to its end; the slot of each is free when its outcome is on its way. What
+    /// was cancelled while it waited does not begin: asks what was, unless it is known that at `sound_at` nothing was.
     pub(crate) fn start(self: &Arc<Self>, batch: Vec<Leased>, sound_at: Option<Instant>) {
         if batch.is_empty() {
             return;
@@ -204,7 +204,8 @@ impl Executor {
         self.shared.held.remove([key]);
     }
 
-    /// Gives back what a newer Millstream wrote, after a pause: nobody here can say whose it is, so it cannot be parked.
+    /// Gives back what a newer Millstream wrote, after a pause: nobody here can say whose it is, so it cannot be
+    /// parked.
     async fn hand_back(&self, key: &LeaseKey, version: u32, lost: &CancellationToken, slot: OwnedSemaphorePermit) {
         let _place = self.unreadable.try_acquire().map_err(|_| slot); // its own place, else that slot
         tokio::select! {

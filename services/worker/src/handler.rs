@@ -13,10 +13,10 @@ use std::time::Duration;
 /// The code for one kind.
 ///
 /// It may run more than once for the same subtask: at-least-once is the promise, so an effect outside belongs under
-/// [`Context::idempotency_key`]. It runs in a task of its own and is stopped at an await: when its timeout or deadline is
-/// over, when its task was cancelled, when its lease is lost. Work that takes a thread without an await belongs in
-/// `tokio::task::spawn_blocking`: nothing could stop it, and a worker with a handler that cannot be stopped 5 s after its
-/// limit ends ([`Config::wedged`](crate::Config::wedged)).
+/// [`Context::idempotency_key`]. It runs in a task of its own and is stopped at an await: when its timeout or deadline
+/// is over, when its task was cancelled, when its lease is lost. Work that takes a thread without an await belongs in
+/// `tokio::task::spawn_blocking`: nothing could stop it, and a worker with a handler that cannot be stopped 5 s after
+/// its limit ends ([`Config::wedged`](crate::Config::wedged)).
 pub trait Handler: Send + Sync + 'static {
     /// The name subtasks ask for: 1 to 64 characters out of `A-Z a-z 0-9 _ . -`.
     const KIND: &'static str;

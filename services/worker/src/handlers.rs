@@ -1,5 +1,5 @@
-//! The built-in handlers. A new one is a file here and a line in [`built_in`]; [`Webhook`], which needs Redis, is added by
-//! whoever has it.
+//! The built-in handlers. A new one is a file here and a line in [`built_in`]; [`Webhook`], which needs Redis, is added
+//! by whoever has it.
 
 mod breaker;
 pub mod post;

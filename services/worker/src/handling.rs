@@ -1,4 +1,5 @@
-//! Every handler that has not returned, whatever became of its lease: how a worker finds out that one cannot be stopped.
+//! Every handler that has not returned, whatever became of its lease: how a worker finds out that one cannot be
+//! stopped.
 
 use crate::attempt::{Attempt, Limit};
 use std::collections::HashMap;

@@ -1,6 +1,7 @@
-//! Says that this worker lives and what it serves, every 10 s: a hash that expires after a minute, a place in `workers`, and
-//! its kinds in `kinds`. When it is told to stop it says at once that it takes no more. On the way it sets its clock by Redis' and asks whether the data is still the same. If the
-//! process dies, the hash expires and another worker collects the consumer once nothing is pending under it.
+//! Says that this worker lives and what it serves, every 10 s: a hash that expires after a minute, a place in
+//! `workers`, and its kinds in `kinds`. When it is told to stop it says at once that it takes no more. On the way it
+//! sets its clock by Redis' and asks whether the data is still the same. If the process dies, the hash expires and
+//! another worker collects the consumer once nothing is pending under it.
 
 use crate::shared::Shared;
 use proto_schemas::Kind;

@@ -34,8 +34,8 @@ impl Held {
         self.lock().contains_key(key)
     }
 
-    /// The attempt begins; `cancelled` stops it. Says false, and it must not begin, if its lease is gone: whoever takes a
-    /// lease away fires `lost` under the same lock.
+    /// The attempt begins; `cancelled` stops it. Says false, and it must not begin, if its lease is gone: whoever takes
+    /// a lease away fires `lost` under the same lock.
     pub(crate) fn running(
         &self,
         key: &LeaseKey,
@@ -67,8 +67,8 @@ impl Held {
         running.map(|it| it.cancelled.cancel()).count()
     }
 
-    /// The attempt is over; its lease is kept until Redis has answered. Says false if it is being settled already, or if
-    /// the lease that `lost` belongs to is gone: then its outcome is nobody's, even if the same entry is held anew.
+    /// The attempt is over; its lease is kept until Redis has answered. Says false if it is being settled already, or
+    /// if the lease that `lost` belongs to is gone: then its outcome is nobody's, even if the same entry is held anew.
     pub(crate) fn settling(&self, key: &LeaseKey, lost: &CancellationToken) -> bool {
         match self.lock().get_mut(key) {
             Some(lease) if !lost.is_cancelled() && lease.stage.is_executing() => {
@@ -122,7 +122,8 @@ impl Held {
         self.lock().values().filter_map(Lease::running).count()
     }
 
-    /// Stops every execution that has not ended and answers whose, by stream, to be handed back; what is settling stays.
+    /// Stops every execution that has not ended and answers whose, by stream, to be handed back; what is settling
+    /// stays.
     pub(crate) fn give_up(&self) -> BTreeMap<Stream, Vec<Unfinished>> {
         let mut streams: BTreeMap<Stream, Vec<Unfinished>> = BTreeMap::new();
         self.lock().retain(|key, lease| {

@@ -24,7 +24,8 @@ pub(crate) enum Stage {
     Settling,
     /// It was stopped or could not be parked; to be handed back as soon as Redis answers.
     Fenced,
-    /// Redis takes its outcome for nonsense. Nobody renews it, so a reaper will have it; until then it is not run again.
+    /// Redis takes its outcome for nonsense. Nobody renews it, so a reaper will have it; until then it is not run
+    /// again.
     Abandoned,
 }
 

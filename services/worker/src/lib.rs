@@ -1,19 +1,20 @@
 //! The consumer group: fetch, execute, settle; renew what runs, reap what died. Also the SDK to embed handlers.
 //!
-//! Invariants. An execution ends in exactly one of settle, retry, bury, park, hand back, or nothing, and nothing is what a
-//! lost lease leads to. Whatever is leased stands in [`held`] until Redis has answered for it. Nothing is leased without a
-//! free slot to run it in. Leases are renewed from a thread of their own, so a handler that hogs the runtime cannot
-//! lose them. No loop ends on an error. Absent on purpose: a leader, a timer that flushes batches, a transfer of a live
-//! entry to another worker, a clock of this machine that decides anything about another's.
+//! Invariants. An execution ends in exactly one of settle, retry, bury, park, hand back, or nothing, and nothing is
+//! what a lost lease leads to. Whatever is leased stands in [`held`] until Redis has answered for it. Nothing is leased
+//! without a free slot to run it in. Leases are renewed from a thread of their own, so a handler that hogs the runtime
+//! cannot lose them. No loop ends on an error. Absent on purpose: a leader, a timer that flushes batches, a transfer of
+//! a live entry to another worker, a clock of this machine that decides anything about another's.
 //!
 //! In reading order, the path of an attempt: [`fetcher`] leases, with its [`appetite`], through the [`reader`] of the
-//! streams, woken by the [`bell`], and after an error from its [`history`]; [`executor`] makes an [`attempt`] of it, with
-//! what its [`parents`] left, and in [`solitude`] if workers have died with it; [`ending`] judges how it went;
+//! streams, woken by the [`bell`], and after an error from its [`history`]; [`executor`] makes an [`attempt`] of it,
+//! with what its [`parents`] left, and in [`solitude`] if workers have died with it; [`ending`] judges how it went;
 //! [`settler`] sends the [`recording`]. Beside it, all of one shape: [`starter`], [`reaper`], [`promoter`] by what is
-//! [`due`], [`heart`]; and on a thread of their own [`renewer`], [`canceller`], [`returner`] and [`watchdog`], who looks at
-//! what is [`handling`]. All share what is in [`shared`], above all the [`lease`]s that are [`held`], with the [`clock`]
-//! and the [`epoch`] of Redis, and the [`metrics`]; [`traced`] is what an attempt is in traces; [`pause`] waits after an error, [`turn`] lets others go first. For users: [`handler`],
-//! [`context`], [`handlers`]. [`worker`] wires, [`drain`] ends.
+//! [`due`], [`heart`]; and on a thread of their own [`renewer`], [`canceller`], [`returner`] and [`watchdog`], who
+//! looks at what is [`handling`]. All share what is in [`shared`], above all the [`lease`]s that are [`held`], with the
+//! [`clock`] and the [`epoch`] of Redis, and the [`metrics`]; [`traced`] is what an attempt is in traces; [`pause`]
+//! waits after an error, [`turn`] lets others go first. For users: [`handler`], [`context`], [`handlers`]. [`worker`]
+//! wires, [`drain`] ends.
 //!
 //! A handler is a type with a kind; a worker is a configuration, handlers and a store:
 //!
@@ -43,10 +44,10 @@
 //! # }
 //! ```
 //!
-//! A handler says how it failed, and the worker does the rest: [`HandlerError::Retryable`] is tried again after a pause that
-//! grows with the attempts, [`HandlerError::RetryAfter`] after the pause that it names, [`HandlerError::Fatal`] never. A
-//! panic and a timeout are like the first. Each attempt counts up to the `max_attempts` of the subtask, the death of a
-//! worker does not. What a subtask depends on, it finds by name in its [`Context`]:
+//! A handler says how it failed, and the worker does the rest: [`HandlerError::Retryable`] is tried again after a pause
+//! that grows with the attempts, [`HandlerError::RetryAfter`] after the pause that it names, [`HandlerError::Fatal`]
+//! never. A panic and a timeout are like the first. Each attempt counts up to the `max_attempts` of the subtask, the
+//! death of a worker does not. What a subtask depends on, it finds by name in its [`Context`]:
 //!
 //! ```
 //! use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What a worker counts. Handles of each kind are looked up once, when a worker starts; on the way of an attempt there are
-//! only atomics.
+//! What a worker counts. Handles of each kind are looked up once, when a worker starts; on the way of an attempt there
+//! are only atomics.
 
 use crate::ending::Ending;
 use proto_schemas::Kind;
@@ -23,8 +23,9 @@ const BURIED_FOR: [&str; 7] = ["error", "timeout", "panic", "fatal", "result_too
 
 /// The metrics of the workers of one process, and the registry that they are read from.
 ///
-/// Without doing anything about it a worker counts for itself; to show it, give [`Config::metrics`](crate::Config::metrics)
-/// one of your own and serve its [`registry`](Self::registry), as with [`telemetry::exposition::serve`].
+/// Without doing anything about it a worker counts for itself; to show it, give
+/// [`Config::metrics`](crate::Config::metrics) one of your own and serve its [`registry`](Self::registry), as with
+/// [`telemetry::exposition::serve`].
 pub struct WorkerMetrics {
     registry: Registry,
     names: Bounded,

@@ -1,7 +1,7 @@
-//! Moves what is due into its stream. Woken at the times in [`crate::due`]: a round of this worker's that found something
-//! due, a retry that this worker has scheduled. Each time it is one script call, which moves whatever is due by then,
-//! whoever scheduled it. If it fails, as without memory, what is due waits for the next round; if the process dies, for
-//! somebody else's.
+//! Moves what is due into its stream. Woken at the times in [`crate::due`]: a round of this worker's that found
+//! something due, a retry that this worker has scheduled. Each time it is one script call, which moves whatever is due
+//! by then, whoever scheduled it. If it fails, as without memory, what is due waits for the next round; if the process
+//! dies, for somebody else's.
 
 use crate::due::ROUND;
 use crate::shared::Shared;

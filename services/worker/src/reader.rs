@@ -25,8 +25,8 @@ pub(crate) struct Read {
     pub(crate) failed: Option<StoreError>,
     /// No stream answered as much as it was asked for: there is no more.
     pub(crate) drained: bool,
-    /// The tasks that were cancelled, asked for after the last entry came; `None` if that was not asked, not answered or
-    /// are too many.
+    /// The tasks that were cancelled, asked for after the last entry came; `None` if that was not asked, not answered
+    /// or are too many.
     cancelled: Option<HashSet<TaskId>>,
 }
 
@@ -184,8 +184,8 @@ impl Reader {
         (0..count).map(|at| (self.turn + at) % count).collect()
     }
 
-    /// Leases from each stream at most as much as is wanted and asks then what was cancelled, in one round trip; answers
-    /// how much came of each.
+    /// Leases from each stream at most as much as is wanted and asks then what was cancelled, in one round trip;
+    /// answers how much came of each.
     async fn read_each(&mut self, wanted: Vec<(Stream, usize)>, read: &mut Read) -> Vec<usize> {
         let Shared { store, consumer, .. } = &*self.shared;
         let replies =

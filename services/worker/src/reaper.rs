@@ -1,8 +1,8 @@
-//! Re-adds what dead workers left. Every second each worker asks for a round of its queues; two in the fleet get one, and
-//! each of these promotes as well if the round says that something is due. It reads the pending lists through XAUTOCLAIM
-//! and writes new entries, or dead letters after three crashes; once in 30 rounds, the first among them, it collects the
-//! consumers of the dead. After an outage, and where another server has taken over, it waits one lease, so that the living
-//! renew first. If the process dies, another asks within a second.
+//! Re-adds what dead workers left. Every second each worker asks for a round of its queues; two in the fleet get one,
+//! and each of these promotes as well if the round says that something is due. It reads the pending lists through
+//! XAUTOCLAIM and writes new entries, or dead letters after three crashes; once in 30 rounds, the first among them, it
+//! collects the consumers of the dead. After an outage, and where another server has taken over, it waits one lease, so
+//! that the living renew first. If the process dies, another asks within a second.
 
 use crate::due::ROUND;
 use crate::shared::Shared;

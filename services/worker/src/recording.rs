@@ -1,5 +1,5 @@
-//! The three ways of recording an attempt, for the settler all of one shape: a call that takes a batch, and an answer to
-//! each of its items.
+//! The three ways of recording an attempt, for the settler all of one shape: a call that takes a batch, and an answer
+//! to each of its items.
 
 use crate::lease::LeaseKey;
 use crate::metrics::Script;

@@ -1,9 +1,9 @@
 //! Keeps leases, from a thread and a connection of its own, so that a handler that hogs the runtime cannot lose them.
 //! Six times in a lease it renews what is older than a third of one. An entry that does not come back is a lost lease.
 //! Beside it, and waiting for nothing, the fence: what could not be renewed for 0.8 of a lease is given up before
-//! someone else may run it, and handed back by [`crate::returner`]. On the same thread are the [`crate::canceller`] and the
-//! [`crate::watchdog`]. If the thread dies the worker stops; entries that nobody renews are reaped, and the settle of a
-//! late one is stale.
+//! someone else may run it, and handed back by [`crate::returner`]. On the same thread are the [`crate::canceller`] and
+//! the [`crate::watchdog`]. If the thread dies the worker stops; entries that nobody renews are reaped, and the settle
+//! of a late one is stale.
 
 use crate::metrics::Loss;
 use crate::shared::Shared;

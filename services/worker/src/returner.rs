@@ -1,7 +1,7 @@
-//! Hands back what was fenced, as soon as Redis answers: an outage is no crash of the subtasks that it stopped, nor is a
-//! parking that failed, nor making room for what runs alone. Beside that it forgets what was abandoned once somebody else
-//! has it. Runs beside the renewer, twenty times in a lease; it reads what this worker holds. If the process dies before the
-//! call, the entries are reaped, and that counts a crash.
+//! Hands back what was fenced, as soon as Redis answers: an outage is no crash of the subtasks that it stopped, nor is
+//! a parking that failed, nor making room for what runs alone. Beside that it forgets what was abandoned once somebody
+//! else has it. Runs beside the renewer, twenty times in a lease; it reads what this worker holds. If the process dies
+//! before the call, the entries are reaped, and that counts a crash.
 
 use crate::lease::LeaseKey;
 use crate::metrics::Return;

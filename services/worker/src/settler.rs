@@ -1,8 +1,8 @@
-//! Records how attempts ended. Woken by the first that is ready; whoever ends while a call is in flight joins the next one,
-//! so at low load each goes out at once and at high load one call carries up to 128 items or 1 MiB. It reads the channel
-//! of the executors and writes through `settle.lua`, and `retry.lua` and `bury.lua` beside it if the batch has such. If the
-//! process dies before the call, the entries are reaped and run again; after it, the reply is not needed by anyone but
-//! the promoter, whose rounds find a retry without it.
+//! Records how attempts ended. Woken by the first that is ready; whoever ends while a call is in flight joins the next
+//! one, so at low load each goes out at once and at high load one call carries up to 128 items or 1 MiB. It reads the
+//! channel of the executors and writes through `settle.lua`, and `retry.lua` and `bury.lua` beside it if the batch has
+//! such. If the process dies before the call, the entries are reaped and run again; after it, the reply is not needed
+//! by anyone but the promoter, whose rounds find a retry without it.
 
 use crate::ending::Ending;
 use crate::pause::Pause;
@@ -156,8 +156,8 @@ async fn run_once<T: Recording>(shared: &Shared, batch: &[T], abandon: &Cancella
     Vec::new()
 }
 
-/// Goes on with what a key of another type refuses until a person has mended it, each in its slot: its work is done, and a
-/// worker that can record nothing leases nothing more.
+/// Goes on with what a key of another type refuses until a person has mended it, each in its slot: its work is done,
+/// and a worker that can record nothing leases nothing more.
 fn insist<T: Recording + 'static>(
     shared: &Arc<Shared>,
     insisting: &TaskTracker,

@@ -1,5 +1,5 @@
-//! Room for one: an entry that several workers have died with runs alone in this one, so that nothing dies beside it and
-//! its next crash is its own. In a fleet one worker at a time makes room, so that the others go on with all else.
+//! Room for one: an entry that several workers have died with runs alone in this one, so that nothing dies beside it
+//! and its next crash is its own. In a fleet one worker at a time makes room, so that the others go on with all else.
 
 use crate::lease::LeaseKey;
 use crate::returner;
@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-/// How long one waits for its turn, and the others may take to finish, before they are handed back. Not shorter: what is
-/// handed back runs again from its beginning.
+/// How long one waits for its turn, and the others may take to finish, before they are handed back. Not shorter: what
+/// is handed back runs again from its beginning.
 const REST_MAX: Duration = Duration::from_secs(10);
 /// How many workers before it one waits for at most: a mark that never ends is a stranger's.
 const AHEAD_MAX: u32 = 6;

@@ -1,5 +1,5 @@
-//! What an attempt is in traces: how long its entry waited, its run, and the recording of its end, all under the span that
-//! its entry names, or else under the one that accepted its task.
+//! What an attempt is in traces: how long its entry waited, its run, and the recording of its end, all under the span
+//! that its entry names, or else under the one that accepted its task.
 
 use crate::ending::Ending;
 use crate::lease::LeaseKey;

@@ -3,8 +3,9 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-/// Goes to the end of the queue once. Unlike tokio's own `yield_now`, which waits for its thread, whichever thread is free
-/// goes on with it: a handler that takes its thread for long holds up nobody else. Outside of a spawned task it is no wait.
+/// Goes to the end of the queue once. Unlike tokio's own `yield_now`, which waits for its thread, whichever thread is
+/// free goes on with it: a handler that takes its thread for long holds up nobody else. Outside of a spawned task it is
+/// no wait.
 pub(crate) async fn give_way() {
     let mut has_waited = false;
     poll_fn(|cx| {

@@ -1,7 +1,7 @@
-//! Ends a worker that a handler has wedged. Runs beside the renewer, on its thread, because the runtime of the handlers may
-//! be blocked as a whole. A handler that does not await cannot be stopped: 5 s after its limit its attempt is recorded
-//! from here, everything else is handed back, the worker reports unhealthy, and whoever embeds it is told: only the end of
-//! the process ends such a handler. If the process dies before, the leases run out.
+//! Ends a worker that a handler has wedged. Runs beside the renewer, on its thread, because the runtime of the handlers
+//! may be blocked as a whole. A handler that does not await cannot be stopped: 5 s after its limit its attempt is
+//! recorded from here, everything else is handed back, the worker reports unhealthy, and whoever embeds it is told:
+//! only the end of the process ends such a handler. If the process dies before, the leases run out.
 
 use crate::attempt::{Attempt, Limit};
 use crate::drain::hand_back_all;

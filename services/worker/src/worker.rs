@@ -99,8 +99,8 @@ impl Drop for End {
     }
 }
 
-/// Agrees on the lease, says what is served and creates the groups; waits for Redis. Says false if the worker is to stop
-/// instead.
+/// Agrees on the lease, says what is served and creates the groups; waits for Redis. Says false if the worker is to
+/// stop instead.
 async fn prepare(shared: &Shared, queues: &[QueueName], pulse: &Pulse) -> Result<bool, WorkerError> {
     let mine = shared.lease.as_millis() as u64;
     let mut pause = Pause::new();
@@ -120,10 +120,10 @@ async fn prepare(shared: &Shared, queues: &[QueueName], pulse: &Pulse) -> Result
     Ok(false)
 }
 
-/// Says in Redis what this installation's lease is, unless it is said already, which kinds this worker serves, and creates
-/// the groups that are missing; nothing if another lease holds. Answers the lease that holds, in ms. A stream whose key
-/// holds something else does not keep the others. Without memory nothing can be said or created: what earlier workers and
-/// the API have made is enough to work, and work is what frees memory.
+/// Says in Redis what this installation's lease is, unless it is said already, which kinds this worker serves, and
+/// creates the groups that are missing; nothing if another lease holds. Answers the lease that holds, in ms. A stream
+/// whose key holds something else does not keep the others. Without memory nothing can be said or created: what earlier
+/// workers and the API have made is enough to work, and work is what frees memory.
 pub(crate) async fn set_up(shared: &Shared, queues: &[QueueName]) -> Result<u64, StoreError> {
     let held = shared.store.agree_on_lease(shared.lease).await?;
     if held != shared.lease.as_millis() as u64 {

@@ -9,8 +9,8 @@ use std::time::Duration;
 /// How often a second fault, of another realm, is laid over the first.
 const OVERLAPPED: f64 = 0.15;
 
-/// Around the kill of one worker there is calm enough, with the shortest of every round, to tell how long it takes until its
-/// work starts again: otherwise what came before has a part in most of these times.
+/// Around the kill of one worker there is calm enough, with the shortest of every round, to tell how long it takes
+/// until its work starts again: otherwise what came before has a part in most of these times.
 const BEFORE_KILL: Duration = Duration::from_millis(2_600);
 const AFTER_KILL_MS: u64 = 2_000;
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 use system_tests::process::Signal;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// Turns of the clock that come back, in ms. Backwards they may be long; what is scheduled under a clock that runs ahead
-/// is late by the jump when it has come back, and the drain must wait for it.
+/// Turns of the clock that come back, in ms. Backwards they may be long; what is scheduled under a clock that runs
+/// ahead is late by the jump when it has come back, and the drain must wait for it.
 const JUMPS_MS: [i64; 5] = [-600_000, -20_000, -2_000, 2_000, 15_000];
 
 pub(super) async fn inflict(kind: Kind, installation: &Installation, rng: &mut Rng) -> Result<Fault, ChaosError> {

@@ -82,8 +82,8 @@ fn reason(books: &Books, reopened: &HashMap<&str, Vec<&Reopening>>, runs: &[&Run
     }
 }
 
-/// Since when this subtask had ended, by the copied log, before `run` began under a later entry. A fact counts from the end
-/// of the run that it records, or from when it was read. A cancel takes no entry out of a stream.
+/// Since when this subtask had ended, by the copied log, before `run` began under a later entry. A fact counts from the
+/// end of the run that it records, or from when it was read. A cancel takes no entry out of a stream.
 fn ended_since(books: &Books, runs: &[&Run], run: &Run) -> Option<Moment> {
     let facts = books.profile.is_lossless().then_some(&books.snapshot.facts)?;
     let told = facts.ends.get(&run.task_id)?.iter().filter(|((_, index), _)| *index == run.index);
@@ -101,8 +101,8 @@ fn ended_since(books: &Books, runs: &[&Run], run: &Run) -> Option<Moment> {
     ended.max()
 }
 
-/// Whether a fault can have made `before` be run once more, at `again_at`: it met the run, or the lease after its end in
-/// which the end is recorded.
+/// Whether a fault can have made `before` be run once more, at `again_at`: it met the run, or the lease after its end
+/// in which the end is recorded.
 pub fn explains(fault: &Fault, before: &Run, again_at: Moment) -> bool {
     let until = before.end.map_or(again_at, |(at, _)| again_at.min(at + LEASE_MS));
     fault.kind.repeats_runs()

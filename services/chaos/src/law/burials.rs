@@ -1,5 +1,5 @@
-//! I6 of the dead: whoever was buried for crashes crashed as often as the log says, and each of these crashes has a fault
-//! of its own behind it.
+//! I6 of the dead: whoever was buried for crashes crashed as often as the log says, and each of these crashes has a
+//! fault of its own behind it.
 //!
 //! The evidence is the copied log and the execution log: letters do not stay where they are put, and how many faults
 //! came anywhere near says little about a subtask that lived long.

@@ -53,20 +53,21 @@ pub fn check(books: &Books) -> Vec<String> {
     found
 }
 
-/// Whether the read that began a run may have been forgotten, so that the same entry was read again: what a power loss does
-/// to a read that was not synced, where the profile lets it.
+/// Whether the read that began a run may have been forgotten, so that the same entry was read again: what a power loss
+/// does to a read that was not synced, where the profile lets it.
 fn is_excused(books: &Books, task_id: &str, at: Moment) -> bool {
     let first = books.runs.iter().filter(|run| run.task_id == task_id).map(|run| run.from).min().unwrap_or(at);
     books.may_go_back(first, at)
 }
 
-/// Whether a power loss may have taken all that a run recorded, and what asked for it, so that an earlier record stands.
+/// Whether a power loss may have taken all that a run recorded, and what asked for it, so that an earlier record
+/// stands.
 fn is_forgotten(books: &Books, run: &Run) -> bool {
     books.may_be_gone(run.from, run.end.map_or(books.healed_at, |(at, _)| at))
 }
 
-/// How many runs came with an effect that another had had before them: a handler without a key of its own would have had it
-/// twice. I6 says why each of them ran.
+/// How many runs came with an effect that another had had before them: a handler without a key of its own would have
+/// had it twice. I6 says why each of them ran.
 pub fn repeated(books: &Books) -> usize {
     books.effects.iter().filter(|effect| effect.answer == Answer::Repeated).count()
 }

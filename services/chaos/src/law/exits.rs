@@ -1,5 +1,5 @@
-//! I12: no process ends by itself, whatever is broken around it. Redis may, where its disk is full; a worker that cannot
-//! end a handler does so with a code of its own, which is told and not judged.
+//! I12: no process ends by itself, whatever is broken around it. Redis may, where its disk is full; a worker that
+//! cannot end a handler does so with a code of its own, which is told and not judged.
 
 use crate::books::Books;
 use crate::fault::Kind;

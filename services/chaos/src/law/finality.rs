@@ -1,5 +1,6 @@
-//! I4: for every reader the revision of a task never falls, and an end stays the end it was unless somebody runs it again,
-//! also when it is read through another orchestrator; what a client was told is cancelled does not complete after all.
+//! I4: for every reader the revision of a task never falls, and an end stays the end it was unless somebody runs it
+//! again, also when it is read through another orchestrator; what a client was told is cancelled does not complete
+//! after all.
 
 use crate::books::Books;
 use crate::law::loss;

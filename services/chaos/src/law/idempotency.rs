@@ -1,5 +1,6 @@
 //! I9: one key is one task, another body under it is refused with 422, and a subtask starts only after the work of its
-//! parents was done, or had ended otherwise if its edge says that this is enough, its delay is over and its deadline is not.
+//! parents was done, or had ended otherwise if its edge says that this is enough, its delay is over and its deadline is
+//! not.
 
 use crate::books::Books;
 use crate::installation::LEASE_MS;
@@ -56,8 +57,8 @@ fn is_early(books: &Books, order: &Submission, run: &Run) -> bool {
     is_ahead && !books.is_clock_turned(sent, run.from)
 }
 
-/// Whether a run began after the deadline of its order, which counts from the acknowledgement at the latest, and from a replay
-/// anew; a clock that was turned may do that, and whatever held up a run that was about to begin.
+/// Whether a run began after the deadline of its order, which counts from the acknowledgement at the latest, and from a
+/// replay anew; a clock that was turned may do that, and whatever held up a run that was about to begin.
 fn is_late(books: &Books, order: &Submission, run: &Run) -> bool {
     let deadline = order.deadline_ms.zip(order.acknowledged_at());
     let Some(deadline) = deadline.map(|(ms, told)| told + order.delay_ms + ms) else { return false };

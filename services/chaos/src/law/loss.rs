@@ -74,8 +74,8 @@ fn untold<'a>(books: &'a Books, flush: &'a Fault) -> impl Iterator<Item = &'a Te
     })
 }
 
-/// Whether a power loss took more than `everysec` may lose, with nothing before it that held the syncs up: a clock that was
-/// turned or a Redis that was killed or stopped may.
+/// Whether a power loss took more than `everysec` may lose, with nothing before it that held the syncs up: a clock that
+/// was turned or a Redis that was killed or stopped may.
 fn long_window(books: &Books, loss: &Fault) -> Option<String> {
     let from = loss.lost_from.filter(|_| books.profile == Profile::Everysec)?;
     let window_ms = loss.from.saturating_sub(from);

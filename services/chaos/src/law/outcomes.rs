@@ -1,7 +1,7 @@
-//! I11: how a subtask ended follows from what handlers did and clients asked for. What completed was done by the run that
-//! is recorded; what failed had no attempt left or gave up; what is cancelled somebody cancelled, or an edge to what did not
-//! complete, or the deadline that was over.
-//! And every run did what its subtask, not another one, was told to do, in no more attempts than it has.
+//! I11: how a subtask ended follows from what handlers did and clients asked for. What completed was done by the run
+//! that is recorded; what failed had no attempt left or gave up; what is cancelled somebody cancelled, or an edge to
+//! what did not complete, or the deadline that was over. And every run did what its subtask, not another one, was told
+//! to do, in no more attempts than it has.
 
 use crate::books::Books;
 use crate::ledger::run::{End, Run};
@@ -84,8 +84,8 @@ fn is_of(record: &Record, run: &Run) -> bool {
     (record.attempt, record.crashes) == (run.attempt, run.crashes)
 }
 
-/// Whether what is cancelled was to be: by a client, at the deadline of its order, or by an edge to what did not complete, in
-/// this generation or, as only the log tells, in an earlier one.
+/// Whether what is cancelled was to be: by a client, at the deadline of its order, or by an edge to what did not
+/// complete, in this generation or, as only the log tells, in an earlier one.
 fn was_given_up(
     books: &Books,
     order: &Submission,

@@ -1,5 +1,5 @@
-//! I3: every task and every run belongs to an order that was acknowledged or may have been stored; what was refused left
-//! nothing.
+//! I3: every task and every run belongs to an order that was acknowledged or may have been stored; what was refused
+//! left nothing.
 
 use crate::books::Books;
 use crate::ledger::submission::{Answer, Submission, Try};

@@ -1,5 +1,5 @@
-//! I10 of killed workers: what they had begun starts again within their lease and a second, which is how often the living
-//! look. Measured where no other fault can have had a part in it.
+//! I10 of killed workers: what they had begun starts again within their lease and a second, which is how often the
+//! living look. Measured where no other fault can have had a part in it.
 
 use crate::books::Books;
 use crate::clock::Moment;
@@ -79,9 +79,9 @@ fn is_restart(kill: &Fault, before: &Run, next: &Run) -> bool {
     is_interrupted && is_again && next.from >= kill.from
 }
 
-/// Whether another fault of a worker or of Redis may have had a part: one that goes on until `until`, or was over too short
-/// a time before the kill. After one of Redis nobody reaps for a lease, from when it was noticed, which takes a second,
-/// and then asks once a second; after one of a worker the others may still be busy with what it left.
+/// Whether another fault of a worker or of Redis may have had a part: one that goes on until `until`, or was over too
+/// short a time before the kill. After one of Redis nobody reaps for a lease, from when it was noticed, which takes a
+/// second, and then asks once a second; after one of a worker the others may still be busy with what it left.
 fn is_disturbed(books: &Books, kill: &Fault, until: Moment) -> bool {
     let after_ms = |fault: &Fault| match fault.targets.iter().any(|name| name == "redis") {
         true => Some(LEASE_MS + 2 * ROUND_MS),

@@ -1,5 +1,5 @@
-//! Sound books for the tests of the laws, small enough to break by hand: one order of two subtasks, the second after the
-//! first, which a killed worker had to be run for twice.
+//! Sound books for the tests of the laws, small enough to break by hand: one order of two subtasks, the second after
+//! the first, which a killed worker had to be run for twice.
 
 use crate::books::Books;
 use crate::fault::Kind;

@@ -1,8 +1,8 @@
 //! The execution log: a line before and one after each run of a handler, written by the worker's process.
 //!
 //! `S <ms> <pid> <worker> <task> <index> <attempt> <crashes> <fence> <seq>` when it starts and `E <ms> <pid> <task>
-//! <index> <fence> <end>` when it ends; `W <from> <to> <pid> <worker>` when the process got no time. A run without an end
-//! was killed.
+//! <index> <fence> <end>` when it ends; `W <from> <to> <pid> <worker>` when the process got no time. A run without an
+//! end was killed.
 
 use crate::clock::Moment;
 use std::collections::HashMap;

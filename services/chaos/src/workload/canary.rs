@@ -1,5 +1,5 @@
-//! The canary: one small task after another, each from submit to the end that a client sees. It tells how long a request
-//! takes in calm, and when the system as a whole is well again after a fault.
+//! The canary: one small task after another, each from submit to the end that a client sees. It tells how long a
+//! request takes in calm, and when the system as a whole is well again after a fault.
 
 use super::client::Client;
 use super::order::{CANARIES, Order};

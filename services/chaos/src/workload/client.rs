@@ -113,7 +113,8 @@ impl Client {
         Some(())
     }
 
-    /// How many losses of everything in Redis orchestrator `number`, from 1, says it has seen; `None` if it does not say.
+    /// How many losses of everything in Redis orchestrator `number`, from 1, says it has seen; `None` if it does not
+    /// say.
     pub async fn losses(&self, number: usize) -> Option<u64> {
         let answer = self.http.get(format!("{}/ready", self.addresses.get(number - 1)?)).send().await.ok()?;
         let document: Value = serde_json::from_slice(&answer.bytes().await.ok()?).ok()?;

@@ -1,9 +1,9 @@
-//! What the API answers, and how fast: POST and GET over so many connections, each of which sends its next request when it
-//! has the answer to the last (a closed loop); and what five hundred connections with slow heads do to the others.
+//! What the API answers, and how fast: POST and GET over so many connections, each of which sends its next request when
+//! it has the answer to the last (a closed loop); and what five hundred connections with slow heads do to the others.
 //!
-//! One API and its Redis, without workers and projectors: what is submitted stays in its stream. The clients are in this
-//! process and take their share of the same cores: so they speak the least HTTP that a closed loop needs, for a whole client
-//! would be most of what is measured.
+//! One API and its Redis, without workers and projectors: what is submitted stays in its stream. The clients are in
+//! this process and take their share of the same cores: so they speak the least HTTP that a closed loop needs, for a
+//! whole client would be most of what is measured.
 
 use super::environment::Environment;
 use super::latency::{Quantiles, quantiles};

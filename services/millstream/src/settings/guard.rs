@@ -41,8 +41,9 @@ pub struct GuardSettings {
     #[arg(long, env = "JWT_ISSUER", value_name = "ISSUER")]
     jwt_issuer: Option<String>,
 
-    /// How many requests a client may make in RATE_WINDOW_SECONDS, counted over all replicas of the API; 0 does not count. A
-    /// client is its key or the subject of its token, else the address of its connection: behind a proxy, that of the proxy.
+    /// How many requests a client may make in RATE_WINDOW_SECONDS, counted over all replicas of the API; 0 does not
+    /// count. A client is its key or the subject of its token, else the address of its connection: behind a proxy, that
+    /// of the proxy.
     #[arg(
         long, env = "RATE_LIMIT",
         value_name = "REQUESTS", default_value = "0", value_parser = parse::whole::<u64>(0, 1_000_000)
@@ -60,8 +61,8 @@ pub struct GuardSettings {
     #[arg(long, env = "CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',', value_parser = parse::origin)]
     pub cors_origins: Vec<String>,
 
-    /// The names and addresses under which the API may be asked, separated by commas and without ports; probes and metrics
-    /// may be under any. Without it localhost and addresses, or any name where AUTH or ALLOW_ANONYMOUS is set.
+    /// The names and addresses under which the API may be asked, separated by commas and without ports; probes and
+    /// metrics may be under any. Without it localhost and addresses, or any name where AUTH or ALLOW_ANONYMOUS is set.
     #[arg(long, env = "ALLOWED_HOSTS", value_name = "HOSTS", value_delimiter = ',', value_parser = parse::host)]
     pub allowed_hosts: Vec<String>,
 }

@@ -16,8 +16,8 @@ pub struct MetricsSettings {
     )]
     pub metrics_host: String,
 
-    /// The port of `/metrics` of a worker or a projector; 0 is none. Under `up` the projector has this port and the workers
-    /// the next ones; the API shows its own at its own port.
+    /// The port of `/metrics` of a worker or a projector; 0 is none. Under `up` the projector has this port and the
+    /// workers the next ones; the API shows its own at its own port.
     #[arg(
         long, env = "METRICS_PORT",
         value_name = "PORT", default_value = "0", value_parser = parse::whole::<u16>(0, 65_535)

@@ -31,8 +31,8 @@ pub struct ListenSettings {
 /// What the API accepts.
 #[derive(Debug, Clone, Args)]
 pub struct OrchestratorSettings {
-    /// Whether the API may listen where strangers reach it, or be asked under other names than localhost, although it asks
-    /// nobody who they are.
+    /// Whether the API may listen where strangers reach it, or be asked under other names than localhost, although it
+    /// asks nobody who they are.
     #[arg(
         long, env = "ALLOW_ANONYMOUS",
         value_name = "BOOLEAN", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new()
@@ -80,8 +80,8 @@ pub struct OrchestratorSettings {
 }
 
 impl OrchestratorSettings {
-    /// The names under which the API may be asked: those that are listed; else, if the API is for this machine alone, since
-    /// nobody is asked who they are and strangers are not allowed, its own.
+    /// The names under which the API may be asked: those that are listed; else, if the API is for this machine alone,
+    /// since nobody is asked who they are and strangers are not allowed, its own.
     pub fn hosts(&self, guard: &GuardSettings) -> Hosts {
         match guard.allowed_hosts.as_slice() {
             [] if self.allow_anonymous || guard.asks() => Hosts::Any,

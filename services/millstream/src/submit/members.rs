@@ -1,5 +1,5 @@
-//! The document that is handed in: each member as the user wrote it, byte for byte. A number that no double can hold and
-//! a field that stands twice further down are the API's to judge, so nothing in between may tidy them up.
+//! The document that is handed in: each member as the user wrote it, byte for byte. A number that no double can hold
+//! and a field that stands twice further down are the API's to judge, so nothing in between may tidy them up.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};

@@ -129,9 +129,9 @@ impl DeadLettersApi {
 
     /// Requeue a dead letter
     ///
-    /// Its subtask runs again from its first attempt, with whatever was skipped or cancelled for it; where its failure ended
-    /// the whole task (`fail_fast`), that is all that was cancelled then. A letter that belongs to no task goes back to its
-    /// stream.
+    /// Its subtask runs again from its first attempt, with whatever was skipped or cancelled for it; where its failure
+    /// ended the whole task (`fail_fast`), that is all that was cancelled then. A letter that belongs to no task goes
+    /// back to its stream.
     #[oai(path = "/dead-letters/:entry_id/requeue", method = "post", operation_id = "requeue_dead_letter")]
     async fn requeue(
         &self,
@@ -165,8 +165,8 @@ impl DeadLettersApi {
 
     /// Discard dead letters
     ///
-    /// For good, and no more than a dry run has seen: `confirm` is the number that it gave, `until` its `newest`. After 20
-    /// seconds at the latest comes an answer, and with `next_cursor` in it the next request goes on, a dry run too.
+    /// For good, and no more than a dry run has seen: `confirm` is the number that it gave, `until` its `newest`. After
+    /// 20 seconds at the latest comes an answer, and with `next_cursor` in it the next request goes on, a dry run too.
     #[oai(path = "/dead-letters/discard", method = "post", operation_id = "discard_dead_letters")]
     async fn discard(
         &self,

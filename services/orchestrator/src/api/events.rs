@@ -58,9 +58,9 @@ impl EventsApi {
     /// Follow a task
     ///
     /// Server-sent events: the task as it stands (`snapshot`), then every change once and in order, at last
-    /// `task.completed`, `task.failed` or `task.cancelled`; then the stream ends, and a client that comes back with that id
-    /// is answered 204. A client that comes back with the id of another message goes on behind it, at any orchestrator; if
-    /// the log does not reach back so far, it is told `reset` with the task as it stands.
+    /// `task.completed`, `task.failed` or `task.cancelled`; then the stream ends, and a client that comes back with
+    /// that id is answered 204. A client that comes back with the id of another message goes on behind it, at any
+    /// orchestrator; if the log does not reach back so far, it is told `reset` with the task as it stands.
     #[oai(path = "/tasks/:task_id/events", method = "get", operation_id = "follow_task")]
     #[allow(clippy::too_many_arguments)] // what a handler takes of a request is a parameter each
     async fn follow_task(
@@ -83,9 +83,9 @@ impl EventsApi {
 
     /// Follow all tasks
     ///
-    /// Server-sent events: every change of every task once and in order, from now on or behind the message that is named.
-    /// If the log does not reach back so far, `reset` is told, and then whatever it still holds. That a task has ended is
-    /// told without an id, once, to whoever listens at that moment: read the task or follow it to be sure.
+    /// Server-sent events: every change of every task once and in order, from now on or behind the message that is
+    /// named. If the log does not reach back so far, `reset` is told, and then whatever it still holds. That a task has
+    /// ended is told without an id, once, to whoever listens at that moment: read the task or follow it to be sure.
     #[oai(path = "/events", method = "get", operation_id = "follow_all_tasks")]
     #[allow(clippy::too_many_arguments)] // what a handler takes of a request is a parameter each
     async fn follow_all(
@@ -118,8 +118,8 @@ fn names(text: &str) -> Option<Names> {
     (text.len() <= TYPES_BYTES_MAX).then(|| Names::read(text)).flatten()
 }
 
-/// Where to go on; an empty header is none, as some clients send it before their first message. The header goes before, and
-/// the query has to be sound all the same.
+/// Where to go on; an empty header is none, as some clients send it before their first message. The header goes before,
+/// and the query has to be sound all the same.
 fn cursor(header: Option<String>, query: Option<String>) -> Result<Option<Cursor>, Refusal> {
     let header = header.filter(|text| !text.is_empty());
     let read = |text: Option<String>, is_header| {

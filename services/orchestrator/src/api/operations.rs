@@ -46,8 +46,8 @@ impl OperationsApi {
 
     /// List workers
     ///
-    /// The live workers, the kinds each serves and what it has leased now: owner, age, idle time and deliveries of each entry.
-    /// The leases are read once a second for all who ask.
+    /// The live workers, the kinds each serves and what it has leased now: owner, age, idle time and deliveries of each
+    /// entry. The leases are read once a second for all who ask.
     #[oai(path = "/workers", method = "get", operation_id = "list_workers")]
     async fn workers(&self, context: Data<&Arc<Context>>) -> Result<JsonText<WorkerList>, Refused<Looking>> {
         Ok(JsonText(operations::workers(&context).await?))

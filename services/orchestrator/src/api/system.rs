@@ -62,9 +62,9 @@ impl SystemApi {
 
     /// Readiness
     ///
-    /// Asks Redis who it is and what it promises, once a second for all who ask; says what is missing or what should be changed, and what makes
-    /// submissions be refused. `missing` is `redis` where there is none, and `redis_writable` where it refuses to write: it
-    /// is a replica, cannot save, or has too few replicas.
+    /// Asks Redis who it is and what it promises, once a second for all who ask; says what is missing or what should be
+    /// changed, and what makes submissions be refused. `missing` is `redis` where there is none, and `redis_writable`
+    /// where it refuses to write: it is a replica, cannot save, or has too few replicas.
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
     async fn ready(&self, context: Data<&Arc<Context>>) -> Result<JsonText<Ready>, Refused<Preparing>> {
         if !context.store.is_connected() {

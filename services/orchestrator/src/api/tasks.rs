@@ -50,8 +50,8 @@ impl TasksApi {
         &self,
         context: Data<&Arc<Context>>,
         trail: Data<&SharedTrail>,
-        /// Your own key for this request, of 1 to 255 characters, in double quotes or a bare token: sent again with the same
-        /// body within a day, it answers the same task.
+        /// Your own key for this request, of 1 to 255 characters, in double quotes or a bare token: sent again with the
+        /// same body within a day, it answers the same task.
         #[oai(name = "Idempotency-Key")]
         key: IdempotencyKey,
         /// `wait=N`: answer once the task has ended, after N seconds (at most 30) at the latest.
@@ -80,16 +80,16 @@ impl TasksApi {
 
     /// Submit several tasks
     ///
-    /// Each is stored or refused for itself, as if it had been sent alone; `tasks` tells which, by their places. Sent again
-    /// under the same Idempotency-Key with the same body, it answers the same tasks and stores what was not stored. The key
-    /// stands for this body from then on, also if all of it was refused.
+    /// Each is stored or refused for itself, as if it had been sent alone; `tasks` tells which, by their places. Sent
+    /// again under the same Idempotency-Key with the same body, it answers the same tasks and stores what was not
+    /// stored. The key stands for this body from then on, also if all of it was refused.
     #[oai(path = "/tasks/batch", method = "post", operation_id = "submit_tasks")]
     async fn submit_several(
         &self,
         context: Data<&Arc<Context>>,
         trail: Data<&SharedTrail>,
-        /// Your own key for this request, of 1 to 255 characters, in double quotes or a bare token: sent again with the same
-        /// body within a day, it answers the same tasks.
+        /// Your own key for this request, of 1 to 255 characters, in double quotes or a bare token: sent again with the
+        /// same body within a day, it answers the same tasks.
         #[oai(name = "Idempotency-Key")]
         key: IdempotencyKey,
         body: JsonBody<NewBatch>,
@@ -101,8 +101,8 @@ impl TasksApi {
 
     /// List tasks
     ///
-    /// Newest first, without their plans. A request looks at 1,000 tasks at most: where few match, a page is short and still
-    /// has a cursor. What changes its status meanwhile may be left out.
+    /// Newest first, without their plans. A request looks at 1,000 tasks at most: where few match, a page is short and
+    /// still has a cursor. What changes its status meanwhile may be left out.
     #[oai(path = "/tasks", method = "get", operation_id = "list_tasks")]
     #[allow(clippy::too_many_arguments)] // each parameter of the query is one, and the document is made of them
     async fn list(
@@ -114,8 +114,9 @@ impl TasksApi {
         kind: Query<Option<KindName>>,
         /// Only those accepted at this time (RFC 3339) or later.
         since: Query<Option<Since>>,
-        /// Only those of which a subtask failed with an error that says this (1 to 200 characters), in any case: its reason, as long as the task is
-        /// kept, or its message, as long as the result is. Of a task the first 20 failures are looked at.
+        /// Only those of which a subtask failed with an error that says this (1 to 200 characters), in any case: its
+        /// reason, as long as the task is kept, or its message, as long as the result is. Of a task the first 20
+        /// failures are looked at.
         error: Query<Option<ErrorText>>,
         /// How many at most, 1 to 100; 50 unless you say otherwise.
         limit: Query<Option<PageLimit>>,
@@ -132,8 +133,8 @@ impl TasksApi {
 
     /// Read a task
     ///
-    /// Any task, whichever door it came in by, until 7 days after its end. With `If-None-Match` and `Prefer: wait=20` it is
-    /// answered as soon as it has changed, or after that time with 304.
+    /// Any task, whichever door it came in by, until 7 days after its end. With `If-None-Match` and `Prefer: wait=20`
+    /// it is answered as soon as it has changed, or after that time with 304.
     #[oai(path = "/tasks/:task_id", method = "get", operation_id = "get_task")]
     #[allow(clippy::too_many_arguments)] // what a handler takes of a request is a parameter each
     async fn read(
@@ -171,8 +172,8 @@ impl TasksApi {
 
     /// Cancel a task
     ///
-    /// Whatever of it has not ended is cancelled at once; what a worker is running is stopped within a second. A task that
-    /// is cancelled already is answered as it stands.
+    /// Whatever of it has not ended is cancelled at once; what a worker is running is stopped within a second. A task
+    /// that is cancelled already is answered as it stands.
     #[oai(path = "/tasks/:task_id/cancel", method = "post", operation_id = "cancel_task")]
     async fn cancel(
         &self,
@@ -201,9 +202,9 @@ impl TasksApi {
     /// Run a task again
     ///
     /// Of a task that has ended: what did not complete, or everything if all did, or the subtasks that you name with
-    /// whatever was given up for them; a completed one that they depend on runs again too if its result has expired. What
-    /// runs again begins at its first attempt, and at once: a `run_at` that is still ahead does not hold it up. The deadline
-    /// is as far from now as it was from the start.
+    /// whatever was given up for them; a completed one that they depend on runs again too if its result has expired.
+    /// What runs again begins at its first attempt, and at once: a `run_at` that is still ahead does not hold it up.
+    /// The deadline is as far from now as it was from the start.
     #[oai(path = "/tasks/:task_id/replay", method = "post", operation_id = "replay_task")]
     async fn replay(
         &self,

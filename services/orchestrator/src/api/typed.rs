@@ -83,8 +83,8 @@ impl TypedApi {
         &self,
         context: Data<&Arc<Context>>,
         trail: Data<&SharedTrail>,
-        /// Your own key for this request, of 1 to 255 characters, in double quotes or a bare token: sent again with the same
-        /// body within a day, it answers the same task.
+        /// Your own key for this request, of 1 to 255 characters, in double quotes or a bare token: sent again with the
+        /// same body within a day, it answers the same task.
         #[oai(name = "Idempotency-Key")]
         key: IdempotencyKey,
         /// `wait=N`: answer once the task has ended, with its `outcome`, after N seconds (at most 30) at the latest.

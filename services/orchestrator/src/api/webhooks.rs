@@ -73,9 +73,10 @@ impl Refusals for Choosing {
 impl WebhooksApi {
     /// Create a webhook
     ///
-    /// From now on it is told of each end of a task that it wants, within a second or two of the end, at least once: a POST
-    /// of a CloudEvent (`application/cloudevents+json`), signed as Standard Webhooks says. Any 2xx takes it. Anything else
-    /// is tried again up to 15 times, with pauses that grow to 6 hours, or after `Retry-After`; 410 ends the webhook.
+    /// From now on it is told of each end of a task that it wants, within a second or two of the end, at least once: a
+    /// POST of a CloudEvent (`application/cloudevents+json`), signed as Standard Webhooks says. Any 2xx takes it.
+    /// Anything else is tried again up to 15 times, with pauses that grow to 6 hours, or after `Retry-After`; 410 ends
+    /// the webhook.
     #[oai(path = "/webhooks", method = "post", operation_id = "create_webhook")]
     async fn create(
         &self,

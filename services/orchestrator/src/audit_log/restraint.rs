@@ -1,5 +1,6 @@
-//! How many refusals of one client stand in the audit. It keeps about 100,000 entries: a client that is refused in a loop would
-//! push everything else out of it. So the first ten of a minute are noted, and the next note says how many were not.
+//! How many refusals of one client stand in the audit. It keeps about 100,000 entries: a client that is refused in a
+//! loop would push everything else out of it. So the first ten of a minute are noted, and the next note says how many
+//! were not.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,6 +1,6 @@
-//! Signed tokens (RFC 7519): HS256 by a shared secret or RS256 by a public key, whichever the settings name, and no other
-//! algorithm whatever the token says. `exp`, `aud` and `sub` are required, `nbf` holds where it stands; clocks may differ by
-//! thirty seconds. What the client may do is `scope`, words separated by spaces.
+//! Signed tokens (RFC 7519): HS256 by a shared secret or RS256 by a public key, whichever the settings name, and no
+//! other algorithm whatever the token says. `exp`, `aud` and `sub` are required, `nbf` holds where it stands; clocks
+//! may differ by thirty seconds. What the client may do is `scope`, words separated by spaces.
 
 use super::Client;
 use crate::routes::scope::Scope;

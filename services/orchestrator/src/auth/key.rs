@@ -1,5 +1,5 @@
-//! An API key: `ms_<id>_<secret>`, the id 16 letters and digits, the secret 32 random bytes in hex. Of the secret only the
-//! digest is kept, so that whoever reads Redis cannot ask as somebody else.
+//! An API key: `ms_<id>_<secret>`, the id 16 letters and digits, the secret 32 random bytes in hex. Of the secret only
+//! the digest is kept, so that whoever reads Redis cannot ask as somebody else.
 
 use super::Client;
 use crate::routes::scope::Scope;
@@ -34,8 +34,8 @@ impl NewKey {
         Some(Self { credentials: format!("{PREFIX}{id}_{secret}"), id, kept })
     }
 
-    /// Gives a key another secret; the one that it has opens until `old_until_ms` too, and the one before no more. Who it
-    /// stands for stays the same: its allowance, its idempotency keys, its name in the audit.
+    /// Gives a key another secret; the one that it has opens until `old_until_ms` too, and the one before no more. Who
+    /// it stands for stays the same: its allowance, its idempotency keys, its name in the audit.
     pub fn again(id: &str, kept: ApiKey, old_until_ms: u64) -> Option<Self> {
         let secret = random::<SECRET_BYTES>()?;
         let old_digest = Some(kept.digest);
@@ -53,8 +53,8 @@ pub fn split(credentials: &str) -> Option<(&str, &str)> {
     (is_hex(id, ID_BYTES) && is_hex(secret, SECRET_BYTES)).then_some((id, secret))
 }
 
-/// The client of a key, if the secret is the one that it was made with and its time is not over. Without a key it takes as
-/// long to say no.
+/// The client of a key, if the secret is the one that it was made with and its time is not over. Without a key it takes
+/// as long to say no.
 pub fn client(id: &str, secret: &str, kept: Option<&ApiKey>, now_ms: u64) -> Option<Client> {
     let nobodys = "0".repeat(64);
     let expected = kept.map_or(nobodys.as_str(), |key| key.digest.as_str());

@@ -1,7 +1,7 @@
-//! The keys that are valid now, as Redis holds them. They are remembered for two seconds, so that requests do not ask Redis
-//! each time and a key that is revoked opens nothing two seconds later. While Redis does not answer, what was read last
-//! holds for a minute: an outage is told as an outage, not as a lack of rights. Whoever has waited for the keys in vain is
-//! told of the outage here: what comes next would have them wait for Redis a second time.
+//! The keys that are valid now, as Redis holds them. They are remembered for two seconds, so that requests do not ask
+//! Redis each time and a key that is revoked opens nothing two seconds later. While Redis does not answer, what was
+//! read last holds for a minute: an outage is told as an outage, not as a lack of rights. Whoever has waited for the
+//! keys in vain is told of the outage here: what comes next would have them wait for Redis a second time.
 
 use super::{Client, key};
 use crate::context::Context;

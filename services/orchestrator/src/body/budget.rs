@@ -9,8 +9,8 @@ pub static BODIES: Budget = Budget::new(64 << 10);
 #[derive(Debug)]
 pub struct Budget(Semaphore);
 
-/// What one body has of it, until it is dropped. It grows with what has come, not with what was announced: who announces
-/// much and sends little takes nothing away from others.
+/// What one body has of it, until it is dropped. It grows with what has come, not with what was announced: who
+/// announces much and sends little takes nothing away from others.
 #[derive(Debug)]
 pub struct Share<'a> {
     budget: &'a Budget,

@@ -1,5 +1,5 @@
-//! Everybody who listens, and the order in which they are told: no end before the facts that led to it, no life of a task
-//! before the end of the one before. Pure: no lock, no clock, no Redis.
+//! Everybody who listens, and the order in which they are told: no end before the facts that led to it, no life of a
+//! task before the end of the one before. Pure: no lock, no clock, no Redis.
 
 use super::cursor::{EntryId, Position};
 use super::message::Message;
@@ -55,8 +55,8 @@ struct End {
     /// How far the log has to be read first.
     tip: EntryId,
     state: TaskState,
-    /// Whether it is news: a fact led to it. Otherwise somebody has come to listen to a task that had ended, and nobody else
-    /// is to hear of that again.
+    /// Whether it is news: a fact led to it. Otherwise somebody has come to listen to a task that had ended, and nobody
+    /// else is to hear of that again.
     is_news: bool,
 }
 
@@ -100,8 +100,8 @@ impl Audience {
         self.of_all.is_empty() && self.of_tasks.is_empty()
     }
 
-    /// Some of the log is lost to whoever reads it here, and it is read on from `position`: all who listen are let go, so that
-    /// each begins again from where it was and finds what it has missed.
+    /// Some of the log is lost to whoever reads it here, and it is read on from `position`: all who listen are let go,
+    /// so that each begins again from where it was and finds what it has missed.
     pub fn skip(&mut self, position: Position) {
         self.of_tasks.clear();
         self.of_all.clear();
@@ -219,7 +219,8 @@ impl Audience {
         }
     }
 
-    /// Nobody follows a task by name any more: it is looked at only if its end is still to be told to those who listen to all.
+    /// Nobody follows a task by name any more: it is looked at only if its end is still to be told to those who listen
+    /// to all.
     fn unwatch(&mut self, task_id: &TaskId) {
         let is_awaited = self.of_all.iter().any(|one| one.interest.names.contain_ends());
         if !(is_awaited && self.watches.is_by_fact(task_id) && self.watches.has_room()) {

@@ -1,5 +1,5 @@
-//! Where the tailer, the lookout and all who listen meet: one lock around the audience, so that what the one reads and what
-//! the other sees is told in order. Nothing is waited for under it.
+//! Where the tailer, the lookout and all who listen meet: one lock around the audience, so that what the one reads and
+//! what the other sees is told in order. Nothing is waited for under it.
 
 use super::audience::{Audience, Interest, Told};
 use super::cursor::{EntryId, Position};

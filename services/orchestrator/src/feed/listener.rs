@@ -65,8 +65,8 @@ impl Listener {
         }
     }
 
-    /// The task as it stands, under the name of `event`; with its end, after which it is over, if it has ended. Facts behind
-    /// `seen`, which may not be seen in it, come after it.
+    /// The task as it stands, under the name of `event`; with its end, after which it is over, if it has ended. Facts
+    /// behind `seen`, which may not be seen in it, come after it.
     pub async fn show(&mut self, event: &str, view: TaskView, seen: Position) -> Result<(), Over> {
         let task = &view.task;
         let task_id = task.task_id.clone();

@@ -1,9 +1,9 @@
 //! The lookout. A fact that may have ended a task wakes it; it asks Redis how such tasks stand, all that are due in one
-//! round, however many listen, and tells the hub who has ended and who has changed. It writes nothing. If it dies, feeds
-//! go on without an end.
+//! round, however many listen, and tells the hub who has ended and who has changed. It writes nothing. If it dies,
+//! feeds go on without an end.
 //!
-//! That a task has ended is no fact of the log: the fold computes it, a moment after the last fact of the task. So a task
-//! is asked for until the projectors have folded that fact.
+//! That a task has ended is no fact of the log: the fold computes it, a moment after the last fact of the task. So a
+//! task is asked for until the projectors have folded that fact.
 
 use super::cursor::{EntryId, NoPosition};
 use super::hub::Hub;

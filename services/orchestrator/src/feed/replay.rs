@@ -83,8 +83,8 @@ pub fn beginning(ends: &LogSpan) -> Result<Position, StoreError> {
     Ok(Position::behind(first.map_or(id(&ends.last)?, EntryId::before)))
 }
 
-/// Behind everything that a task shows which is read afterwards: what is folded, and what is lost, for nobody could tell
-/// it any more.
+/// Behind everything that a task shows which is read afterwards: what is folded, and what is lost, for nobody could
+/// tell it any more.
 pub async fn seen(store: &Store) -> Result<Position, StoreError> {
     let folded = Position::behind(lookout::folded(store).await?);
     Ok(folded.max(beginning(&store.log_span().await?)?))

@@ -1,5 +1,5 @@
-//! Places for whoever listens or waits: so many in all, and half of them at most for one client that has shown who it is, so
-//! that one key cannot keep all others from listening.
+//! Places for whoever listens or waits: so many in all, and half of them at most for one client that has shown who it
+//! is, so that one key cannot keep all others from listening.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

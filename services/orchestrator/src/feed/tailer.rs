@@ -1,7 +1,7 @@
 //! The tailer. Somebody who listens wakes it; it reads the log from its end on, over a connection of its own, and hands
 //! what it reads to the hub; it stops a while after nobody listens any more. It writes nothing. Without Redis it tries
-//! again from where it was: listeners wait and miss nothing. If the log was cut behind it meanwhile, or is another one, it goes
-//! on from the end, and they begin again from where they were. If it dies, feeds stay open and silent.
+//! again from where it was: listeners wait and miss nothing. If the log was cut behind it meanwhile, or is another one,
+//! it goes on from the end, and they begin again from where they were. If it dies, feeds stay open and silent.
 
 use super::cursor::{EntryId, Position};
 use super::hub::Hub;

@@ -69,7 +69,8 @@ impl Watches {
         (due, self.0.values().map(|watch| watch.due).min())
     }
 
-    /// A look has found a task open, or nothing. It was for `looked_for`: if that is `folded`, and nothing came since, it is done.
+    /// A look has found a task open, or nothing. It was for `looked_for`: if that is `folded`, and nothing came since,
+    /// it is done.
     pub fn looked(&mut self, task_id: &TaskId, looked_for: EntryId, folded: bool, now: Instant) {
         let Some(watch) = self.0.get_mut(task_id) else { return };
         if folded && watch.until <= looked_for {

@@ -1,5 +1,5 @@
-//! Browsers on other sites (the Fetch standard's CORS protocol): only origins that the settings name, letter for letter, and
-//! never with cookies. Everybody else's browser is told nothing, and so reads nothing.
+//! Browsers on other sites (the Fetch standard's CORS protocol): only origins that the settings name, letter for
+//! letter, and never with cookies. Everybody else's browser is told nothing, and so reads nothing.
 
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Request, Response};

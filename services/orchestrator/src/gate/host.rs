@@ -1,6 +1,6 @@
-//! Under which name a request comes. Whoever runs a page can have a name of their own lead here (DNS rebinding); a browser that
-//! reaches us then asks in the name of that page, and names that one as the host. So where nobody is asked who they are,
-//! the name is what tells such a request from the others.
+//! Under which name a request comes. Whoever runs a page can have a name of their own lead here (DNS rebinding); a
+//! browser that reaches us then asks in the name of that page, and names that one as the host. So where nobody is asked
+//! who they are, the name is what tells such a request from the others.
 
 use crate::refusal::Refusal;
 use poem::http::{HeaderMap, header};

@@ -1,5 +1,5 @@
-//! The query of a request, strictly: a parameter that is misspelt would otherwise be left out in silence, and of one that
-//! stands twice nobody knows which holds. All that is wrong is told at once.
+//! The query of a request, strictly: a parameter that is misspelt would otherwise be left out in silence, and of one
+//! that stands twice nobody knows which holds. All that is wrong is told at once.
 
 use crate::body::violation::{Pointer, Violations};
 use crate::refusal::Refusal;

@@ -1,6 +1,6 @@
-//! What a client may ask for in a time, counted in Redis so that all replicas count together. While Redis refuses writes it
-//! counts nothing, and whoever wants to look may. While it does not answer, nobody could be served anyway: they are told
-//! so here, because their handler would only wait a second time.
+//! What a client may ask for in a time, counted in Redis so that all replicas count together. While Redis refuses
+//! writes it counts nothing, and whoever wants to look may. While it does not answer, nobody could be served anyway:
+//! they are told so here, because their handler would only wait a second time.
 
 use crate::context::Context;
 use crate::refusal::Refusal;

@@ -1,7 +1,7 @@
-//! The body of an answer on its way out. A client may read as slowly as it likes, so what large answers to readers hold in
-//! memory is shared out: one that does not fit is not sent. It leaves in copied pieces, because a piece that shares its memory
-//! would keep all of it; and it holds its share until the last of them is the connection's. What answers a change is sent in
-//! any case, because it has happened, and pages are of nobody's memory.
+//! The body of an answer on its way out. A client may read as slowly as it likes, so what large answers to readers hold
+//! in memory is shared out: one that does not fit is not sent. It leaves in copied pieces, because a piece that shares
+//! its memory would keep all of it; and it holds its share until the last of them is the connection's. What answers a
+//! change is sent in any case, because it has happened, and pages are of nobody's memory.
 
 use super::deadlines::InFlight;
 use bytes::{Buf, Bytes};

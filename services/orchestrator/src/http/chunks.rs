@@ -1,7 +1,8 @@
 //! Where a chunked body ends. Pure.
 //!
-//! hyper decodes it; this only has to find the same end, because the head of the next request begins there. It takes less
-//! than hyper does (no bare LF, no bytes beyond 16 KiB of extensions and trailers), so what both take ends in one place.
+//! hyper decodes it; this only has to find the same end, because the head of the next request begins there. It takes
+//! less than hyper does (no bare LF, no bytes beyond 16 KiB of extensions and trailers), so what both take ends in one
+//! place.
 
 /// As hyper: beyond it an extension or a trailer has no purpose but to cost.
 const EXTRAS_MAX: usize = 16 << 10;

@@ -1,7 +1,7 @@
 //! How long a client may take, and the one timer of a connection that watches it.
 //!
-//! The timer is set to the next moment at which something may be due, and left alone while that moves away: a request on
-//! a busy connection costs no timer. When it wakes too early it is set again.
+//! The timer is set to the next moment at which something may be due, and left alone while that moves away: a request
+//! on a busy connection costs no timer. When it wakes too early it is set again.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ pub struct Deadlines {
 }
 
 impl Default for Deadlines {
-    /// The catalogue of hostile input demands (ACCEPTANCE API-11) that a slow head is closed within 10 s, also by a timer
-    /// that is late, and a write that does not get on within 15 s. A connection without a
-    /// request is kept for 120 s, longer than load balancers and pools of clients usually keep theirs (60 to 90 s): who closes
-    /// first must not be the one whom a request may be on its way to.
+    /// The catalogue of hostile input demands (ACCEPTANCE API-11) that a slow head is closed within 10 s, also by a
+    /// timer that is late, and a write that does not get on within 15 s. A connection without a request is kept for 120
+    /// s, longer than load balancers and pools of clients usually keep theirs (60 to 90 s): who closes first must not
+    /// be the one whom a request may be on its way to.
     fn default() -> Self {
         Self { head: Duration::from_millis(9_500), idle: Duration::from_secs(120), write: Duration::from_secs(15) }
     }

@@ -1,7 +1,7 @@
 //! What is wrong with a request before there is one, and how hyper is made to answer it.
 //!
-//! hyper answers what it cannot read by itself, without a body. So a head that must not pass is replaced by a stand-in, a
-//! head of our own that names the fault and asks to close: hyper reads it in its turn, after the requests before it,
+//! hyper answers what it cannot read by itself, without a body. So a head that must not pass is replaced by a stand-in,
+//! a head of our own that names the fault and asks to close: hyper reads it in its turn, after the requests before it,
 //! the answer is made like every other one, and hyper ends the connection. No client can send a stand-in, because it is
 //! HTTP/1.1 without a Host, which never passes.
 

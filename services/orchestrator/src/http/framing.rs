@@ -39,8 +39,8 @@ impl Framing {
         matches!(self.0, Stage::Head(_))
     }
 
-    /// How many of `bytes` may pass, and what ends the connection behind them. They begin behind what passed in the last
-    /// call, so that a head is given again until it is complete.
+    /// How many of `bytes` may pass, and what ends the connection behind them. They begin behind what passed in the
+    /// last call, so that a head is given again until it is complete.
     pub fn pass(&mut self, bytes: &[u8]) -> (usize, Option<End>) {
         let mut passed = 0;
         while passed < bytes.len() {

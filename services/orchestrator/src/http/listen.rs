@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
-/// Connections that wait to be taken. Of a burst that is larger, clients try again after a second or three; the usual 128
-/// are fewer than the clients of one load balancer. The system may have a lower bound of its own.
+/// Connections that wait to be taken. Of a burst that is larger, clients try again after a second or three; the usual
+/// 128 are fewer than the clients of one load balancer. The system may have a lower bound of its own.
 const WAITING_MAX: u32 = 1_024;
 
 /// Listens on the first address of `host` that can be listened on.

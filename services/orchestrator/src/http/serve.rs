@@ -1,5 +1,5 @@
-//! Taking connections until told to stop. Small answers leave at once, and running out of file descriptors does not burn
-//! a core.
+//! Taking connections until told to stop. Small answers leave at once, and running out of file descriptors does not
+//! burn a core.
 
 use super::answer::{ROOM_KIB, Room};
 use super::connection::{self, Refused, Shared};
@@ -26,7 +26,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A connection too many may ask once, and has its answer read by then.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
-/// What is written is acknowledged by then (reliability catalogue, row 54: with the sign of life of each 15 s, 30 s in all).
+/// What is written is acknowledged by then (reliability catalogue, row 54: with the sign of life of each 15 s, 30 s in
+/// all).
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MS: u32 = 15_000;
 
@@ -104,8 +105,9 @@ fn refusing(terms: &Terms, stop: &CancellationToken) -> Shared<impl Endpoint<Out
     shared(refuse.map_to_response(), terms, stop)
 }
 
-/// Small answers leave at once. A client that is gone without a word is found gone when something that was written is not
-/// acknowledged in time: on a quiet stream that is the next sign of life, which the buffers of the system would take for minutes.
+/// Small answers leave at once. A client that is gone without a word is found gone when something that was written is
+/// not acknowledged in time: on a quiet stream that is the next sign of life, which the buffers of the system would
+/// take for minutes.
 fn set_up(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]

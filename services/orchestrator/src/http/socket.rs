@@ -65,7 +65,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Reads into hyper's buffer and takes back what may not pass. Answers whether hyper has to be told: of bytes, or of the end.
+    /// Reads into hyper's buffer and takes back what may not pass. Answers whether hyper has to be told: of bytes, or
+    /// of the end.
     fn read_through(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
         let before = out.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, out))?;

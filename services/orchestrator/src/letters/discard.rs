@@ -1,5 +1,5 @@
-//! Throwing dead letters away, if as many are meant as the client expects. What it has not seen stays: a newer letter than
-//! its dry run met is beyond the bound that it repeats, and older ones only become fewer.
+//! Throwing dead letters away, if as many are meant as the client expects. What it has not seen stays: a newer letter
+//! than its dry run met is beyond the bound that it repeats, and older ones only become fewer.
 
 use super::walk::Walk;
 use crate::context::Context;

@@ -1,5 +1,5 @@
-//! Giving dead letters back: one that belongs to a task opens a new generation of its subtask and of what was given up for
-//! it; one that is nobody's goes back to the stream it came from.
+//! Giving dead letters back: one that belongs to a task opens a new generation of its subtask and of what was given up
+//! for it; one that is nobody's goes back to the stream it came from.
 
 use super::letter::Letter;
 use super::walk::Walk;

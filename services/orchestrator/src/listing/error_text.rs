@@ -1,5 +1,5 @@
-//! Which tasks failed with an error that says something: by the word of its record, and by its message as long as its result
-//! is kept.
+//! Which tasks failed with an error that says something: by the word of its record, and by its message as long as its
+//! result is kept.
 
 use futures::future::try_join_all;
 use proto_schemas::{Outcome, SubtaskId, SubtaskResult};

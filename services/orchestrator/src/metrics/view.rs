@@ -1,5 +1,5 @@
-//! What Redis holds, as a scrape reads it: one bounded read, of which all that ask within a second are given the same. If
-//! Redis does not answer within half a second, all there is to tell is that.
+//! What Redis holds, as a scrape reads it: one bounded read, of which all that ask within a second are given the same.
+//! If Redis does not answer within half a second, all there is to tell is that.
 
 use crate::shared_read::SharedRead;
 use redis_store::Store;

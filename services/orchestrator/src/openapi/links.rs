@@ -1,5 +1,5 @@
-//! Where an answer leads: the OpenAPI `links` by which a client, or whoever tests one, goes from what was made to what can be
-//! done with it.
+//! Where an answer leads: the OpenAPI `links` by which a client, or whoever tests one, goes from what was made to what
+//! can be done with it.
 
 use super::node::Node;
 use serde_json::{Value, json};

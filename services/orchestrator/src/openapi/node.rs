@@ -1,4 +1,5 @@
-//! JSON that keeps its order: a document is read by people too, and is written in the order of the code that it comes from.
+//! JSON that keeps its order: a document is read by people too, and is written in the order of the code that it comes
+//! from.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};

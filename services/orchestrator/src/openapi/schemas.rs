@@ -1,5 +1,5 @@
-//! What the derived schemas leave out: that a field that nobody knows is refused, which fields belong together, and the codes
-//! that a problem has today.
+//! What the derived schemas leave out: that a field that nobody knows is refused, which fields belong together, and the
+//! codes that a problem has today.
 
 use super::node::Node;
 use crate::refusal::sample;

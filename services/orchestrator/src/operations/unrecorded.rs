@@ -1,5 +1,5 @@
-//! For how long a task's document may have been out of date. What happens to a task shows in its document once a projector
-//! has folded the facts of it.
+//! For how long a task's document may have been out of date. What happens to a task shows in its document once a
+//! projector has folded the facts of it.
 
 use super::added_ms;
 use futures::future::try_join_all;
@@ -14,8 +14,8 @@ const PENDING_MAX: usize = 1_000;
 /// Entries that cannot be folded that are read.
 const STUCK_MAX: usize = 32;
 
-/// How long ago the oldest fact was told that may be missing in this task's document; `None` while the projectors keep up.
-/// An entry that cannot be folded holds back nothing but the tasks it tells of.
+/// How long ago the oldest fact was told that may be missing in this task's document; `None` while the projectors keep
+/// up. An entry that cannot be folded holds back nothing but the tasks it tells of.
 pub async fn unrecorded(store: &Store, task_id: &TaskId, now_ms: u64) -> Result<Option<Duration>, StoreError> {
     let ((_, read), pending) = tokio::try_join!(store.folding(), store.pending_events("-", PENDING_MAX))?;
     let unread = store.log_page(&format!("({read}"), "+", 1).await?;

@@ -1,5 +1,5 @@
-//! Refusals in the OpenAPI document: each operation names those that it can answer with, and the rest of what it says of them,
-//! status, code and words, is theirs.
+//! Refusals in the OpenAPI document: each operation names those that it can answer with, and the rest of what it says
+//! of them, status, code and words, is theirs.
 
 use super::Refusal;
 use super::sample::{self, Sample};
@@ -160,8 +160,8 @@ impl Shown {
     }
 }
 
-/// poem-openapi has no place for examples, nor for a description that is not in the source: both go in as the example of a
-/// schema, problems as the text that keeps their order, and [`mod@crate::openapi`] puts them where they belong.
+/// poem-openapi has no place for examples, nor for a description that is not in the source: both go in as the example
+/// of a schema, problems as the text that keeps their order, and [`mod@crate::openapi`] puts them where they belong.
 fn describe(status: u16, shown: &Shown) -> MetaResponse {
     let problems =
         serde_json::to_string(&shown.problems).expect("a problem has string keys and cannot fail to serialise");

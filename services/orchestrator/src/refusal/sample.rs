@@ -1,5 +1,5 @@
-//! One refusal of each sort, as it may happen: what the document of the API and docs/errors.md show, in the words that a
-//! client reads.
+//! One refusal of each sort, as it may happen: what the document of the API and docs/errors.md show, in the words that
+//! a client reads.
 
 use super::Refusal;
 use crate::body::violation::{Class, Pointer, Violations};

@@ -1,5 +1,5 @@
-//! The table of all operations, made from the API itself: which path and method lead to which, who may call it, and which
-//! parameters its query knows. Whatever looks at a request before its handler looks here.
+//! The table of all operations, made from the API itself: which path and method lead to which, who may call it, and
+//! which parameters its query knows. Whatever looks at a request before its handler looks here.
 
 use super::rule::Rule;
 use super::scope::Scope;

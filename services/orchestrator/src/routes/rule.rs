@@ -1,5 +1,5 @@
-//! What the value of a parameter must be, as the document says: so that all that is wrong with a query is told at once, each
-//! with its rule.
+//! What the value of a parameter must be, as the document says: so that all that is wrong with a query is told at once,
+//! each with its rule.
 
 use crate::wire::time::Timestamp;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};

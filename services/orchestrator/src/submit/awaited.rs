@@ -1,5 +1,5 @@
-//! Waiting for a task, if its client would rather wait than ask again: for the end of what was just stored, or for a change of
-//! what the client has.
+//! Waiting for a task, if its client would rather wait than ask again: for the end of what was just stored, or for a
+//! change of what the client has.
 
 use crate::context::Context;
 use crate::feed::waiting::{Patience, Waited};
@@ -17,8 +17,8 @@ pub struct Awaited {
     pub applied: Option<String>,
 }
 
-/// Waits for the end of a task as long as `prefer` says. The task is stored already, so nothing is refused here: where too
-/// many wait, this one does not.
+/// Waits for the end of a task as long as `prefer` says. The task is stored already, so nothing is refused here: where
+/// too many wait, this one does not.
 pub async fn end(context: &Context, trail: &Trail, task_id: &TaskId, prefer: Prefer) -> Awaited {
     awaited(trail, prefer, |patience| context.feed.wait(task_id, patience)).await
 }

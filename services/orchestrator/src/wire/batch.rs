@@ -37,7 +37,8 @@ pub struct BatchItem(pub Result<NewTask, Violations>);
 pub struct BatchAnswer {
     /// How many of the tasks are stored.
     pub accepted: u32,
-    /// How many are not, or are not known to be: `not_replicated` is stored, but not yet on as many replicas as it should be.
+    /// How many are not, or are not known to be: `not_replicated` is stored, but not yet on as many replicas as it
+    /// should be.
     pub refused: u32,
     /// One for each task, in their order.
     pub tasks: Vec<BatchResult>,

@@ -71,8 +71,8 @@ pub struct LetterDiscard {
     /// How many there are from here on, as a dry run says; if that took several answers, all of them together.
     #[oai(validator(minimum(value = "0"), maximum(value = "9007199254740991")))]
     pub confirm: Option<u64>,
-    /// `newest` of the first answer to the dry run: a newer letter is not thrown away unseen. Required beside `matching`
-    /// and `confirm`.
+    /// `newest` of the first answer to the dry run: a newer letter is not thrown away unseen. Required beside
+    /// `matching` and `confirm`.
     #[oai(validator(pattern = "^[0-9]{1,19}-[0-9]{1,19}$"))]
     pub until: Option<String>,
 }
@@ -114,8 +114,8 @@ pub struct Discarded {
     pub discarded: u64,
     /// How many of the confirmed ones were not dealt with for want of time: confirm these, with `next_cursor`.
     pub left: u64,
-    /// The newest letter that was looked at, whether or not it matches: `until` of the discard. Absent if there is none,
-    /// and where letters are meant by id.
+    /// The newest letter that was looked at, whether or not it matches: `until` of the discard. Absent if there is
+    /// none, and where letters are meant by id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newest: Option<String>,
     /// Ask for the rest with it; absent at the end.

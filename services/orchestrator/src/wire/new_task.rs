@@ -31,8 +31,8 @@ pub struct NewTask {
     pub delay_seconds: Option<f64>,
     /// When it may start, at most a year ahead; at once if that is over.
     pub run_at: Option<Timestamp>,
-    /// Seconds from when it may start until whatever of it has not ended is cancelled; 604800 unless you say otherwise. A
-    /// replay of a task that has ended counts them anew.
+    /// Seconds from when it may start until whatever of it has not ended is cancelled; 604800 unless you say otherwise.
+    /// A replay of a task that has ended counts them anew.
     #[oai(validator(minimum(value = "1"), maximum(value = "2592000")))]
     pub deadline_seconds: Option<u64>,
 }

@@ -8,8 +8,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, Serialize, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub struct Problem {
-    /// The type of the problem, a URI that need not be resolved: `urn:problem-type:millstream:` and the `code`, or one that
-    /// is known beyond us.
+    /// The type of the problem, a URI that need not be resolved: `urn:problem-type:millstream:` and the `code`, or one
+    /// that is known beyond us.
     #[serde(rename = "type")]
     #[oai(rename = "type")]
     pub kind: String,
@@ -21,8 +21,8 @@ pub struct Problem {
     pub detail: String,
     /// This occurrence, as a URI; ends with `request_id`.
     pub instance: String,
-    /// The type of the problem, for programs. docs/errors.md lists them all; there may be more one day, so go by the status
-    /// of one that you do not know.
+    /// The type of the problem, for programs. docs/errors.md lists them all; there may be more one day, so go by the
+    /// status of one that you do not know.
     pub code: String,
     /// Which fields are wrong.
     #[serde(skip_serializing_if = "Option::is_none")]

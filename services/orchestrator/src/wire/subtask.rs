@@ -50,8 +50,8 @@ pub struct SubtaskDocument {
     /// The worker that last told something of it; absent once it has ended (its result names who ran it).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
-    /// One word why it failed or was cancelled. Of one that is delayed: `retrying` after a failure, `parked` where no worker
-    /// that met it serves its kind.
+    /// One word why it failed or was cancelled. Of one that is delayed: `retrying` after a failure, `parked` where no
+    /// worker that met it serves its kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

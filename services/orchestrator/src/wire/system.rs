@@ -89,8 +89,8 @@ pub struct Ready {
     pub status: String,
     /// The connected Redis.
     pub redis: RedisState,
-    /// Why submissions are refused, if they are: `memory` (more than 80 % of it is used), `out_of_memory` (all of it is) or
-    /// `unfolded_facts` (the projectors are too far behind).
+    /// Why submissions are refused, if they are: `memory` (more than 80 % of it is used), `out_of_memory` (all of it
+    /// is) or `unfolded_facts` (the projectors are too far behind).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusing: Option<String>,
     /// `disabled`: none is configured.

@@ -53,7 +53,8 @@ pub struct TaskDocument {
     pub failed: u32,
     /// Of these cancelled.
     pub cancelled: u32,
-    /// Counts the changes of this document. Its ETag is this number, with `-delayed` behind it as long as subtasks wait for `run_at`.
+    /// Counts the changes of this document. Its ETag is this number, with `-delayed` behind it as long as subtasks wait
+    /// for `run_at`.
     pub revision: u64,
     /// As it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,7 +118,8 @@ impl TaskDocument {
         Some(Duration::from_millis(run_at.ms().saturating_sub(now_ms()) + 1))
     }
 
-    /// Whether some of it waits for its time and for nothing else: once that has come it is queued, at the same revision.
+    /// Whether some of it waits for its time and for nothing else: once that has come it is queued, at the same
+    /// revision.
     fn is_early(&self) -> bool {
         self.subtasks.iter().any(|it| it.status == SubtaskStatus::Delayed && it.reason.is_none())
     }

@@ -40,8 +40,8 @@ word! {
 }
 
 word! {
-    /// What becomes of a subtask when one that it depends on does not complete: everything of the task that has not ended
-    /// is cancelled; or it is, and so on along what depends on it; or it runs all the same.
+    /// What becomes of a subtask when one that it depends on does not complete: everything of the task that has not
+    /// ended is cancelled; or it is, and so on along what depends on it; or it runs all the same.
     OnFailure of proto_schemas::OnFailure { FailFast, Skip, Continue }
 }
 

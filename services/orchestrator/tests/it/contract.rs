@@ -1,5 +1,5 @@
-//! The document as a promise: every answer that a test is given is held against what it says of the operation. Status, code of a
-//! problem, headers and body have to be declared, whatever the test itself is about.
+//! The document as a promise: every answer that a test is given is held against what it says of the operation. Status,
+//! code of a problem, headers and body have to be declared, whatever the test itself is about.
 
 use crate::schema::faults;
 use crate::stage::Answer;

@@ -284,7 +284,8 @@ async fn a_task_whose_projectors_are_gone_says_so() {
     assert_eq!(waits(&stage, &id).await[0].0, "in_hand");
 }
 
-/// An entry of the log from 1970, which a projector that is gone has read `deliveries` times and not folded. It tells of `task`.
+/// An entry of the log from 1970, which a projector that is gone has read `deliveries` times and not folded. It tells
+/// of `task`.
 async fn leave_unfolded(stage: &Stage, entry_id: &str, task: &str, deliveries: &str) {
     let facts = format!("{task} - 0 created 0 0 w 1");
     stage.redis.command(&["XADD", "events", entry_id, "v", "1", "by", "hand", "facts", &facts]);

@@ -36,8 +36,8 @@ async fn assert_unavailable_to(stage: &Stage, authorization: &str, (method, path
     assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds <= 2));
 }
 
-/// The same where the gate asks Redis too, before the handler does: of several at once, those that wait for what another one
-/// reads included, and as long as what was read before the outage is remembered and longer.
+/// The same where the gate asks Redis too, before the handler does: of several at once, those that wait for what
+/// another one reads included, and as long as what was read before the outage is remembered and longer.
 async fn assert_unavailable_behind(gate: Config, end: impl AsyncFnOnce(&mut Stage)) {
     let mut stage = stage_of(gate).await;
     let authorization = format!("Bearer {}", key(&stage, Scope::Write).await.0);

@@ -1,5 +1,5 @@
-//! Whether a value is what a schema of the document says: as much of JSON Schema as OpenAPI 3.0 has and the document uses.
-//! A word that is not known here fails, so that none is passed over in silence.
+//! Whether a value is what a schema of the document says: as much of JSON Schema as OpenAPI 3.0 has and the document
+//! uses. A word that is not known here fails, so that none is passed over in silence.
 
 use regex::Regex;
 use serde_json::Value;

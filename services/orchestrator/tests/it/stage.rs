@@ -113,8 +113,8 @@ impl Stage {
         answer.json()["task_id"].as_str().expect("an id").to_owned()
     }
 
-    /// What a refused request must leave as it was: the number of keys, and every stream's length. `meta` and `audit` are left
-    /// out: the governor writes the one when it likes, and the other one tells of refusals.
+    /// What a refused request must leave as it was: the number of keys, and every stream's length. `meta` and `audit`
+    /// are left out: the governor writes the one when it likes, and the other one tells of refusals.
     pub fn footprint(&self) -> Vec<i64> {
         let streams = Stream::of(&QueueName::default_queue()).map(|stream| stream.key());
         let lengths = streams.iter().map(String::as_str).chain(["events", "dead-letters"]);

@@ -11,8 +11,8 @@ use redis_store::{Store, StoreError, key};
 
 const PAGE: usize = 128;
 
-/// Walks, in a pass that `began` so, what the projectors hold, then what none has read. An entry that is read meanwhile is among the latter,
-/// because how far the group has read is asked first.
+/// Walks, in a pass that `began` so, what the projectors hold, then what none has read. An entry that is read meanwhile
+/// is among the latter, because how far the group has read is asked first.
 pub(crate) async fn walk(
     store: &Store,
     began: EntryId,

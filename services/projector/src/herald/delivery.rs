@@ -59,7 +59,8 @@ fn delivery_id(webhook_id: &str, task_id: &TaskId, finished_at_ms: u64) -> Optio
     TaskId::new(Ulid::from_parts(finished_at_ms, random).to_string()).ok()
 }
 
-/// As CloudEvents 1.0 writes it in structured JSON. It names the task and says how it stands; what came of it is asked for.
+/// As CloudEvents 1.0 writes it in structured JSON. It names the task and says how it stands; what came of it is asked
+/// for.
 fn cloud_event(id: &TaskId, event: WebhookEvent, head: &TaskHead, finished_at_ms: u64) -> Value {
     let task = &head.task;
     let Task { task_id, total, completed, failed, cancelled, revision, .. } = task;

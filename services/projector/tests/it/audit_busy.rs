@@ -142,7 +142,8 @@ async fn submit(stage: &Stage, no: u64) {
     }
 }
 
-/// A worker that completes most, fails some, hands some back, parks some, schedules some again, and lets some be reaped.
+/// A worker that completes most, fails some, hands some back, parks some, schedules some again, and lets some be
+/// reaped.
 async fn work(stage: &Stage, worker: &str, over: &CancellationToken) {
     let queue = QueueName::default_queue();
     let stream = Stream { queue: queue.clone(), priority: Priority::Medium };

@@ -5,8 +5,8 @@ use projector::rebuild;
 use proto_schemas::{FactKind, TaskId, TaskStatus};
 use redis_store::cancel::{CancelOrder, Cancelled};
 
-/// Five tasks, all folded: `A` completed, `B` failed, `C` half done with one running; `D` failed, ran again and is to run
-/// a third time; `E` was cancelled while the end of one subtask was on its way.
+/// Five tasks, all folded: `A` completed, `B` failed, `C` half done with one running; `D` failed, ran again and is to
+/// run a third time; `E` was cancelled while the end of one subtask was on its way.
 async fn history() -> Stage {
     let stage = stage().await;
     let running = stage.start(config("p"));

@@ -51,7 +51,8 @@ impl StreamGauges {
         self.entries.saturating_sub(pending)
     }
 
-    /// How old the oldest entry is that the projectors have not acknowledged, read or not. `None` if the log is no stream.
+    /// How old the oldest entry is that the projectors have not acknowledged, read or not. `None` if the log is no
+    /// stream.
     pub(super) fn projector_lag(streams: &[Self]) -> Option<Duration> {
         let events = streams.iter().find(|stream| stream.key == key::EVENTS)?;
         let pending = events.group(key::PROJECTOR_GROUP).and_then(|group| group.oldest_pending);

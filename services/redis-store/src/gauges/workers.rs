@@ -13,8 +13,8 @@ use std::time::Duration;
 /// Workers that are looked at.
 const WORKERS_MAX: &str = "1000";
 
-/// Those who have said within a minute that they live, but for those who only deliver to webhooks: their slots are for no
-/// other work.
+/// Those who have said within a minute that they live, but for those who only deliver to webhooks: their slots are for
+/// no other work.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WorkerGauges {
     /// How many take work.

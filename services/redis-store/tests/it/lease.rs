@@ -84,7 +84,8 @@ async fn what_runs_for_long_pins_a_node_of_its_stream_and_no_more() {
         assert_eq!(stage.store.renew(&name("w"), &medium(), &ids).await.unwrap().len(), 20);
     }
     let each = (bytes() - empty) / 20;
-    // A node holds 4,096 bytes (`stream-node-max-bytes`), for which the allocator takes 5,120; the group's books come on top.
+    // A node holds 4,096 bytes (`stream-node-max-bytes`), for which the allocator takes 5,120; the group's books come
+    // on top.
     assert!(each <= 6_000, "{each} bytes for each of 20 entries that run on, of 2,000");
     for (_, fetched) in &long {
         stage.store.settle(&name("w"), &[settlement(fetched, "w", FactKind::Completed, None)]).await.unwrap();

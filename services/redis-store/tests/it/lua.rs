@@ -1,4 +1,5 @@
-//! Every Lua file is used behind what it shares with others and names its arguments once. (What stands on top of it is for tidy.)
+//! Every Lua file is used behind what it shares with others and names its arguments once. (What stands on top of it is
+//! for tidy.)
 
 use crate::stage::stage;
 use redis_store::script;

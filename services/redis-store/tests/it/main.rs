@@ -1,9 +1,10 @@
 //! The scripts on a real Redis, whole state looked at as a stranger would.
 //!
-//! `stage` and `state` are what the tests stand on. One file for each script; `fold_order`, `races`, `judgement` and `foreign` hold
-//! what is true of several at once, `plans`, `plan_policies` and `generations` of a task's whole life, `requeue_plans` and
-//! `requeue_deadlines` of its other runs. Then the commands without a script: `lease`, `heartbeat`, `gate`, `events`,
-//! `read`, `server`; and the connection: `client`, `password`. `lua` looks at the files alone, `page` at docs/protocol.md.
+//! `stage` and `state` are what the tests stand on. One file for each script; `fold_order`, `races`, `judgement` and
+//! `foreign` hold what is true of several at once, `plans`, `plan_policies` and `generations` of a task's whole life,
+//! `requeue_plans` and `requeue_deadlines` of its other runs. Then the commands without a script: `lease`, `heartbeat`,
+//! `gate`, `events`, `read`, `server`; and the connection: `client`, `password`. `lua` looks at the files alone, `page`
+//! at docs/protocol.md.
 
 mod stage;
 mod state;

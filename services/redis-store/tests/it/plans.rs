@@ -1,4 +1,5 @@
-//! Dependencies: whatever the order in which ends become known, a subtask is added once, when all that it needs has ended.
+//! Dependencies: whatever the order in which ends become known, a subtask is added once, when all that it needs has
+//! ended.
 
 use crate::stage::{ADMISSION, MEDIUM, Stage, TTL, depending, name, plan, refuses_other_types, stage};
 use crate::state::packed;

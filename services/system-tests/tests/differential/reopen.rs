@@ -41,8 +41,8 @@ pub fn pick_task(world: &mut World) -> TaskId {
     later.unwrap_or_else(|| world.task_id())
 }
 
-/// What the log may tell: of each generation that is open, of earlier ones, of indexes beyond the plan, and sometimes of
-/// the next one where the current one has ended. No generation follows on one that has not.
+/// What the log may tell: of each generation that is open, of earlier ones, of indexes beyond the plan, and sometimes
+/// of the next one where the current one has ended. No generation follows on one that has not.
 fn tell(world: &mut World, task_id: &TaskId) -> Vec<(u32, u32)> {
     let Some(task) = world.books.tasks.get(task_id) else { return vec![(0, 1)] };
     let (state, mut told) = (task.state.clone(), Vec::new());

@@ -124,8 +124,8 @@ impl World {
         }
     }
 
-    /// What the server decided: the ids it gave out, the time that it wrote into the log, how many dead letters
-    /// it says that it trimmed. A time that was not during the call is not its own: an end is told again with that of its
+    /// What the server decided: the ids it gave out, the time that it wrote into the log, how many dead letters it says
+    /// that it trimmed. A time that was not during the call is not its own: an end is told again with that of its
     /// record.
     fn moment(&self, real: &Books, during: RangeInclusive<u64>) -> Moment {
         let mut ids: BTreeMap<StreamName, VecDeque<EntryId>> = BTreeMap::new();

@@ -73,7 +73,8 @@ async fn left(world: &mut World) -> Vec<(String, u64)> {
     left
 }
 
-/// Every claim stands in the records, unless a cancel came before it was folded; every result is of the one who claimed.
+/// Every claim stands in the records, unless a cancel came before it was folded; every result is of the one who
+/// claimed.
 pub async fn check_claims(world: &mut World) {
     for (place, claim) in world.ledger.claims.clone() {
         let record =

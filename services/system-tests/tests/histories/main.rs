@@ -2,15 +2,15 @@
 //!
 //! A seeded world: clients, workers that die and workers that do not know they are dead, reapers, projectors, operators
 //! and strangers, each acting on what it believes. Every call is sent once, or twice, or its answer is thrown away; the
-//! ledger hears every answer. Every hundred steps the world stands still: the audit must find nothing, and no outcome may
-//! be there that nobody was told to have recorded, or two, or another than before. At the end Redis is killed and has to
-//! read back what it had, everything is driven to its end, and a rebuild may change nothing.
+//! ledger hears every answer. Every hundred steps the world stands still: the audit must find nothing, and no outcome
+//! may be there that nobody was told to have recorded, or two, or another than before. At the end Redis is killed and
+//! has to read back what it had, everything is driven to its end, and a rebuild may change nothing.
 //!
 //! In reading order: [`history`] who does something next; [`world`] what they share, [`sending`] how a call travels,
 //! [`passing`] how time passes; [`client`] with its [`plan`]s, [`worker`]s and their [`ending`]s, [`maintenance`],
-//! [`folder`], [`operator`], [`stranger`] who they are; [`ledger`] with its [`claim`]s and [`inspection`] what must hold;
-//! [`reloading`], [`drain`] and [`rebuilding`] the end, with the [`snapshot`]s that they compare; [`settings`] and
-//! [`tally`] what is asked and what has occurred.
+//! [`folder`], [`operator`], [`stranger`] who they are; [`ledger`] with its [`claim`]s and [`inspection`] what must
+//! hold; [`reloading`], [`drain`] and [`rebuilding`] the end, with the [`snapshot`]s that they compare; [`settings`]
+//! and [`tally`] what is asked and what has occurred.
 //!
 //! `HISTORIES_SEED`, `HISTORIES_STEPS` and `HISTORIES_COUNT` make other or longer runs.
 

@@ -1,4 +1,5 @@
-//! TASK-16: a thousand followers of two hundred running tasks, each cut off once at random and gone on at the other orchestrator.
+//! TASK-16: a thousand followers of two hundred running tasks, each cut off once at random and gone on at the other
+//! orchestrator.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -68,8 +69,8 @@ struct Told {
     was_open: bool,
 }
 
-/// Follows a task to its end, with one cut in between: behind its first message at least, which every task has, and before the
-/// last but one at most, because a task of one subtask tells no more than three.
+/// Follows a task to its end, with one cut in between: behind its first message at least, which every task has, and
+/// before the last but one at most, because a task of one subtask tells no more than three.
 async fn follow(task_id: String, ports: [u16; 2]) -> Told {
     let mut told = Told { task_id: task_id.clone(), ids: Vec::new(), was_cut: false, was_open: false };
     let cut_after = fastrand::usize(1..3);

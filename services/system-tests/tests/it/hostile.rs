@@ -2,8 +2,9 @@
 //! repeated and nothing stored that was refused; the next good request is answered, and over all of them together the
 //! process grows by less than 16 MB.
 //!
-//! The data is `tests/hostile.jsonl`: a line has `row` and `what`, and then either a request and its answer, or the `test` that
-//! shows it, or what has to be built for it (`later`); `tests/hostile_strings.jsonl`; and `tests/hostile_json.jsonl`.
+//! The data is `tests/hostile.jsonl`: a line has `row` and `what`, and then either a request and its answer, or the
+//! `test` that shows it, or what has to be built for it (`later`); `tests/hostile_strings.jsonl`; and
+//! `tests/hostile_json.jsonl`.
 
 mod api;
 mod corpus;

@@ -1,5 +1,5 @@
-//! Issue 4, secrets: whatever happens, and however much is logged, a secret stands nowhere but where it is kept; and what a
-//! task carries is in no log and in no audit.
+//! Issue 4, secrets: whatever happens, and however much is logged, a secret stands nowhere but where it is kept; and
+//! what a task carries is in no log and in no audit.
 
 mod acts;
 mod canary;

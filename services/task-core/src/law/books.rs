@@ -84,8 +84,8 @@ pub struct Books {
     pub bells: BTreeMap<QueueName, usize>,
     /// Who runs this second's maintenance of a queue, and until when, ms of the Unix epoch.
     pub maintenance: BTreeMap<QueueName, (ConsumerName, u64)>,
-    /// What consumers said of themselves, and whether it is forgotten by itself: else a beat was cut off, and they may be
-    /// dead for long.
+    /// What consumers said of themselves, and whether it is forgotten by itself: else a beat was cut off, and they may
+    /// be dead for long.
     pub heartbeats: BTreeMap<ConsumerName, bool>,
     /// Every consumer by the ms of its last beat.
     pub workers: BTreeMap<ConsumerName, u64>,

@@ -46,9 +46,9 @@ pub struct FoldCounts {
 }
 
 impl Books {
-    /// Folds entries. Lines that are no facts become dead letters, once: with the acknowledgement of their entry. What is
-    /// too much work for one call of the script is folded in parts, task by task and the acknowledgement last, to the
-    /// same end but for how the lines about what was cancelled are divided into entries.
+    /// Folds entries. Lines that are no facts become dead letters, once: with the acknowledgement of their entry. What
+    /// is too much work for one call of the script is folded in parts, task by task and the acknowledgement last, to
+    /// the same end but for how the lines about what was cancelled are divided into entries.
     pub fn fold(&mut self, moment: &mut Moment, order: &Fold) -> FoldCounts {
         let mut by_task: BTreeMap<&TaskId, Vec<&Fact>> = BTreeMap::new();
         for LogEntry { entry_id, lines } in &order.entries {
@@ -76,7 +76,8 @@ impl Books {
         self.append_dead_letter(moment, &epitaph, vec![(b"line".to_vec(), line.to_vec())]);
     }
 
-    /// Folds what is about one task, then releases who depended on what has ended; answers what the log is told of those.
+    /// Folds what is about one task, then releases who depended on what has ended; answers what the log is told of
+    /// those.
     fn fold_task(
         &mut self,
         moment: &mut Moment,

@@ -26,7 +26,8 @@ pub struct Promoted {
 }
 
 impl Books {
-    /// Moves what is due, the earliest first, and rings for it; what has no body that can be run is kept as a dead letter.
+    /// Moves what is due, the earliest first, and rings for it; what has no body that can be run is kept as a dead
+    /// letter.
     pub fn promote(&mut self, moment: &mut Moment, order: &Promote) -> Promoted {
         let now_ms = moment.now_ms;
         let mut due: Vec<(u64, String)> =

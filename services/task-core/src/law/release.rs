@@ -54,7 +54,8 @@ impl Books {
         lines
     }
 
-    /// Adds an entry that waits for nothing any more; one that cannot be read or whose queue its plan does not name stays.
+    /// Adds an entry that waits for nothing any more; one that cannot be read or whose queue its plan does not name
+    /// stays.
     fn add_ready(&mut self, moment: &mut Moment, task_id: &TaskId, child: u32) {
         let Some(plan) = self.plans.get_mut(task_id) else { return };
         if plan.waits.get(&child).is_none_or(|waits| !waits.is_empty()) {

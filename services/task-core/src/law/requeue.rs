@@ -80,8 +80,8 @@ impl Books {
         Requeued::Requeued
     }
 
-    /// What an item waits for: parents that run again, and parents that have not ended; `None` if another has ended so that
-    /// the item cannot start.
+    /// What an item waits for: parents that run again, and parents that have not ended; `None` if another has ended so
+    /// that the item cannot start.
     fn awaited(&self, order: &Requeue, item: &RequeueItem) -> Option<Vec<u32>> {
         let again: BTreeSet<u32> = order.items.iter().map(|item| item.entry.index).collect();
         let state = &self.tasks[&order.task_id].state;

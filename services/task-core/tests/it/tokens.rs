@@ -1,7 +1,7 @@
 //! Token conservation over random histories of honest workers, clients' cancels and replays, and strangers' delays: a
 //! subtask that has not ended has exactly one token of its current generation, a work entry, a member of `delayed`, a
-//! blocked place in its plan or an unfolded terminal fact; one that has ended has its record, and a token at most where a
-//! cancel overtook it.
+//! blocked place in its plan or an unfolded terminal fact; one that has ended has its record, and a token at most where
+//! a cancel overtook it.
 
 use crate::world::{World, attempt, queue};
 use proptest::prelude::*;

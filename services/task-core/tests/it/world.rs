@@ -18,7 +18,8 @@ use task_core::law::{Books, EntryId, Fields, Moment, StreamName};
 pub const LEASE_MS: u64 = 1_000;
 const PATIENCE: Patience = Patience { crashes_max: 3, crashes_cap: 4, alone_deliveries: 1_000 };
 
-/// The books, the clock, and everything that was ever handed to a worker or a projector: whoever acts on it may be late.
+/// The books, the clock, and everything that was ever handed to a worker or a projector: whoever acts on it may be
+/// late.
 pub struct World {
     pub books: Books,
     pub now_ms: u64,

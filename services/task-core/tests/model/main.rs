@@ -1,9 +1,10 @@
-//! The laws under a model checker: two workers, a plan of three subtasks, and everything that may go wrong between them,
-//! in every order. Every transition is a law of `task_core::law` on real books; only time and ids are abstract: any
-//! lease may run out, anything that waits for its time may be due, any fact may be folded next.
+//! The laws under a model checker: two workers, a plan of three subtasks, and everything that may go wrong between
+//! them, in every order. Every transition is a law of `task_core::law` on real books; only time and ids are abstract:
+//! any lease may run out, anything that waits for its time may be due, any fact may be folded next.
 //!
-//! In reading order: [`state`] what a state is; [`stage`] how it becomes books and is read back; [`race`] what may happen
-//! next, [`step`] what then does; [`truth`] what must always hold, and what must have happened for the search to mean anything.
+//! In reading order: [`state`] what a state is; [`stage`] how it becomes books and is read back; [`race`] what may
+//! happen next, [`step`] what then does; [`truth`] what must always hold, and what must have happened for the search to
+//! mean anything.
 
 #![allow(clippy::unwrap_used)]
 

@@ -73,8 +73,8 @@ pub enum Action {
 }
 
 impl Action {
-    /// Whether something goes wrong with it: a lease runs out, an attempt fails and is to be repeated, an entry is given
-    /// back, a reply is lost, a fact is folded twice.
+    /// Whether something goes wrong with it: a lease runs out, an attempt fails and is to be repeated, an entry is
+    /// given back, a reply is lost, a fact is folded twice.
     fn is_trouble(self) -> bool {
         match self {
             Self::Reap(_) | Self::Retry { .. } | Self::HandBack { .. } | Self::FoldAgain(_) => true,

@@ -61,8 +61,8 @@ fn work_of(state: &State, index: usize, generation: usize) -> usize {
     waiting.filter(|it| (it.index as usize, it.generation as usize) == (index, generation)).count()
 }
 
-/// An outcome that a worker reached stands only where one was told so, and where one was told so there is an outcome, in
-/// the records or on its way to them.
+/// An outcome that a worker reached stands only where one was told so, and where one was told so there is an outcome,
+/// in the records or on its way to them.
 fn is_recorded_once(state: &State) -> bool {
     (0..SUBTASKS).all(|index| {
         (0..GENERATIONS).all(|generation| {

@@ -1,12 +1,12 @@
-//! Keeps each event of the text log on one line: what a client sent may stand in it, and must not pass for lines of ours nor
-//! move the cursor of whoever reads it.
+//! Keeps each event of the text log on one line: what a client sent may stand in it, and must not pass for lines of
+//! ours nor move the cursor of whoever reads it.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Writes control characters as Rust would escape them (`\n`, `\u{1b}`), all but the end of the line. An event arrives in one
-/// write.
+/// Writes control characters as Rust would escape them (`\n`, `\u{1b}`), all but the end of the line. An event arrives
+/// in one write.
 #[derive(Clone)]
 pub(super) struct OneLine<W>(pub(super) W);
 

@@ -1,5 +1,5 @@
-//! The exporter, with an eye on whether anybody takes what it sends. A collector that is away is told once a minute at most:
-//! it is somebody's loss of sight, and no error of the service.
+//! The exporter, with an eye on whether anybody takes what it sends. A collector that is away is told once a minute at
+//! most: it is somebody's loss of sight, and no error of the service.
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;

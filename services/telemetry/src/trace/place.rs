@@ -22,8 +22,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// What a `traceparent` names; `None` for anything that is none, and then it counts as absent. A newer version may have
-    /// more after what we know.
+    /// What a `traceparent` names; `None` for anything that is none, and then it counts as absent. A newer version may
+    /// have more after what we know.
     pub fn parse(text: &str) -> Option<Self> {
         let (known, more) = text.split_at_checked(LENGTH)?;
         let mut parts = known.split('-');
@@ -38,8 +38,8 @@ impl Place {
         (fits && trace != 0 && span != 0).then_some(Self { trace, span, is_sampled: flags & SAMPLED != 0 })
     }
 
-    /// Of the span that accepts a task. The trace id is the ULID's bytes, of which the last eight are random; an id that is
-    /// none, as in an entry written by hand, is hashed.
+    /// Of the span that accepts a task. The trace id is the ULID's bytes, of which the last eight are random; an id
+    /// that is none, as in an entry written by hand, is hashed.
     pub(super) fn of_task(task_id: &str, ratio: f64) -> Self {
         let ulid = task_id.split('.').next().and_then(|text| text.parse::<Ulid>().ok()).map(|ulid| ulid.0);
         let trace = ulid.filter(|id| *id != 0).unwrap_or_else(|| hash(task_id));

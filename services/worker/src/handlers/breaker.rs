@@ -1,5 +1,5 @@
-//! Leaves endpoints alone that do not answer, so that waiting for them takes no slot from those that do: after three failures
-//! in a row an endpoint is tried once in half a minute, and whatever else is for it fails at once.
+//! Leaves endpoints alone that do not answer, so that waiting for them takes no slot from those that do: after three
+//! failures in a row an endpoint is tried once in half a minute, and whatever else is for it fails at once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,5 +1,6 @@
-//! One POST out of the house. The name is resolved here, every address that comes of it is judged, and the connection goes
-//! to one of them: nobody can resolve it otherwise in between. No proxy, no redirect, no cookie, no second request.
+//! One POST out of the house. The name is resolved here, every address that comes of it is judged, and the connection
+//! goes to one of them: nobody can resolve it otherwise in between. No proxy, no redirect, no cookie, no second
+//! request.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -133,7 +134,8 @@ async fn connect(target: &Target, addresses: &[SocketAddr]) -> Result<TcpStream,
     Err(last)
 }
 
-/// One address that may not be reached forbids them all: a name that has one of each sort is made to pass this judgement.
+/// One address that may not be reached forbids them all: a name that has one of each sort is made to pass this
+/// judgement.
 fn judge(target: &Target, addresses: &[SocketAddr]) -> Result<(), PostError> {
     let is_fit = addresses.iter().all(|address| target.permits(address.ip()));
     if is_fit { Ok(()) } else { Err(PostError::Forbidden(target.host.clone())) }

@@ -1,5 +1,5 @@
-//! `webhook`: tells an endpoint of the end of a task, signed as Standard Webhooks says. The projectors submit it; clients
-//! cannot. An attempt that is repeated carries the same id, and a receiver that keeps ids takes it once.
+//! `webhook`: tells an endpoint of the end of a task, signed as Standard Webhooks says. The projectors submit it;
+//! clients cannot. An attempt that is repeated carries the same id, and a receiver that keeps ids takes it once.
 
 use super::breaker::Breaker;
 use super::post::{Answer, Poster};

@@ -1,5 +1,5 @@
-//! Deadlines are times of Redis' clock, which may be turned between two looks at it: whoever is to begin or to end for a
-//! deadline looks again.
+//! Deadlines are times of Redis' clock, which may be turned between two looks at it: whoever is to begin or to end for
+//! a deadline looks again.
 
 use crate::doing::{Watch, handlers};
 use crate::stage::{Stage, doings, eventually, patient, slots, stage_on, submission, subtask};

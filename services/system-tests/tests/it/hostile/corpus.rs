@@ -1,6 +1,6 @@
-//! Row 79: what is JSON and what is not. A line has a `name` that begins with `n` (no JSON), `y` (JSON) or `i` (the standard
-//! leaves it to the reader), and the `bytes`. Where our rules decide otherwise than the name says, or where nothing
-//! else decides, it has the `status`, the `code` of a refusal, and `why`.
+//! Row 79: what is JSON and what is not. A line has a `name` that begins with `n` (no JSON), `y` (JSON) or `i` (the
+//! standard leaves it to the reader), and the `bytes`. Where our rules decide otherwise than the name says, or where
+//! nothing else decides, it has the `status`, the `code` of a refusal, and `why`.
 
 use super::api::Api;
 use super::exchange::{bytes, get, post};

@@ -1,7 +1,7 @@
 //! Requests as data, and one exchange over a plain socket.
 //!
-//! A request is `method`, `path`, `headers` and `body`, or the bytes of it as `raw`; what is left out is a POST of JSON to
-//! `/tasks`. Bytes are a text, or a list of texts, `{"hex": ...}` and `{"repeat": ..., "times": ...}`.
+//! A request is `method`, `path`, `headers` and `body`, or the bytes of it as `raw`; what is left out is a POST of JSON
+//! to `/tasks`. Bytes are a text, or a list of texts, `{"hex": ...}` and `{"repeat": ..., "times": ...}`.
 
 use serde_json::{Value, json};
 use std::io::{Read, Write};

@@ -1,4 +1,5 @@
-//! The lines of the catalogue that are requests. `kept` is the text that has to be found in the stored task, byte for byte.
+//! The lines of the catalogue that are requests. `kept` is the text that has to be found in the stored task, byte for
+//! byte.
 
 use super::api::Api;
 use super::exchange::request;

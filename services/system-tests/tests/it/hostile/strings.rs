@@ -1,8 +1,9 @@
-//! Row 78: strings that have broken programs. Each is a description, a payload and the name of a subtask; what is stored
-//! is stored byte for byte, and what is refused is refused by the rule that its line names.
+//! Row 78: strings that have broken programs. Each is a description, a payload and the name of a subtask; what is
+//! stored is stored byte for byte, and what is refused is refused by the rule that its line names.
 //!
-//! A line has the `sort`, the `text`, and `refused` if no description may be so: it is `blank`, `long` (more than 10,000
-//! characters), or has a `U+0000`. No subtask may be called so, unless the line says that the `name` is `accepted`.
+//! A line has the `sort`, the `text`, and `refused` if no description may be so: it is `blank`, `long` (more than
+//! 10,000 characters), or has a `U+0000`. No subtask may be called so, unless the line says that the `name` is
+//! `accepted`.
 
 use super::api::Api;
 use super::exchange::{bytes, get, post};
