@@ -1,4 +1,5 @@
--- Keeps a text by name in a hash: a new one as long as there is room, or another text in the place of the one that was read.
+-- Keeps a text by name in a hash: a new one as long as there is room, or another text in the place of the one that was
+-- read.
 -- KEYS  hash
 -- ARGV  id, before (the text that is to be replaced; empty for a new one), text, count_max (texts that may be there)
 -- Answers kept · full · changed (something else stands there, or nothing does)
