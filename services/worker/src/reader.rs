@@ -97,6 +97,7 @@ impl Reader {
                 rest = later;
                 match self.shared.store.fetch(&self.shared.consumer, some, 1).await {
                     Ok(fetched) => {
+                        some.iter().for_each(|stream| self.note_readable(stream));
                         read.fetched.extend(fetched);
                         read.cancelled = None;
                     }
@@ -225,12 +226,16 @@ impl Reader {
                 Ok(Vec::new())
             }
             Ok(fetched) => {
-                if self.stopped.remove(stream) {
-                    tracing::info!(%stream, "reading it again");
-                }
+                self.note_readable(stream);
                 Ok(fetched)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    fn note_readable(&mut self, stream: &Stream) {
+        if self.stopped.remove(stream) {
+            tracing::info!(%stream, "reading it again");
         }
     }
 }
