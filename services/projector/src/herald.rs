@@ -16,14 +16,13 @@ use crate::herald::delivery::delivery;
 use crate::metrics::ProjectorMetrics;
 use crate::pause::Pause;
 use futures::future::try_join_all;
-use proto_schemas::limit::{
-    FOLD_DELIVERIES_MAX, TASK_DEADLINE_MS, WEBHOOK_DEADLINE_MS, WEBHOOK_OPEN_MAX, WEBHOOKS_OPEN_MAX,
-};
+use proto_schemas::limit::{TASK_DEADLINE_MS, WEBHOOK_DEADLINE_MS, WEBHOOK_OPEN_MAX, WEBHOOKS_OPEN_MAX};
 use proto_schemas::webhook::WEBHOOK_KIND;
 use proto_schemas::{ConsumerName, TaskId};
 use redis_store::events::EventEntry;
 use redis_store::listing::TaskHead;
 use redis_store::submit::{Admission, Submission, Submitted};
+use redis_store::tail::Folding;
 use redis_store::webhooks::{KeptWebhook, ToldPlace};
 use redis_store::{Store, StoreError};
 use std::collections::HashSet;
@@ -44,8 +43,6 @@ const COUNT: usize = 100;
 const SUBMITS_MAX: usize = 64;
 /// Ends that are remembered as told, so that the many facts of one task do not submit its delivery each.
 const TOLD_MAX: usize = 10_000;
-/// Entries of the projectors' pending list that are looked at.
-const PENDING_MAX: usize = 1_000;
 /// They are bounded by what may be under way, and not by what others have waiting.
 const ADMISSION: Admission = Admission { backlog_max: 1 << 40, deadline: Duration::from_millis(TASK_DEADLINE_MS) };
 
@@ -225,14 +222,9 @@ impl Herald {
     /// The newest entry that is folded with all before it, but for what cannot be folded until a person has looked.
     async fn folded(&self) -> Result<EntryId, StoreError> {
         let id = |text: &str| text.parse().map_err(|_| StoreError::Reply("events"));
-        let (_, read) = self.store.folding().await?;
-        let pending = self.store.pending_events("-", PENDING_MAX).await?;
-        let held = match pending.iter().find(|entry| entry.deliveries <= FOLD_DELIVERIES_MAX) {
-            None if pending.len() == PENDING_MAX => pending.last(), // what comes behind is not known
-            held => held,
-        };
+        let Folding { held, read, .. } = self.store.folding_past_stuck().await?;
         let read: EntryId = id(&read)?;
-        let held = held.map(|entry| id(&entry.entry_id)).transpose()?;
+        let held = held.as_deref().map(id).transpose()?;
         Ok(held.map_or(read, |held: EntryId| read.min(held.before())))
     }
 

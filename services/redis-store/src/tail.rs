@@ -6,7 +6,7 @@ use crate::error::StoreError;
 use crate::key;
 use crate::value::{self, RawEntry};
 use fred::types::Value;
-use proto_schemas::{TaskId, TaskStatus};
+use proto_schemas::{TaskId, TaskStatus, limit};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -50,6 +50,20 @@ impl LogEntry {
         let facts = raw.pairs().find(|(name, _)| *name == b"facts").map(|(_, value)| value.to_vec());
         Self { entry_id: raw.id.clone(), facts: facts.unwrap_or_default() }
     }
+}
+
+/// Entries of the projectors' pending list that are looked at.
+const PENDING_MAX: usize = 1_000;
+
+/// How far the log is folded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folding {
+    /// The oldest entry that is about to be folded.
+    pub held: Option<String>,
+    /// Entries that were given out so often that they cannot be folded, oldest first.
+    pub stuck: Vec<String>,
+    /// The newest entry that projectors have read.
+    pub read: String,
 }
 
 impl Store {
@@ -100,6 +114,18 @@ impl Store {
         let read = group.remove("last-delivered-id").ok_or(StoreError::Reply("XINFO GROUPS"))?;
         let summary = self.command("XPENDING", value::args([key::EVENTS, key::PROJECTOR_GROUP])).await?;
         Ok((value::array(summary, "XPENDING")?.get(1).and_then(Value::as_string), read))
+    }
+
+    /// The same, where entries that cannot be folded hold nothing back: a person has to look at them first.
+    pub async fn folding_past_stuck(&self) -> Result<Folding, StoreError> {
+        let (_, read) = self.folding().await?;
+        let pending = self.pending_events("-", PENDING_MAX).await?;
+        let is_full = pending.len() == PENDING_MAX;
+        let newest = pending.last().map(|entry| entry.entry_id.clone()).filter(|_| is_full);
+        let (stuck, held): (Vec<_>, Vec<_>) =
+            pending.into_iter().partition(|entry| entry.deliveries > limit::FOLD_DELIVERIES_MAX);
+        let held = held.into_iter().next().map(|entry| entry.entry_id).or(newest); // what comes behind is not known
+        Ok(Folding { held, stuck: stuck.into_iter().map(|entry| entry.entry_id).collect(), read })
     }
 
     /// What XINFO says of one group of the log. Any name may stand beside it, also one that is no text.
